@@ -1,0 +1,1 @@
+"""Holodeck: very many durable learner and NPC sessions at once."""
