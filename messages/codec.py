@@ -1,0 +1,184 @@
+"""Bytes on the wire: msgpack, versioned, upcast on reading.
+
+One law: whatever this module has ever written, it reads for ever. Frozen samples of every
+checkpoint kind and version lie in ``tests/messages/samples`` and are decoded by every test run.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgpack
+from pydantic import TypeAdapter, ValidationError
+
+from holodeck.messages.base import MAX_MESSAGE
+from holodeck.messages.envelope import (
+    ENVELOPES,
+    JSON_CONTENT,
+    Answer,
+    AnyEvent,
+    Checkpoint,
+    Envelope,
+)
+from holodeck.messages.errors import DecodeError, FutureSchema, TooLarge
+
+SCHEMA: Final = 1
+"""The version of checkpoints this program writes."""
+
+UPCASTERS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+"""From a version to the next one: takes a raw checkpoint of that version. Empty while 1 is all."""
+
+_EVENTS: Final[TypeAdapter[tuple[AnyEvent, ...]]] = TypeAdapter(tuple[AnyEvent, ...])
+_pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+
+
+def pack(value: Any) -> bytes:
+    """Plain values (maps, lists, text, numbers, bytes) as msgpack."""
+    return _pack(value)
+
+
+def unpack(data: bytes, subject: str = "") -> Any:
+    """msgpack as plain values.
+
+    Raises:
+        DecodeError: not exactly one msgpack value.
+    """
+    try:
+        return msgpack.unpackb(data, raw=False, strict_map_key=False)
+    except (ValueError, TypeError, UnicodeDecodeError, msgpack.UnpackException) as error:
+        raise DecodeError(subject, f"no msgpack: {error}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with a message, each field by name, without repeating its value."""
+    parts = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
+        where = ".".join(str(part) for part in item["loc"]) or "message"
+        parts.append(f"{where}: {item['msg']}")
+    return "; ".join(parts)
+
+
+# --- commands --------------------------------------------------------------------------------------
+
+
+def encode_command(envelope: Envelope) -> bytes:
+    """A command as msgpack; fields at their default are left out.
+
+    Raises:
+        TooLarge: over 64 KiB.
+    """
+    body = envelope.body
+    data = _pack(
+        {
+            "id": envelope.id,
+            "sent": envelope.sent,
+            "deadline": envelope.deadline,
+            "body": {"kind": body.kind, **body.model_dump(exclude_defaults=True)},
+        }
+    )
+    if len(data) > MAX_MESSAGE:
+        raise TooLarge(len(data), MAX_MESSAGE)
+    return data
+
+
+def decode_command(kind: str, data: bytes, subject: str, content: str = "") -> Envelope:
+    """A command for an actor of ``kind``, from msgpack or, by its content type, from JSON.
+
+    Raises:
+        TooLarge: over 64 KiB.
+        DecodeError: no such actor kind, not msgpack or JSON, or not a command we know.
+    """
+    if len(data) > MAX_MESSAGE:
+        raise TooLarge(len(data), MAX_MESSAGE)
+    adapter = ENVELOPES.get(kind)
+    if adapter is None:
+        raise DecodeError(subject, f"no actor of kind {kind!r}")
+    try:
+        if content.startswith(JSON_CONTENT):
+            return adapter.validate_json(data)  # type: ignore[no-any-return]
+        return adapter.validate_python(unpack(data, subject))  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise DecodeError(subject, explain(error)) from error
+
+
+# --- answers ---------------------------------------------------------------------------------------
+
+
+def encode_answer(answer: Answer, *, as_json: bool = False) -> bytes:
+    """An answer as msgpack; for plain clients as JSON with the checkpoint and state unpacked."""
+    if not as_json:
+        return _pack(answer.model_dump(exclude_defaults=True) | {"status": answer.status})
+    out: dict[str, Any] = {"status": answer.status, "sequence": answer.sequence}
+    if answer.reason:
+        out |= {"reason": answer.reason, "detail": answer.detail}
+    if answer.checkpoint is not None:
+        out["checkpoint"] = unpack(answer.checkpoint)
+    if answer.state is not None:
+        out["state"] = unpack(answer.state)
+    return json.dumps(out, default=_json_bytes, ensure_ascii=False).encode()
+
+
+def _json_bytes(value: Any) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+_ANSWER: Final = TypeAdapter(Answer)
+
+
+def decode_answer(data: bytes, subject: str) -> Answer:
+    """An answer.
+
+    Raises:
+        DecodeError: not an answer.
+    """
+    try:
+        return _ANSWER.validate_python(unpack(data, subject))
+    except ValidationError as error:
+        raise DecodeError(subject, explain(error)) from error
+
+
+# --- checkpoints -----------------------------------------------------------------------------------
+
+
+def encode_checkpoint(at: int, events: Sequence[AnyEvent]) -> bytes:
+    """Events as one stored message: ``{v, at, events: [{kind, …}]}``, defaults left out."""
+    return _pack(
+        {
+            "v": SCHEMA,
+            "at": at,
+            "events": [
+                {"kind": event.kind, **event.model_dump(exclude_defaults=True)} for event in events
+            ],
+        }
+    )
+
+
+def decode_checkpoint(data: bytes, subject: str) -> Checkpoint:
+    """A stored message as events, upcast to today's schema.
+
+    Raises:
+        FutureSchema: written by a newer program.
+        DecodeError: no checkpoint.
+    """
+    raw = unpack(data, subject)
+    if not isinstance(raw, dict) or not isinstance(raw.get("v"), int):
+        raise DecodeError(subject, "no checkpoint: no schema version")
+    version = raw["v"]
+    if version > SCHEMA:
+        raise FutureSchema(subject, f"schema {version}, this program knows {SCHEMA}")
+    while version < SCHEMA:
+        raw = UPCASTERS[version](raw)
+        version += 1
+    try:
+        events = _EVENTS.validate_python(raw.get("events"))
+    except ValidationError as error:
+        raise DecodeError(subject, explain(error)) from error
+    at = raw.get("at")
+    if not events or not isinstance(at, int) or at < 0:
+        raise DecodeError(subject, "no checkpoint: no time or no events")
+    return Checkpoint.model_construct(at=at, events=events)

@@ -1,0 +1,131 @@
+"""What goes around a command, an answer and a checkpoint.
+
+One law: the answer to a command carries the stored checkpoint's own bytes, so that the first
+answer and every repeat of it are the same.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, TypeAdapter
+
+from holodeck.messages.base import Message, Millis
+from holodeck.messages.ids import CommandId, LearnerId
+from holodeck.messages.learner import LearnerCommand, LearnerEvent
+from holodeck.messages.npc import NpcCommand, NpcEvent
+from holodeck.messages.session import SessionCommand, SessionEvent
+
+MAX_DEADLINE_MS: Final = 60_000
+"""The longest a client may go on sending one command, in milliseconds."""
+REMEMBER_MS: Final = 2 * MAX_DEADLINE_MS
+"""How long a command id is remembered at least; twice the longest deadline, so that clocks may
+differ by as much as a minute."""
+REMEMBER_COUNT: Final = 256
+"""How many command ids are remembered at least, however old."""
+
+HEADER_COMMAND: Final = "Holodeck-Command"
+HEADER_WRITER: Final = "Holodeck-Writer"
+HEADER_CONTENT: Final = "content-type"
+JSON_CONTENT: Final = "application/json"
+
+
+# --- queries: answered from the state, nothing is stored ------------------------------------------
+
+
+class ReadState(Message):
+    """Asks for the state.
+
+    Attributes:
+        after: answer only once a fold has this sequence (NPC and learner; 0: as it stands).
+        at: the state as of this checkpoint (sessions only); None: now.
+        learner: which relation of an NPC; None: the NPC itself.
+    """
+
+    kind: Literal["read-state"] = "read-state"
+    after: Annotated[int, Field(ge=0)] = 0
+    at: Annotated[int, Field(ge=1)] | None = None
+    learner: LearnerId | None = None
+
+
+class AwaitReply(Message):
+    """Asks for the NPC's reply to a turn, and waits for it until the deadline."""
+
+    kind: Literal["await-reply"] = "await-reply"
+    turn: Annotated[int, Field(ge=0)]
+
+
+Query = ReadState | AwaitReply
+QUERY_KINDS: Final = frozenset({"read-state", "await-reply"})
+
+
+# --- the envelope ---------------------------------------------------------------------------------
+
+
+class _Envelope(Message):
+    """What every command says of itself.
+
+    Attributes:
+        id: names the intent; the same id sent again has its effect once.
+        sent: when the client first sent it, ms since 1970 UTC; 0 (plain clients): on arrival.
+        deadline: after this time, ms since 1970 UTC, nobody waits for an answer any more; at
+            most 60 s behind ``sent``; 0: 10 s after arrival.
+    """
+
+    id: CommandId
+    sent: Millis = 0
+    deadline: Millis = 0
+
+
+class ToSession(_Envelope):
+    body: Annotated[SessionCommand | ReadState | AwaitReply, Field(discriminator="kind")]
+
+
+class ToNpc(_Envelope):
+    body: Annotated[NpcCommand | ReadState, Field(discriminator="kind")]
+
+
+class ToLearner(_Envelope):
+    body: Annotated[LearnerCommand | ReadState, Field(discriminator="kind")]
+
+
+Envelope = ToSession | ToNpc | ToLearner
+ENVELOPES: Final[dict[str, TypeAdapter[Any]]] = {
+    "session": TypeAdapter(ToSession),
+    "npc": TypeAdapter(ToNpc),
+    "learner": TypeAdapter(ToLearner),
+}
+
+
+class Answer(Message):
+    """What an actor says to a command.
+
+    Attributes:
+        status: ``ok``; ``refused``, ``contract`` (do not send again); ``busy``, ``moved``
+            (send again, same id).
+        sequence: of the checkpoint the command led to, or the actor's last one.
+        reason: stable word for programs when not ok.
+        checkpoint: the stored checkpoint's bytes when the command led to one.
+        state: the state asked for by a query, msgpack.
+    """
+
+    status: Literal["ok", "refused", "contract", "busy", "moved"]
+    sequence: int = 0
+    reason: str = ""
+    detail: str = ""
+    checkpoint: bytes | None = None
+    state: bytes | None = None
+
+
+AnyEvent = Annotated[SessionEvent | NpcEvent | LearnerEvent, Field(discriminator="kind")]
+
+
+class Checkpoint(Message):
+    """What one command led to: one or more events, stored as one message.
+
+    Attributes:
+        at: when, ms since 1970 UTC; never runs backwards within one actor.
+    """
+
+    at: Millis
+    events: Annotated[tuple[AnyEvent, ...], Field(min_length=1)]

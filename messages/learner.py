@@ -1,0 +1,38 @@
+"""What may be said to a learner actor, and the edits it makes of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from holodeck.messages.base import Event, Message
+from holodeck.messages.ids import LearnerId, SessionId
+
+
+class ClaimLearner(Message):
+    """Reserves the learner for one session, before that session starts or resumes.
+
+    Attributes:
+        after: decide only once the fold has this sequence (0: as it stands). Who was told that
+            the claimed session ended at a sequence asks again with it.
+    """
+
+    kind: Literal["claim"] = "claim"
+    session: SessionId
+    after: Annotated[int, Field(ge=0)] = 0
+
+
+LearnerCommand = Annotated[ClaimLearner, Field()]
+
+
+class LearnerClaimed(Event):
+    """The learner is reserved; the checkpoint's own sequence is the claim's number."""
+
+    kind: Literal["learner.claimed"] = "learner.claimed"
+    learner: LearnerId
+    session: SessionId
+
+
+LearnerEvent = Annotated[LearnerClaimed, Field()]
+LEARNER_COMMAND: TypeAdapter[LearnerCommand] = TypeAdapter(LearnerCommand)
