@@ -1,0 +1,1 @@
+"""The suite; helpers are imported as ``tests.<module>``."""

@@ -1,0 +1,32 @@
+"""What every test has: settings of its own, and the same answer to a missing server.
+
+One law: on a laptop a missing server skips its tests and says why; with ``CI`` set it fails them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+"""The checkout."""
+IN_CI: Final = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def missing(what: str) -> NoReturn:
+    """Skips the test for want of ``what``; in CI, where everything has to be there, fails it."""
+    if IN_CI:
+        pytest.fail(f"{what} is missing, and CI has to have it")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the developer's settings, none writes to the developer's state."""
+    for name in list(os.environ):
+        if name.startswith("HOLODECK_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
