@@ -9,21 +9,12 @@ from pydantic import Field, TypeAdapter
 from holodeck.messages.base import Event, Label, Message
 from holodeck.messages.ids import NpcId
 
-Reputation = Annotated[float, Field(ge=-0.5, le=1.0, allow_inf_nan=False)]
-"""A learner's standing with an NPC; stored -0.5 to 1."""
-
-
 class DescribeNpc(Message):
-    """Says who an NPC is, or says it anew.
-
-    Attributes:
-        initial_reputation: where a learner the NPC has never met begins.
-    """
+    """Says who an NPC is, or says it anew."""
 
     kind: Literal["describe"] = "describe"
     name: Label
     role: Label = ""
-    initial_reputation: Reputation = 0.0
 
 
 NpcCommand = Annotated[DescribeNpc, Field()]
@@ -34,7 +25,6 @@ class NpcDescribed(Event):
     npc: NpcId
     name: str
     role: str = ""
-    initial_reputation: float = 0.0
 
 
 NpcEvent = Annotated[NpcDescribed, Field()]

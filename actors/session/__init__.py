@@ -1,0 +1,31 @@
+"""The session actor's mind. Pure."""
+
+from holodeck.actors.session.decider import (
+    active_ms,
+    concerns,
+    next_deadline,
+    session,
+)
+from holodeck.actors.session.state import (
+    SCHEMA,
+    STATE,
+    Charter,
+    Phase,
+    SessionState,
+    Tally,
+    Task,
+)
+
+__all__ = [
+    "SCHEMA",
+    "STATE",
+    "Charter",
+    "Phase",
+    "SessionState",
+    "Tally",
+    "Task",
+    "active_ms",
+    "concerns",
+    "next_deadline",
+    "session",
+]

@@ -1,0 +1,130 @@
+"""The state of a session: what the fold of its checkpoints keeps in memory.
+
+Texts are not kept: they stand in the journal. What is kept is what a decision needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from holodeck.messages.session import (
+    CastMember,
+    EndReason,
+    MindKind,
+    Outcome,
+    SessionKind,
+    TaskPriority,
+)
+
+SCHEMA: Final = 1
+"""Version of the snapshot layout; a snapshot of another version is folded again."""
+
+
+class Phase(StrEnum):
+    NEW = "new"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ENDED = "ended"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Charter:
+    """What was agreed at the start and never changes."""
+
+    kind: SessionKind
+    learner: str
+    name: str = ""
+    cast: tuple[CastMember, ...] = ()
+    persona: str = ""
+    tags: tuple[str, ...] = ()
+    room: str = ""
+    model: str = ""
+    mind: MindKind = MindKind.NONE
+    max_tasks: int = 50
+    task_timeout_ms: int = 0
+    session_timeout_ms: int = 0
+    idle_timeout_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task. ``started_at`` and ``armed`` (the sequence of its start) are 0 before it starts;
+    ``outcome`` is None while it is open."""
+
+    id: str
+    added_at: int
+    data: str = "{}"
+    priority: TaskPriority = TaskPriority.NORMAL
+    capabilities: tuple[str, ...] = ()
+    npc: str | None = None
+    timeout_ms: int = 0
+    started_at: int = 0
+    armed: int = 0
+    outcome: Outcome | None = None
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often or how much, by name; in order of first appearance."""
+
+    name: str
+    count: int = 0
+    amount: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """One session.
+
+    Attributes:
+        parent: of a rehearsal, the session it was forked from.
+        claim: number of the learner's claim it is active on; 0 if it needs none.
+        voided: claims up to this number can start or resume nothing any more.
+        turns: learner turns taken.
+        answered: the last learner turn that got its reply; -1: none, not even an opening.
+        replies: NPC turns taken.
+        active_ms: active time before ``active_since``, ms.
+        touched: sequence of the last checkpoint; what the idle timer is armed by.
+        owed: NPCs that still have to be told of the end.
+    """
+
+    phase: Phase = Phase.NEW
+    charter: Charter | None = None
+    parent: str = ""
+    parent_sequence: int = 0
+    claim: int = 0
+    voided: int = 0
+    started_at: int = 0
+    started_seq: int = 0
+    active_ms: int = 0
+    active_since: int = 0
+    touched_at: int = 0
+    touched: int = 0
+    ended_at: int = 0
+    end_reason: EndReason | None = None
+    outcome: Outcome | None = None
+    turns: int = 0
+    answered: int = -1
+    replies: int = 0
+    npc: str | None = None
+    awaiting: int = 0
+    met: tuple[Tally, ...] = ()
+    frictions: tuple[Tally, ...] = ()
+    reputation: tuple[Tally, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    owed: tuple[str, ...] = ()
+
+    def task(self, task: str) -> Task | None:
+        for item in self.tasks:
+            if item.id == task:
+                return item
+        return None
+
+
+STATE: Final = TypeAdapter(SessionState)
