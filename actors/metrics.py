@@ -10,13 +10,13 @@ label ``host`` is added when the hosts are merged, never before.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.utils import floatToGoString
 
 from holodeck.messages.codec import pack, unpack
 from holodeck.messages.envelope import AnyEvent
@@ -243,7 +243,7 @@ class Metrics:
     def observe(self, events: Iterable[AnyEvent]) -> None:
         """Counts committed events; call it once per checkpoint, when its append is acknowledged.
 
-        Never call it for replayed or recovered checkpoints: they were counted by whom wrote them.
+        Never call it for replayed or recovered checkpoints: whoever wrote them counted them.
         """
         observers = self._observers
         for event in events:
@@ -285,7 +285,7 @@ class Metrics:
         self._h1_after.labels(label).set(after)
         self._h1_at[label] = time.time()
 
-    # --- what the runtime tells ----------------------------------------------------------------------
+    # --- what the runtime tells --------------------------------------------------------------------
 
     def command(self, actor: str, result: str, seconds: float) -> None:
         """One command answered after ``seconds``.
@@ -331,7 +331,7 @@ class Metrics:
         self._store_bytes.labels(stream).set(size)
         self._store_limit.labels(stream).set(limit)
 
-    # --- what is told on --------------------------------------------------------------------------------
+    # --- what is told on ---------------------------------------------------------------------------
 
     def dump(self) -> bytes:
         """Every family with its samples, as msgpack, to be merged elsewhere.
@@ -399,7 +399,7 @@ class Merger:
                     labels = tuple((key, self._cap(key, text)) for key, text in pairs)
                     series = (sample, labels)
                     if name in _LAST_WINS:
-                        at = h1_at.get(labels[0][1], 0.0)
+                        at = h1_at.get(pairs[0][1], 0.0)
                         if at >= newest.get(series, -1.0):
                             newest[series] = at
                             sums[name][series] = value
@@ -470,8 +470,14 @@ def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
+def _number(value: float) -> str:
+    if math.isfinite(value):
+        return repr(float(value))
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+
+
 def _line(sample: str, labels: Labels, value: float) -> str:
     if not labels:
-        return f"{sample} {floatToGoString(value)}\n"
+        return f"{sample} {_number(value)}\n"
     inner = ",".join(f'{key}="{_escape(text)}"' for key, text in labels)
-    return f"{sample}{{{inner}}} {floatToGoString(value)}\n"
+    return f"{sample}{{{inner}}} {_number(value)}\n"
