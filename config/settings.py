@@ -1,0 +1,261 @@
+"""Every setting, once: its name, unit, bounds and default.
+
+One law: settings are read in the composition root, once, at start, and handed down as parameters;
+a wrong one stops the start with its own name. The environment variable of a field is
+``HOLODECK_`` and the field's name in capitals, except ``HOLODECK_KEEP`` for ``keep_days``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from holodeck.messages.errors import SettingsError
+
+PREFIX: Final = "HOLODECK_"
+ALIASES: Final = {"keep_days": "HOLODECK_KEEP"}
+"""Fields whose variable is not named after them."""
+
+GIB: Final = 1024**3
+_DAY_S: Final = 86_400
+
+Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+"""Stands in front of every subject, so it is a single NATS token: 1 to 32 characters."""
+NatsUrl = Annotated[str, StringConstraints(pattern=r"^(nats|tls|ws|wss)://[^\s/@]+/?$")]
+"""One server as ``nats://host:port`` (or ``tls://``, ``ws://``, ``wss://``), without credentials:
+a URL is shown in logs and tables."""
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_FORMS: Final = {
+    "namespace": "must be 1 to 32 of A-Z a-z 0-9 _ -, beginning with a letter or digit",
+    "nats_url": "must be like nats://host:port; who you are goes into HOLODECK_NATS_USER and "
+    "HOLODECK_NATS_PASSWORD, HOLODECK_NATS_TOKEN or HOLODECK_NATS_CREDS",
+}
+"""What the patterns say, for people."""
+
+
+def default_state_dir() -> Path:
+    """Where the embedded server keeps its store unless told otherwise.
+
+    ``$XDG_STATE_HOME/holodeck``, which is ``~/.local/state/holodeck`` on most machines: it
+    survives a reboot and belongs to the user, not to the folder the program was started in.
+    """
+    base = os.environ.get("XDG_STATE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    return root / "holodeck"
+
+
+class Settings(BaseSettings):
+    """What a deployment can be told; frozen once read. Secrets never show in a ``repr``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    # --- the broker -----------------------------------------------------------------------------
+
+    namespace: Namespace = "holodeck"
+    """First token of every subject; one per tenant. 1 to 32 of A-Z a-z 0-9 _ -."""
+    nats_url: NatsUrl | None = None
+    """The NATS server to use; unset, an embedded one is started on loopback."""
+    nats_user: str | None = Field(default=None, min_length=1)
+    """User at the NATS server; goes with ``nats_password``."""
+    nats_password: SecretStr | None = Field(default=None, min_length=1)
+    """Password of ``nats_user``."""
+    nats_token: SecretStr | None = Field(default=None, min_length=1)
+    """Token for the NATS server, in place of user and password."""
+    nats_creds: Path | None = None
+    """Credentials file for the NATS server, in place of user and password."""
+    replicas: int = Field(default=1, ge=1, le=5)
+    """Copies of each stream in a NATS cluster, 1 to 5; odd numbers are worth their price."""
+    sync: Literal["default", "always"] = "default"
+    """When the embedded server syncs to disk. ``default``: every 2 minutes, so a killed process
+    loses nothing but a power cut may lose acknowledged commands. ``always``: before each
+    acknowledgement, at about a tenth of the speed."""
+
+    # --- the store ------------------------------------------------------------------------------
+
+    state_dir: Path = Field(default_factory=default_state_dir)
+    """Folder of the embedded server's store and the logs; ``~`` is the home folder. Default:
+    ``holodeck`` in ``$XDG_STATE_HOME``, or else in ``~/.local/state``."""
+    max_bytes: int = Field(default=20 * GIB, ge=64 * 1024**2)
+    """Limit of all streams together, in bytes, at least 64 MiB. A smaller disk lowers it."""
+    keep_days: float = Field(
+        default=90.0, gt=0, le=36_500, allow_inf_nan=False, validation_alias=ALIASES["keep_days"]
+    )
+    """Days (parts of days too) until an ended session moves from the journal to the archive."""
+    tile_max_age_days: float = Field(default=30.0, gt=0, le=36_500, allow_inf_nan=False)
+    """Days until a tile leaves the tile stream."""
+
+    # --- the cluster ----------------------------------------------------------------------------
+
+    ray_address: str | None = Field(default=None, min_length=1)
+    """The Ray cluster to join, as ``host:port``, ``ray://…`` or ``auto``; unset, a local one is
+    started."""
+    hosts: int = Field(default=2, ge=1, le=1024)
+    """How many host processes carry the sessions, 1 to 1024."""
+    partitions: int = Field(default=64, ge=1, le=1024)
+    """Into how many parts ids are divided, 1 to 1024; the unit that moves between hosts. Fixed
+    for good when a deployment is created."""
+    lease_s: float = Field(default=2.0, ge=0.2, le=60, allow_inf_nan=False)
+    """Seconds a host may answer after its last renewal was sent."""
+    lease_renew_s: float = Field(default=0.5, ge=0.05, le=20, allow_inf_nan=False)
+    """Seconds between renewals; at most half of ``lease_s``."""
+    max_sessions_per_host: int = Field(default=100_000, ge=1)
+    """Live sessions one host takes before new starts are refused."""
+
+    # --- the actors -----------------------------------------------------------------------------
+
+    mailbox: int = Field(default=256, ge=1, le=65_536)
+    """Commands that may wait at one actor, 1 to 65536; beyond it the sender gets ``busy``."""
+    idle_sleep_s: float = Field(default=300.0, gt=0, le=30 * _DAY_S, allow_inf_nan=False)
+    """Seconds without a command until an actor is snapshotted and dropped from memory."""
+    flush_s: float = Field(default=20.0, gt=0, le=3600, allow_inf_nan=False)
+    """Seconds between snapshots of what has changed."""
+
+    # --- the HTTP door --------------------------------------------------------------------------
+
+    http_host: str = Field(default="127.0.0.1", min_length=1)
+    """Address of the HTTP door. Another one than loopback needs ``http_token``."""
+    http_port: int = Field(default=8900, ge=0, le=65_535)
+    """Port of the HTTP door; 0 takes a free one."""
+    http_token: SecretStr | None = Field(default=None, min_length=16)
+    """What clients of the HTTP door must show; at least 16 characters."""
+
+    # --- the logs -------------------------------------------------------------------------------
+
+    log_level: LogLevel = "info"
+    """The least that is logged: debug, info, warning or error."""
+    log_json: bool = False
+    """One JSON object a line in place of text for people."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write_it(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("log_level"), str):
+            return given | {"log_level": given["log_level"].lower()}
+        return given
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.lease_renew_s * 2 > self.lease_s:
+            raise _Conflict(
+                "lease_renew_s", f"at most half of HOLODECK_LEASE_S, which is {self.lease_s:g}"
+            )
+        if (self.nats_user is None) != (self.nats_password is None):
+            absent = "nats_user" if self.nats_user is None else "nats_password"
+            raise _Conflict(absent, "user and password go together, and this one is not set")
+        ways = [name for name in ("nats_user", "nats_token", "nats_creds") if getattr(self, name)]
+        if len(ways) > 1:
+            raise _Conflict(
+                ways[-1], f"{variable_of(ways[0])} is set too; say who you are in one way"
+            )
+        if self.nats_url is None and ways:
+            raise _Conflict(
+                ways[0], "the embedded server has its own credentials; set HOLODECK_NATS_URL too"
+            )
+        if self.nats_creds is not None and not self.nats_creds.expanduser().is_file():
+            raise _Conflict("nats_creds", f"there is no file {self.nats_creds}")
+        if self.http_token is None and not is_loopback(self.http_host):
+            raise _Conflict(
+                "http_token",
+                f"required because HOLODECK_HTTP_HOST is {self.http_host}, which others can reach; "
+                "set it, or stay on 127.0.0.1",
+            )
+        return self
+
+    @property
+    def state_path(self) -> Path:
+        """:attr:`state_dir`, absolute."""
+        return self.state_dir.expanduser().absolute()
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a field: ``HOLODECK_PARTITIONS`` for ``partitions``."""
+    return ALIASES.get(field, PREFIX + field.upper())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``. A name other than localhost counts as open."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process: ``overrides`` first, then the environment, then defaults.
+
+    An override of None counts as not given, so that command line options can be handed through.
+
+    Raises:
+        SettingsError: a value is out of its bounds or does not go with another; names the
+            variable. Of several wrong ones, the first.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    for name in given:
+        if name not in Settings.model_fields:
+            raise SettingsError(variable_of(name), "there is no such setting" + _meant(name))
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise _settings_error(error.errors(include_url=False)[0]) from None
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """One warning for each ``HOLODECK_*`` variable that sets nothing, with what was meant."""
+    known = {variable_of(field) for field in Settings.model_fields}
+    present = os.environ if environ is None else environ
+    return [
+        f"{name} is no setting and has no effect" + _meant(name)
+        for name in sorted(present)
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    ]
+
+
+class _Conflict(ValueError):
+    """A setting that is fine by itself and wrong beside another."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(field, problem)
+        self.field, self.problem = field, problem
+
+
+def _meant(name: str) -> str:
+    known = {variable_of(field).removeprefix(PREFIX): field for field in Settings.model_fields}
+    close = difflib.get_close_matches(name.upper().removeprefix(PREFIX), known, n=1, cutoff=0.7)
+    return f"; did you mean {PREFIX}{close[0]}?" if close else ""
+
+
+def _settings_error(details: ErrorDetails) -> SettingsError:
+    cause = details.get("ctx", {}).get("error")
+    if isinstance(cause, _Conflict):
+        return SettingsError(variable_of(cause.field), cause.problem)
+    where = str(details["loc"][0])
+    field = next(name for name in Settings.model_fields if where in (name, variable_of(name)))
+    if details["type"] == "string_pattern_mismatch":
+        problem = _FORMS[field]
+    else:
+        problem = details["msg"].replace("Input should", "must").replace("Value should", "must")
+    value = details["input"]
+    secret = "SecretStr" in str(Settings.model_fields[field].annotation) or "@" in str(value)
+    if not secret and isinstance(value, str | int | float):
+        shown = repr(value)
+        problem += f"; it is {shown if len(shown) <= 80 else shown[:77] + '...'}"
+    return SettingsError(variable_of(field), problem)
