@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from holodeck.messages.base import Event, Message
-from holodeck.messages.ids import LearnerId, SessionId
+from holodeck.messages.ids import SessionId
 
 
 class ClaimLearner(Message):
@@ -30,7 +30,6 @@ class LearnerClaimed(Event):
     """The learner is reserved; the checkpoint's own sequence is the claim's number."""
 
     kind: Literal["learner.claimed"] = "learner.claimed"
-    learner: LearnerId
     session: SessionId
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from holodeck.messages.base import Event, Label, Message
-from holodeck.messages.ids import NpcId
 
 class DescribeNpc(Message):
     """Says who an NPC is, or says it anew."""
@@ -21,8 +20,9 @@ NpcCommand = Annotated[DescribeNpc, Field()]
 
 
 class NpcDescribed(Event):
+    """Written by the NPC itself; whose it is, its subject says."""
+
     kind: Literal["npc.described"] = "npc.described"
-    npc: NpcId
     name: str
     role: str = ""
 

@@ -106,7 +106,7 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
             held = state.claim
             if held is not None and (held.session != wanted or held.confirmed):
                 raise RefusedError("claimed", held.session)
-            return (LearnerClaimed(learner="-", session=wanted),)
+            return (LearnerClaimed(session=wanted),)
 
 
 def evolve(state: LearnerState, event: AnyEvent, moment: Moment) -> LearnerState:

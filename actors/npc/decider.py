@@ -88,7 +88,7 @@ def decide(state: NpcState, command: NpcCommand, now: int) -> Sequence[NpcEvent]
         case DescribeNpc(name=name, role=role):
             if (state.name, state.role) == (name, role):
                 return ()
-            return (NpcDescribed(npc="-", name=name, role=role),)
+            return (NpcDescribed(name=name, role=role),)
 
 
 def evolve(state: NpcState, event: AnyEvent, moment: Moment) -> NpcState:

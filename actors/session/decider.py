@@ -446,6 +446,7 @@ def evolve(state: SessionState, event: SessionEvent, moment: Moment) -> SessionS
                 npc=event.npc,
                 met=add(state.met, event.npc, 1),
                 awaiting=event.turn if state.charter.mind is not MindKind.NONE else 0,
+                awaiting_seq=moment.sequence,
                 touched=moment.sequence,
                 touched_at=moment.at,
             )

@@ -91,6 +91,8 @@ class SessionState:
         replies: NPC turns taken.
         active_ms: active time before ``active_since``, ms.
         touched: sequence of the last checkpoint; what the idle timer is armed by.
+        awaiting: the learner turn a mind has still to answer, 0 none; ``awaiting_seq`` is the
+            sequence of its checkpoint.
         owed: NPCs that still have to be told of the end.
     """
 
@@ -114,6 +116,7 @@ class SessionState:
     replies: int = 0
     npc: str | None = None
     awaiting: int = 0
+    awaiting_seq: int = 0
     met: tuple[Tally, ...] = ()
     frictions: tuple[Tally, ...] = ()
     reputation: tuple[Tally, ...] = ()
