@@ -1,0 +1,356 @@
+"""Where tiles go from TILES.
+
+One law: a sink reads TILES for itself, in order, and its place is kept only after the sink has
+what stands before it: so each tile comes at least once, and one sink's trouble is nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Final, NamedTuple, Protocol
+
+import structlog
+
+from holodeck.actors.metrics import Metrics
+from holodeck.actors.tiles.dead import Graveyard
+from holodeck.actors.tiles.intake import Intake
+from holodeck.actors.tiles.tile import decode_tile
+from holodeck.broker.port import Broker
+from holodeck.broker.streams import Layout
+from holodeck.messages.errors import DecodeError, StartupError, TransientError
+from holodeck.messages.ids import check_id
+from holodeck.messages.subjects import all_tiles
+from holodeck.messages.tiles import Tile
+
+STREAM: Final = "TILES"
+_BATCH: Final = 512
+_KEEP_S: Final = 1.0
+
+log = structlog.get_logger("holodeck.tiles")
+
+
+class StoredTile(NamedTuple):
+    """A tile with its place in TILES.
+
+    Attributes:
+        sequence: its place.
+        data: the tile's own JSON, one line.
+    """
+
+    sequence: int
+    tile: Tile
+    data: bytes
+
+
+class SinkDown(TransientError):
+    """A sink cannot take tiles now; they wait in TILES."""
+
+    code = "sink-down"
+
+
+class Sink(Protocol):
+    """Somewhere tiles go."""
+
+    async def open(self, end: int) -> int | None:
+        """Gets ready; called before the first batch and again after each :class:`SinkDown`.
+
+        Args:
+            end: the last sequence of TILES. What the sink has from behind it is history that a
+                power loss took; those sequences will come again with other tiles.
+
+        Returns:
+            the last sequence the sink itself knows it has, which counts more than the place
+            that was kept; None when it does not know.
+
+        Raises:
+            SinkDown: try again later.
+            StartupError: it can never work as configured.
+        """
+        ...
+
+    async def write(self, tiles: Sequence[StoredTile]) -> None:
+        """Takes tiles, in order; returns when they are safe. Repeats are dropped by ``tile.id``.
+
+        Raises:
+            SinkDown: none or some were taken; all of them come again.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class SinkRunner:
+    """Carries tiles to one sink, for ever.
+
+    Its place lies in the bucket ``cluster`` under ``sink.<name>``.
+
+    Attributes:
+        position: sequence of the last tile the sink has.
+    """
+
+    def __init__(
+        self, broker: Broker, layout: Layout, metrics: Metrics, name: str, sink: Sink
+    ) -> None:
+        self._name, self._sink = check_id(name), sink
+        self._key = f"sink.{name}"
+        self._all = all_tiles(layout.ns)
+        self._tiles = broker.log(layout.tiles)
+        self._bucket = broker.bucket(layout.cluster)
+        self._dead = Graveyard(broker, layout, metrics, STREAM)
+        self._lag_gauge = metrics.consumer_lag(self._key)
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._intake: Intake | None = None
+        self._kept = 0
+        self._kept_at = 0.0
+        self.position = 0
+
+    @property
+    def running(self) -> bool:
+        """False before start, after stop, and when the sink can never work or a bug ended it."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def lag(self) -> int:
+        """Tiles the sink does not have yet, as far as is known here."""
+        return self._intake.lag if self._intake is not None else 0
+
+    async def start(self) -> None:
+        """Begins; returns at once. What fails is logged and tried again."""
+        if self._task is None:
+            self._stopping = False
+            self._task = asyncio.create_task(self._run(), name=self._key)
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Ends after the batch at hand, at the latest after ``grace`` seconds."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=grace)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._sink.close()
+
+    async def _run(self) -> None:
+        wait = 0.1
+        while not self._stopping:
+            before = self.position
+            try:
+                await self._carry()
+            except TransientError as error:
+                log.warning("sink waits", sink=self._name, error=str(error) or error.code)
+                if self.position > before:
+                    wait = 0.1
+                self._wake.clear()
+                if not self._stopping:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), random.uniform(wait / 2, wait))
+                wait = min(2 * wait, 10.0)
+            except StartupError as error:
+                log.error("sink given up", sink=self._name, error=str(error))
+                raise
+            except Exception:
+                log.exception("sink ends: this is a bug", sink=self._name, position=self.position)
+                raise
+            finally:
+                self._intake = None
+
+    async def _carry(self) -> None:
+        entry = await self._bucket.get(self._key)
+        kept = int(entry.data) if entry is not None and entry.data.isdigit() else 0
+        end = await self._tiles.end()
+        known = await self._sink.open(end)
+        self.position = min(end, kept if known is None else known)
+        self._kept = kept
+        intake = Intake(self._tiles, self._all, f"sink-{self._name}", self._wake.set)
+        try:
+            await intake.open(self.position)
+            self._intake = intake
+            log.info("sink reads", sink=self._name, position=self.position)
+            while not self._stopping:
+                self._wake.clear()
+                batch: list[StoredTile] = []
+                last = 0
+                while len(batch) < _BATCH and (record := intake.pop()) is not None:
+                    last = record.sequence
+                    try:
+                        tile = decode_tile(record.data, record.subject)
+                    except DecodeError as error:
+                        await self._dead.bury(record, error.code, str(error))
+                        continue
+                    batch.append(StoredTile(record.sequence, tile, record.data))
+                if batch:
+                    await self._sink.write(batch)
+                if last:
+                    self.position = last
+                    self._wake.set()
+                self._lag_gauge.set(intake.lag)
+                await intake.refill()
+                await self._keep(last == 0)
+                if self._kept == self.position:
+                    await self._wake.wait()
+                elif not self._wake.is_set():
+                    # The last batch's place is kept too, only a little later.
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), _KEEP_S)
+            await self._keep(True)
+        finally:
+            await intake.close()
+
+    async def _keep(self, idle: bool) -> None:
+        now = time.monotonic()
+        due = now - self._kept_at >= _KEEP_S
+        if self.position != self._kept and (due or (idle and self._stopping)):
+            await self._bucket.put(self._key, str(self.position).encode())
+            self._kept, self._kept_at = self.position, now
+
+
+class JsonlSink:
+    """A file with one JSON object per line: a tile and its ``tile_sequence``.
+
+    Exact, not only at-least-once, against death of the process: the file's own last line says
+    what it has. At ``rotate_bytes`` the file is renamed to ``<stem>.<last sequence><suffix>`` and
+    a new one begun. One process at a time writes it.
+    """
+
+    def __init__(self, path: Path | str, *, rotate_bytes: int = 256 * 1024 * 1024) -> None:
+        self.path = Path(path)
+        self._rotate_bytes = rotate_bytes
+        self._file: IO[bytes] | None = None
+        self._lock: IO[bytes] | None = None
+        self._size = 0
+        self._last = 0
+
+    async def open(self, end: int) -> int | None:
+        try:
+            self._claim()
+            self._open()
+        except OSError as error:
+            raise SinkDown(f"{self.path}: {error.strerror}") from error
+        self._last = min(self._last, end)
+        return self._last or None  # a file that was moved away is not written once more
+
+    async def write(self, tiles: Sequence[StoredTile]) -> None:
+        lines = [
+            b'{"tile_sequence":%d,%b\n' % (stored.sequence, stored.data.lstrip()[1:])
+            for stored in tiles
+            if stored.sequence > self._last
+        ]
+        if not lines:
+            return
+        block = b"".join(lines)
+        try:
+            if self._size and self._size + len(block) > self._rotate_bytes:
+                self._rotate()
+            self._put(block)
+        except OSError as error:
+            self._shut()  # opening it again cuts off what was written in part
+            raise SinkDown(f"{self.path}: {error.strerror}") from error
+        self._size += len(block)
+        self._last = tiles[-1].sequence
+
+    async def close(self) -> None:
+        self._shut()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _put(self, block: bytes) -> None:
+        if self._file is None:
+            raise SinkDown(f"{self.path} is not open")
+        left = memoryview(block)
+        while left:  # one write may take only a part
+            left = left[self._file.write(left) :]
+
+    def _claim(self) -> None:
+        """Keeps a second process away: two writers would tear each other's lines."""
+        if self._lock is not None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(self.path.with_name(self.path.name + ".lock"), "ab")  # noqa: SIM115 - held
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise StartupError(
+                f"{self.path} is being written by another process",
+                "stop that one, or choose another file",
+            ) from error
+        self._lock = lock
+
+    def _open(self) -> None:
+        """Opens the file behind its last whole line; a torn one is cut off."""
+        self._shut()
+        # Unbuffered: what a failed write left behind must not come out of a buffer later.
+        file = open(self.path, "ab+", buffering=0)  # noqa: SIM115 - held
+        try:
+            size = file.seek(0, os.SEEK_END)
+            good, line = _last_line(file, size)
+            if good < size:
+                log.warning("torn line cut off", file=str(self.path), bytes=size - good)
+                file.truncate(good)
+        except OSError:
+            file.close()
+            raise
+        self._file, self._size = file, good
+        self._last = _sequence_of(line) if line else self._rotated()
+
+    def _rotate(self) -> None:
+        self._shut()
+        self.path.rename(
+            self.path.with_name(f"{self.path.stem}.{self._last:012d}{self.path.suffix}")
+        )
+        self._file, self._size = open(self.path, "ab+", buffering=0), 0  # noqa: SIM115 - held
+
+    def _rotated(self) -> int:
+        """The last sequence in the files rotated away; their names tell."""
+        front, back = self.path.stem + ".", self.path.suffix
+        return max(
+            (
+                int(middle)
+                for found in self.path.parent.iterdir()
+                if found.name.startswith(front) and found.name.endswith(back)
+                for middle in [found.name[len(front) : len(found.name) - len(back)]]
+                if middle.isdecimal()
+            ),
+            default=0,
+        )
+
+    def _shut(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+def _last_line(file: IO[bytes], size: int) -> tuple[int, bytes]:
+    """Where the last whole line ends, and that line; (0, empty) if there is none."""
+    reach = 64 * 1024
+    while True:
+        start = max(0, size - reach)
+        file.seek(start)
+        block = file.read(size - start)
+        end = block.rfind(b"\n") + 1
+        if end:
+            begin = block.rfind(b"\n", 0, end - 1) + 1
+            if begin or start == 0:
+                return start + end, block[begin:end]
+        if start == 0:
+            return 0, b""
+        reach *= 4
+
+
+def _sequence_of(line: bytes) -> int:
+    try:
+        return int(json.loads(line)["tile_sequence"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SinkDown("the last line of the file is none of ours; move it away") from error

@@ -1,0 +1,249 @@
+"""A checkpoint as tiles: pure.
+
+One law: one event, one tile, with an id that depends on nothing but where the event stands
+(``<writer>.<sequence>.<n>``), so making the tiles of a checkpoint twice makes the same tiles.
+
+On the wire a tile is JSON, unlike everything else here: sinks and plain tools read it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, assert_never
+
+from pydantic import ValidationError
+
+from holodeck.messages.codec import explain
+from holodeck.messages.envelope import AnyEvent, Checkpoint
+from holodeck.messages.errors import DecodeError
+from holodeck.messages.ids import NOBODY
+from holodeck.messages.learner import LearnerClaimed
+from holodeck.messages.npc import NpcDescribed
+from holodeck.messages.session import (
+    FrictionDetected,
+    NpcParted,
+    ReputationChanged,
+    SessionEnded,
+    SessionForked,
+    SessionPaused,
+    SessionResumeAbandoned,
+    SessionResumed,
+    SessionStartAbandoned,
+    SessionStarted,
+    TaskAdded,
+    TaskCompleted,
+    TaskRouted,
+    TaskStarted,
+    TurnAnswered,
+    TurnTaken,
+)
+from holodeck.messages.subjects import TILE, Place
+from holodeck.messages.tiles import Tile
+
+SCHEMA: Final = 1
+"""The version of a tile's answer."""
+ROOM: Final = "scout-reports/holodeck-session"
+"""The domain of tiles, unless another is configured."""
+
+HEADER_AT: Final = "Holodeck-At"
+"""The checkpoint's time in ms since 1970 UTC, so that a tile's age shows without its body."""
+
+
+class EventName(NamedTuple):
+    """What an event kind is called outside.
+
+    Attributes:
+        name: upper snake case, stands in the question.
+        phase: the tag that tells it from others of its family.
+        confidence: 0 to 1, as the session manager gives it.
+    """
+
+    name: str
+    phase: str
+    confidence: float = 1.0
+
+    @property
+    def token(self) -> str:
+        """As it stands in a subject: lower case, dashed."""
+        return self.name.lower().replace("_", "-")
+
+
+EVENTS: Final[dict[str, EventName]] = {
+    "session.started": EventName("SESSION_START", "start"),
+    "session.start-abandoned": EventName("SESSION_START_ABANDONED", "start-abandoned"),
+    "session.resume-abandoned": EventName("SESSION_RESUME_ABANDONED", "resume-abandoned"),
+    "session.forked": EventName("SESSION_FORK", "fork"),
+    "session.paused": EventName("SESSION_PAUSE", "pause"),
+    "session.resumed": EventName("SESSION_RESUME", "resume"),
+    "session.ended": EventName("SESSION_END", "end", 0.95),
+    "npc.parted": EventName("NPC_PARTED", "parted"),
+    "npc.described": EventName("NPC_DESCRIBED", "described"),
+    "learner.claimed": EventName("LEARNER_CLAIMED", "claimed"),
+    "turn.taken": EventName("TURN", "taken"),
+    "turn.answered": EventName("REPLY", "answered"),
+    "friction.detected": EventName("FRICTION", "detected"),
+    "reputation.changed": EventName("REPUTATION", "changed"),
+    "task.added": EventName("TASK_ADDED", "added"),
+    "task.routed": EventName("TASK_ROUTED", "routed"),
+    "task.started": EventName("TASK_START", "start", 0.9),
+    "task.completed": EventName("TASK_END", "end", 0.95),
+}
+"""Every event kind; a test compares it with the union in :mod:`holodeck.messages`."""
+
+_FAMILY: Final = {kind: kind.partition(".")[0] for kind in EVENTS}
+_TOKEN: Final = {kind: event.token for kind, event in EVENTS.items()}
+_OWN_ID: Final = {"session": "session_id", "npc": "npc_id", "learner": "learner_id"}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_STATE: Final = {"state", "sequence"}
+
+
+def tile_subject(ns: str, place: Place, kind: str) -> str:
+    """Where the tile of an event of ``kind``, written at ``place``, is published.
+
+    The family is the event's own, so ``<ns>.tile.friction.>`` shows friction also where it came
+    inside a turn. The last token is the writer's id: the session, or for an NPC's or learner's
+    own edits that NPC or learner.
+    """
+    return TILE.of(ns, _FAMILY[kind], _TOKEN[kind], place.identity)
+
+
+def tiles_of(
+    place: Place, sequence: int, checkpoint: Checkpoint, room: str = ROOM
+) -> tuple[Tile, ...]:
+    """The tiles of one checkpoint, in the order of its events.
+
+    The answer holds ``schema``, the writer's id (``session_id``, ...), ``at`` (UTC, ISO 8601 with
+    ms and Z), ``sequence``, ``n`` and all fields of the event, with two exceptions: the state a
+    fork began from is no news and may be large, and where it left its parent is called
+    ``parent_sequence``.
+
+    Raises:
+        DecodeError: the time lies behind the year 9999.
+    """
+    try:
+        at = (_EPOCH + timedelta(milliseconds=checkpoint.at)).isoformat(timespec="milliseconds")
+    except OverflowError as error:
+        raise DecodeError(place.identity, "its time lies behind the year 9999") from error
+    at = at.removesuffix("+00:00") + "Z"
+    identity = place.identity
+    own_id = _OWN_ID.get(place.kind, "actor_id")
+    learner = place.learner
+    out = []
+    for n, event in enumerate(checkpoint.events):
+        kind = event.kind
+        name = EVENTS[kind]
+        answer: dict[str, Any] = {
+            "schema": SCHEMA,
+            own_id: identity,
+            "at": at,
+            "sequence": sequence,
+            "n": n,
+        }
+        if learner != NOBODY:
+            answer["learner"] = learner
+        exclude = _STATE if kind == "session.forked" else None
+        answer |= event.model_dump(mode="json", exclude=exclude)
+        if isinstance(event, SessionStarted):  # the names the session manager promised
+            answer["agent_id"] = event.learner
+            answer["session_name"] = event.name
+        elif isinstance(event, SessionForked):  # its field "sequence" is not this tile's
+            answer["parent_sequence"] = event.sequence
+        about, extra = _about(event, place)
+        # Not validated: every part was made here, and this runs once per event of the system.
+        out.append(
+            Tile.model_construct(
+                id=f"{identity}.{sequence}.{n}",
+                domain=room,
+                question=f"[{name.name}] {about}",
+                answer=answer,
+                tags=("scout", _FAMILY[kind], name.phase, *extra),
+                confidence=name.confidence,
+            )
+        )
+    return tuple(out)
+
+
+def _about(event: AnyEvent, place: Place) -> tuple[str, tuple[str, ...]]:
+    """The question's words, on one line, and the tags behind the first three."""
+    who = place.learner
+    whole = f"{who}:{place.identity}" if who != NOBODY else place.identity
+    match event:
+        case TurnTaken():
+            return f"{who} → {event.npc}, turn {event.turn}", (event.npc,)
+        case TurnAnswered():
+            return f"{event.npc} → {who}, turn {event.turn}", (event.npc,)
+        case FrictionDetected():
+            return f"{whole}: {event.type.value} {event.severity:.2f}", (event.type.value,)
+        case ReputationChanged():
+            return f"{who} with {event.npc} {event.delta:+.3f}", (event.npc,)
+        case TaskAdded():
+            return _line(event.task), (event.priority.value,)
+        case TaskRouted():
+            return f"{_line(event.task)} → {event.npc}", (event.npc,)
+        case TaskStarted():
+            return f"{_line(event.task)} → {event.npc or NOBODY}", ()
+        case TaskCompleted():
+            outcome = event.outcome.value
+            return f"{_line(event.task)} — {outcome.upper()}", (outcome,)
+        case SessionStarted():
+            return f"{event.learner}:{_line(event.name) or place.identity}", (event.learner,)
+        case SessionEnded():
+            outcome = event.outcome.value
+            return f"{whole} — {outcome.upper()}", (outcome,)
+        case SessionForked():
+            return f"{place.identity} from {event.parent} at {event.sequence}", (event.parent,)
+        case SessionStartAbandoned() | SessionResumeAbandoned():
+            return f"{whole}, claim {event.claim}", ()
+        case SessionPaused() | SessionResumed():
+            return whole, ()
+        case NpcParted():
+            return f"{who} from {event.npc} after {event.turns} turns", (event.npc,)
+        case NpcDescribed():
+            return f"{place.identity}: {_line(event.name)}", (place.identity,)
+        case LearnerClaimed():
+            return f"{place.identity}:{event.session}", (place.identity,)
+        case _:
+            assert_never(event)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def encode_tile(tile: Tile) -> bytes:
+    """A tile as one line of compact JSON, UTF-8."""
+    return tile.__pydantic_serializer__.to_json(tile)
+
+
+def decode_tile(data: bytes, subject: str) -> Tile:
+    """A tile from its JSON.
+
+    Raises:
+        DecodeError: no tile.
+    """
+    try:
+        return Tile.model_validate_json(data)
+    except ValidationError as error:
+        raise DecodeError(subject, explain(error)) from error
+
+
+class Origin(NamedTuple):
+    """Where a tile comes from: a checkpoint's sequence and the place among its events, from 0."""
+
+    sequence: int
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.sequence}.{self.n}"
+
+
+def origin_of(header: str | None, subject: str) -> Origin:
+    """The origin a tile's header names.
+
+    Raises:
+        DecodeError: the header is missing or not ``<sequence>.<n>``.
+    """
+    first, _, second = (header or "").partition(".")
+    if not (first.isdecimal() and second.isdecimal()):
+        raise DecodeError(subject, f"no origin of a tile: {header!r}")
+    return Origin(int(first), int(second))
