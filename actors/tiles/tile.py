@@ -149,9 +149,8 @@ def tiles_of(
         elif isinstance(event, SessionForked):  # its field "sequence" is not this tile's
             answer["parent_sequence"] = event.sequence
         about, extra = _about(event, place)
-        # Not validated: every part was made here, and this runs once per event of the system.
         out.append(
-            Tile.model_construct(
+            Tile(
                 id=f"{identity}.{sequence}.{n}",
                 domain=room,
                 question=f"[{name.name}] {about}",
