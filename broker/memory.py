@@ -11,9 +11,9 @@ import asyncio
 import bisect
 import itertools
 import secrets
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -24,14 +24,15 @@ from holodeck.messages.errors import (
     ContractError,
     LostFence,
     NoResponder,
+    OutcomeUnknown,
     StoreFull,
     Unavailable,
 )
 
 log = structlog.get_logger("holodeck.broker")
 
-_MAX_PAYLOAD = 1024 * 1024
-_OVERHEAD = 22
+_MAX_PAYLOAD: Final = 1024 * 1024
+_OVERHEAD: Final = 22
 """Bytes a record takes beside its subject, headers and data; about what nats-server counts."""
 
 
@@ -54,44 +55,61 @@ def matches(pattern: str, subject: str) -> bool:
 
 @dataclass(slots=True)
 class _Stream:
-    """What is stored in one stream; ``sequences`` rises and is parallel to nothing else."""
+    """What is stored in one stream.
+
+    Attributes:
+        sequences: of all present records, rising.
+        newest: the last sequence by subject, and by every leading part of a subject with a dot
+            behind it, so that a fence over ``a.b.>`` costs nothing; -1 where a removal made it
+            unknown.
+    """
 
     spec: StreamSpec
     one_per_subject: bool = False
     records: dict[int, Record] = field(default_factory=dict)
     sequences: list[int] = field(default_factory=list)
-    by_subject: dict[str, int] = field(default_factory=dict)
+    newest: dict[str, int] = field(default_factory=dict)
     last_sequence: int = 0
     size: int = 0
     followers: list[_Follower] = field(default_factory=list)
 
     def last_of(self, subjects: str | None) -> int:
+        """The last sequence among the subjects that the filter takes; None: of the stream."""
         if subjects is None:
             return self.last_sequence
-        if "*" not in subjects and not subjects.endswith(">"):
-            return self.by_subject.get(subjects, 0)
-        if subjects.endswith(".>") and "*" not in subjects:
-            front = subjects[:-1]
-            return max((n for s, n in self.by_subject.items() if s.startswith(front)), default=0)
-        return max((n for s, n in self.by_subject.items() if matches(subjects, s)), default=0)
+        front = subjects[:-1] if subjects.endswith(".>") else subjects
+        if "*" in front or front == ">":
+            return self._search(lambda subject: matches(subjects, subject))
+        last = self.newest.get(front, 0)
+        if last < 0:
+            last = self._search(lambda subject: matches(subjects, subject))
+            self.newest[front] = last
+        return last
+
+    def _search(self, wanted: Callable[[str], bool]) -> int:
+        for sequence in reversed(self.sequences):
+            if wanted(self.records[sequence].subject):
+                return sequence
+        return 0
 
     def store(self, subject: str, data: bytes, headers: Headers) -> int:
         size = _weight(subject, data, headers)
-        old = self.by_subject.get(subject) if self.one_per_subject else None
+        old = self.last_of(subject) if self.one_per_subject else 0
         freed = 0
-        if old is not None:
+        if old:
             gone = self.records[old]
             freed = _weight(gone.subject, gone.data, gone.headers)
         if 0 <= self.spec.max_bytes < self.size - freed + size:
             raise StoreFull("maximum bytes exceeded")
-        if old is not None:
+        if old:
             self.remove(old)
         self.last_sequence += 1
         sequence = self.last_sequence
         record = Record(subject, sequence, data, headers)
         self.records[sequence] = record
         self.sequences.append(sequence)
-        self.by_subject[subject] = sequence
+        for front in _fronts(subject):
+            self.newest[front] = sequence
         self.size += size
         for follower in self.followers:
             follower.wake()
@@ -103,16 +121,21 @@ class _Stream:
             return
         del self.sequences[bisect.bisect_left(self.sequences, sequence)]
         self.size -= _weight(record.subject, record.data, record.headers)
-        if self.by_subject.get(record.subject) == sequence:
-            del self.by_subject[record.subject]
-            if not self.one_per_subject:
-                for earlier in reversed(self.sequences):
-                    if earlier < sequence and self.records[earlier].subject == record.subject:
-                        self.by_subject[record.subject] = earlier
-                        break
+        for front in _fronts(record.subject):
+            if self.newest.get(front) == sequence:
+                self.newest[front] = -1
 
     def above(self, after: int) -> list[int]:
         return self.sequences[bisect.bisect_right(self.sequences, after) :]
+
+
+def _fronts(subject: str) -> list[str]:
+    """``a.b.c`` as ``a.``, ``a.b.`` and ``a.b.c`` itself."""
+    fronts, at = [subject], subject.find(".")
+    while at >= 0:
+        fronts.append(subject[: at + 1])
+        at = subject.find(".", at + 1)
+    return fronts
 
 
 def _weight(subject: str, data: bytes, headers: Headers) -> int:
@@ -219,7 +242,7 @@ class MemoryBroker:
         self._followers: set[_Follower] = set()
         self._waiting: set[asyncio.Future[Delivery]] = set()
         self._reconnected: list[Callable[[], None]] = []
-        self._out: deque[Callable[[], None]] = deque()
+        self._out: list[tuple[Callable[[], None], asyncio.Future[int] | None]] = []
 
     @property
     def server_id(self) -> str:
@@ -241,16 +264,18 @@ class MemoryBroker:
         for handler in self._reconnected:
             self._loop.call_soon(handler)
 
-    def _send(self, action: Callable[[], None]) -> None:
+    def _send(self, action: Callable[[], None], promise: asyncio.Future[int] | None = None) -> None:
         """Does ``action`` at the server a moment later, in the order of sending."""
         if not self._out:
             self._loop.call_soon(self._drain)
-        self._out.append(action)
+        self._out.append((action, promise))
 
     def _drain(self) -> None:
-        out, self._out = self._out, deque()
-        for action in out:
-            action()
+        out, self._out = self._out, []
+        for action, promise in out:
+            # Given up while it waited: must not happen any more.
+            if promise is None or not promise.done():
+                action()
 
     def post(
         self, subject: str, data: bytes, *, reply: str = "", headers: Headers | None = None
@@ -343,14 +368,17 @@ class MemoryBroker:
     async def flush(self) -> None:
         if self._closed:
             raise Unavailable("flush", "this connection is closed")
-        done = self._loop.create_future()
-        self._send(lambda: done.cancelled() or done.set_result(None))
-        await done
+        done = asyncio.Event()
+        self._send(done.set)
+        await done.wait()
 
     async def close(self, *, discard: bool = False) -> None:
         if self._closed:
             return
         if discard:
+            for _, promise in self._out:
+                if promise is not None:
+                    _fail(promise, OutcomeUnknown("the connection was closed"))
             self._out.clear()
         else:
             await self.flush()
@@ -406,9 +434,7 @@ class MemoryLog:
         kept = dict(headers) if headers else {}
 
         def refuse(error: Exception) -> None:
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # it may stay unread without a warning
+            _fail(future, error)
 
         def store() -> None:
             if broker._server._stream_for(subject) is not stream:
@@ -437,7 +463,7 @@ class MemoryLog:
             refuse(BrokerError("append", "no stream takes this subject", 503))
         else:
             stream = broker._server._streams[self._name]
-            broker._send(store)
+            broker._send(store, future)
         return future
 
     async def tail(self, subjects: str, after: int) -> list[Record]:
@@ -463,7 +489,7 @@ class MemoryLog:
             record = stream.records.get(sequence)
             if record is None or not matches(subjects, record.subject):
                 continue
-            if last_per_subject and stream.by_subject[record.subject] != sequence:
+            if last_per_subject and stream.last_of(record.subject) != sequence:
                 continue
             if headers_only:
                 record = Record(record.subject, sequence, b"", record.headers)
@@ -548,20 +574,22 @@ class _Follower:
     def _run(self) -> None:
         """Hands over at most a few hundred, then lets others run."""
         self._scheduled = False
-        todo = self._stream.above(self.position)
-        for at, sequence in enumerate(todo[:256]):
+        sequences = self._stream.sequences
+        start = bisect.bisect_right(sequences, self.position)
+        left = len(sequences) - start
+        for at, sequence in enumerate(sequences[start : start + 256]):
             if self._stopped:
                 return
             record = self._stream.records.get(sequence)
             self.position = sequence
             if record is None or not matches(self._subjects, record.subject):
                 continue
-            self.pending = len(todo) - at - 1
+            self.pending = left - at - 1
             try:
                 self._handler(record)
             except Exception:
                 log.exception("follower's handler failed", sequence=sequence)
-        if len(todo) > 256:
+        if left > 256:
             self.wake()
 
     async def stop(self) -> None:
@@ -594,8 +622,6 @@ class MemoryBucket:
         kept = dict(headers) if headers else {}
 
         def store() -> None:
-            if future.done():
-                return
             try:
                 stream = self._log._stream("put")
                 last = stream.last_of(self._front + key)
@@ -603,10 +629,12 @@ class MemoryBucket:
                     raise LostFence(last)
                 future.set_result(stream.store(self._front + key, data, kept))
             except (LostFence, StoreFull, BrokerError, Unavailable) as error:
-                future.set_exception(error)
-                future.exception()  # it may stay unread without a warning
+                _fail(future, error)
 
-        self._broker._send(store)
+        if self._broker._closed:
+            _fail(future, BrokerError("put", "this connection is closed"))
+        else:
+            self._broker._send(store, future)
         return future
 
     async def get(self, key: str) -> Entry | None:
@@ -638,6 +666,13 @@ class MemoryBucket:
             after=await self._log.end(),
             name="watch",
         )
+
+
+def _fail(future: asyncio.Future[int], error: Exception) -> None:
+    """Gives the future an error that may stay unread without a warning."""
+    if not future.done():
+        future.set_exception(error)
+        future.exception()
 
 
 def _check_key(key: str) -> None:

