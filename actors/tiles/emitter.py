@@ -34,7 +34,14 @@ from holodeck.actors.tiles.tile import (
 from holodeck.broker.port import Broker, Log, Record
 from holodeck.broker.streams import Layout
 from holodeck.messages.codec import decode_checkpoint
-from holodeck.messages.errors import DecodeError, LostFence, StoreFull, TooLarge, TransientError
+from holodeck.messages.errors import (
+    DecodeError,
+    LostFence,
+    OutcomeUnknown,
+    StoreFull,
+    TooLarge,
+    TransientError,
+)
 from holodeck.messages.subjects import all_checkpoints, all_tiles, place_of
 from holodeck.messages.tiles import HEADER_ORIGIN, HEADER_TILE
 
@@ -83,7 +90,7 @@ class _Flight:
         while queue and queue[0][0].done() and self.failure is None:
             first, origin, counter = queue[0]
             if first.cancelled():
-                self.failure = asyncio.CancelledError()
+                self.failure = OutcomeUnknown("the append was given up")
             elif (error := first.exception()) is not None:
                 self.failure = error
             else:
@@ -109,12 +116,14 @@ class TileEmitter:
         *,
         room: str = ROOM,
         window: int = 2048,
+        backlog: int = 16_384,
         max_age_s: float = 0.0,
     ) -> None:
         """
         Args:
             room: the domain of the tiles.
             window: how many appends may be on their way.
+            backlog: how many checkpoints may wait in memory; the rest wait in the journal.
             max_age_s: seconds a tile is kept, trimmed hourly; 0 keeps all.
         """
         self._broker, self._ns, self._metrics = broker, layout.ns, metrics
@@ -122,7 +131,8 @@ class TileEmitter:
         self._tiles: Log = broker.log(layout.tiles)
         self._dead = Graveyard(broker, layout, metrics, STREAM)
         self._all_tiles = all_tiles(layout.ns)
-        self._room, self._window, self._max_age_s = room, window, max_age_s
+        self._room, self._window, self._backlog = room, window, backlog
+        self._max_age_s = max_age_s
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -216,7 +226,13 @@ class TileEmitter:
         expected, start = await self._resume()
         self.position = start.sequence
         flight = _Flight(self._wake.set, self._landed)
-        intake = Intake(self._checkpoints, all_checkpoints(self._ns), "tiles", self._wake.set)
+        intake = Intake(
+            self._checkpoints,
+            all_checkpoints(self._ns),
+            "tiles",
+            self._wake.set,
+            self._backlog,
+        )
         try:
             # The checkpoint of the last tile may have further events: it is read once more.
             await intake.open(max(0, start.sequence - 1))

@@ -38,14 +38,29 @@ PROMISED = {
     "holodeck_h1_before_routing": ("gauge", {"agent_id"}),
     "holodeck_h1_after_routing": ("gauge", {"agent_id"}),
 }
-OPERATOR = """
-holodeck_commands_total holodeck_append_latency_seconds holodeck_command_latency_seconds
-holodeck_mailbox_depth holodeck_actors_awake holodeck_actors_asleep holodeck_fence_losses_total
-holodeck_outcomes_unknown_total holodeck_recoveries_total holodeck_recovery_seconds
-holodeck_inbox_lag holodeck_inbox_gaps_total holodeck_consumer_lag holodeck_dead_letters_total
-holodeck_partitions_owned holodeck_lease_losses_total holodeck_discarded_snapshots_total
-holodeck_tiles_total holodeck_store_bytes holodeck_store_limit_bytes holodeck_build_info
-""".split()
+OPERATOR = [
+    "holodeck_commands_total",
+    "holodeck_append_latency_seconds",
+    "holodeck_command_latency_seconds",
+    "holodeck_mailbox_depth",
+    "holodeck_actors_awake",
+    "holodeck_actors_asleep",
+    "holodeck_fence_losses_total",
+    "holodeck_outcomes_unknown_total",
+    "holodeck_recoveries_total",
+    "holodeck_recovery_seconds",
+    "holodeck_inbox_lag",
+    "holodeck_inbox_gaps_total",
+    "holodeck_consumer_lag",
+    "holodeck_dead_letters_total",
+    "holodeck_partitions_owned",
+    "holodeck_lease_losses_total",
+    "holodeck_discarded_snapshots_total",
+    "holodeck_tiles_total",
+    "holodeck_store_bytes",
+    "holodeck_store_limit_bytes",
+    "holodeck_build_info",
+]
 
 
 def observed(*events: AnyEvent) -> Metrics:

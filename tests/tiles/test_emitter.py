@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import time
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from holodeck.actors.metrics import Metrics, merge
 from holodeck.actors.tiles import TileEmitter
 from holodeck.actors.tiles.dead import HEADER_ORIGIN_SEQUENCE, HEADER_ORIGIN_SUBJECT
-from holodeck.broker import Broker, EmbeddedServer, MemoryBroker, NatsBroker
+from holodeck.broker import Broker, EmbeddedServer, MemoryBroker, NatsBroker, layout
 from holodeck.messages.codec import encode_checkpoint
 from holodeck.messages.session import SessionPaused
 from holodeck.messages.tiles import HEADER_ORIGIN
@@ -89,19 +90,13 @@ async def test_a_checkpoint_half_emitted_is_completed(either: Broker) -> None:
     assert await origins(either) == expected(4)
 
 
-async def test_more_than_the_queue_holds_comes_through(
-    memory: MemoryBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from holodeck.actors.tiles import emitter as module
-
-    class Narrow(module.Intake):
-        def __init__(self, *args: object, **options: object) -> None:
-            super().__init__(*args, bound=16)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module, "Intake", Narrow)
-    await journal(memory, 500)
-    await emitted(memory, 500)
-    assert await origins(memory) == expected(500)
+async def test_more_than_the_queue_holds_comes_through(either: Broker) -> None:
+    await journal(either, 500)
+    emitter = TileEmitter(either, LAYOUT, Metrics(), window=8, backlog=16)
+    await emitter.start()
+    await until(lambda: emitter.position == 500)
+    await emitter.stop()
+    assert await origins(either) == expected(500)
 
 
 async def test_what_nobody_can_decode_ends_in_dead_once_and_does_not_stall(either: Broker) -> None:
@@ -267,20 +262,14 @@ async def test_a_killed_nats_server_costs_no_tile_and_doubles_none(
 
 
 async def test_a_full_tiles_stream_makes_tiles_wait(memory: MemoryBroker) -> None:
-    from dataclasses import replace
-
-    small = replace(LAYOUT, ns="small", tiles=replace(
-        LAYOUT.tiles, name="SMALL", subjects=("small.tile.>",), max_bytes=30_000
-    ), checkpoints=replace(
-        LAYOUT.checkpoints, name="SMALLC", subjects=("small.checkpoint.>",)
-    ))  # fmt: skip
+    spacious = layout("small", max_bytes=10_000_000)
+    small = replace(spacious, tiles=replace(spacious.tiles, max_bytes=30_000))
     assert await memory.declare([small.tiles, small.checkpoints], []) == []
     data = encode_checkpoint(1, EVENTS)
     log = memory.log(small.checkpoints)
     for _ in range(40):
         await log.append(subject().replace("holodeck", "small"), data)
-    metrics = Metrics()
-    emitter = TileEmitter(memory, small, metrics)
+    emitter = TileEmitter(memory, small, Metrics())
     await emitter.start()
     await asyncio.sleep(0.3)
     assert emitter.running

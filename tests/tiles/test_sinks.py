@@ -38,6 +38,10 @@ def lines(path: Path) -> list[int]:
     return [json.loads(line)["tile_sequence"] for line in path.read_bytes().splitlines()]
 
 
+def rotated_beside(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.stem}.*{path.suffix}"))
+
+
 class Flaky:
     """A sink that fails every other time, after taking some."""
 
@@ -92,7 +96,7 @@ async def test_a_file_is_rotated_by_size_and_resumed_from_its_name(
     for upto in (400, 800, 1200):
         await fill(memory, 400, upto)
         await run(memory, JsonlSink(path, rotate_bytes=200_000), 3 * upto)
-    rotated = sorted(p for p in tmp_path.glob("tiles.*.jsonl"))
+    rotated = rotated_beside(path)
     assert len(rotated) >= 2
     assert [n for p in [*rotated, path] for n in lines(p)] == list(range(1, 3601))
     path.unlink()

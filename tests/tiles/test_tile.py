@@ -155,7 +155,7 @@ SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
 ]
 
 
-def union_members(union: Any) -> set[type]:
+def union_members(union: Any) -> set[type[Event]]:
     """The classes of a union, however deeply annotated."""
     if isinstance(union, type):
         return {union} if issubclass(union, Event) else set()
