@@ -377,7 +377,14 @@ accounts {{
 """
 
     def _client_may_publish(self) -> Sequence[str]:
-        """Commands, and what reading the journal, the tiles and the partition table takes."""
+        """Commands, and what reading the journal, the tiles and the partition table takes.
+
+        Following takes a push consumer, and the server lets whoever may create one name any
+        subject for its deliveries. So this user can have stored records (under their own
+        subjects, never words of its own choosing) delivered to listeners it may not address:
+        rights against mistakes and prying, not against a hostile client. Strangers belong
+        behind the gateway.
+        """
         front = "" if self.ns == "holodeck" else f"{self.ns}_"
         subjects = [f"{self.ns}.cmd.>", f"{self.ns}.ctl.supervisor.>"]
         for stream in (f"{front}CHECKPOINTS", f"{front}TILES", f"KV_{front}cluster"):
