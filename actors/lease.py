@@ -71,9 +71,13 @@ class Holder:
     def decode(data: bytes) -> Holder:
         return Holder(*unpack(data))
 
+    def same_machine(self) -> bool:
+        """Whether its pid means something here."""
+        return (self.boot, self.pid_space) == (_boot_id(), _pid_space())
+
     def known_dead(self) -> bool:
         """Whether this machine can see that the process is gone. False: alive, or elsewhere."""
-        if (self.boot, self.pid_space) != (_boot_id(), _pid_space()):
+        if not self.same_machine():
             return False
         return process_started(self.pid) != self.started
 
@@ -103,9 +107,7 @@ def _pid_space() -> str:
 def holder(incarnation: str, host: str, node: str) -> Holder:
     """This process as a holder."""
     pid = os.getpid()
-    return Holder(
-        incarnation, host, node, pid, _boot_id(), _pid_space(), process_started(pid) or 0
-    )
+    return Holder(incarnation, host, node, pid, _boot_id(), _pid_space(), process_started(pid) or 0)
 
 
 class Lease:

@@ -238,7 +238,7 @@ class Metrics:
             TaskRouted: self._task_routed,
         }
 
-    # --- what a host tells: the events it committed -----------------------------------------------
+    # --- what a host tells: the events it committed ----------------------------------------
 
     def observe(self, events: Iterable[AnyEvent]) -> None:
         """Counts committed events; call it once per checkpoint, when its append is acknowledged.
@@ -285,7 +285,7 @@ class Metrics:
         self._h1_after.labels(label).set(after)
         self._h1_at[label] = time.time()
 
-    # --- what the runtime tells -------------------------------------------------------------------
+    # --- what the runtime tells ----------------------------------------
 
     def command(self, actor: str, result: str, seconds: float) -> None:
         """One command answered after ``seconds``.
@@ -331,7 +331,7 @@ class Metrics:
         self._store_bytes.labels(stream).set(size)
         self._store_limit.labels(stream).set(limit)
 
-    # --- what is told on --------------------------------------------------------------------------
+    # --- what is told on ----------------------------------------
 
     def dump(self) -> bytes:
         """Every family with its samples, as msgpack, to be merged elsewhere.

@@ -61,7 +61,7 @@ def explain(error: ValidationError) -> str:
     return "; ".join(parts)
 
 
-# --- commands --------------------------------------------------------------------------------------
+# --- commands ----------------------------------------
 
 
 def encode_command(envelope: Envelope) -> bytes:
@@ -104,7 +104,7 @@ def decode_command(kind: str, data: bytes, subject: str, content: str = "") -> E
         raise DecodeError(subject, explain(error)) from error
 
 
-# --- answers ---------------------------------------------------------------------------------------
+# --- answers ----------------------------------------
 
 
 def encode_answer(answer: Answer, *, as_json: bool = False) -> bytes:
@@ -142,7 +142,7 @@ def decode_answer(data: bytes, subject: str) -> Answer:
         raise DecodeError(subject, explain(error)) from error
 
 
-# --- checkpoints -----------------------------------------------------------------------------------
+# --- checkpoints ----------------------------------------
 
 
 def encode_checkpoint(at: int, events: Sequence[AnyEvent]) -> bytes:

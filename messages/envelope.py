@@ -30,7 +30,7 @@ HEADER_CONTENT: Final = "content-type"
 JSON_CONTENT: Final = "application/json"
 
 
-# --- queries: answered from the state, nothing is stored ------------------------------------------
+# --- queries: answered from the state, nothing is stored ----------------------------------------
 
 
 class ReadState(Message):
@@ -59,7 +59,7 @@ Query = ReadState | AwaitReply
 QUERY_KINDS: Final = frozenset({"read-state", "await-reply"})
 
 
-# --- the envelope ---------------------------------------------------------------------------------
+# --- the envelope ----------------------------------------
 
 
 class _Envelope(Message):

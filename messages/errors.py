@@ -18,7 +18,7 @@ class HolodeckError(Exception):
     code: str = "error"
 
 
-# --- the message is wrong in itself ------------------------------------------------------------
+# --- the message is wrong in itself ----------------------------------------
 
 
 class ContractError(HolodeckError):
@@ -38,9 +38,7 @@ class InvalidId(ContractError):
 
     def __str__(self) -> str:
         shown = self.value if len(self.value) <= 80 else self.value[:77] + "..."
-        return (
-            f"{shown!r} is no valid id: 1 to 64 of A-Z a-z 0-9 _ -, beginning with a letter or digit"
-        )
+        return f"{shown!r} is no valid id: 1 to 64 of A-Z a-z 0-9 _ -, first a letter or digit"
 
 
 class DecodeError(ContractError):
@@ -88,7 +86,7 @@ class SettingsError(ContractError):
         return f"{self.setting}: {self.problem}"
 
 
-# --- a sound command that the present state forbids ---------------------------------------------
+# --- a sound command that the present state forbids ----------------------------------------
 
 
 class RefusedError(HolodeckError):
@@ -109,7 +107,7 @@ class RefusedError(HolodeckError):
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
-# --- the world failed ---------------------------------------------------------------------------
+# --- the world failed ----------------------------------------
 
 
 class TransientError(HolodeckError):

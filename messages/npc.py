@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from holodeck.messages.base import Event, Label, Message
 
+
 class DescribeNpc(Message):
     """Says who an NPC is, or says it anew."""
 

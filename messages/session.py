@@ -93,7 +93,7 @@ class FrictionFinding(Message):
     detail: Annotated[str, Field(max_length=500)] = ""
 
 
-# --- commands ------------------------------------------------------------------------------------
+# --- commands ----------------------------------------
 
 
 class StartSession(Message):
@@ -301,7 +301,7 @@ INTERNAL_COMMANDS = frozenset({"settle-owed", "timer"})
 """Kinds only an actor's own host may send; from a client they are refused."""
 
 
-# --- events --------------------------------------------------------------------------------------
+# --- events ----------------------------------------
 
 
 class SessionStarted(Event):

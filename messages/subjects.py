@@ -40,7 +40,7 @@ CTL_SUPERVISOR: Final = Route("{}.ctl.supervisor.{}")
 CTL_HOST: Final = Route("{}.ctl.host.{}.{}")
 """ns, host incarnation, verb."""
 CHECKPOINT: Final = Route("{}.checkpoint.{}.{}.{}.{}.{}.{}.{}.{}")
-"""ns, writer kind, its partition, its id, family, npc's partition, npc, learner's partition, learner."""
+"""ns, writer kind, its partition, its id, family, npc's partition, npc, learner's one, learner."""
 TILE: Final = Route("{}.tile.{}.{}.{}")
 """ns, family, event, session."""
 DEAD: Final = Route("{}.dead.{}.{}")

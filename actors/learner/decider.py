@@ -174,9 +174,7 @@ def _released(state: LearnerState, session: str) -> LearnerState:
     return replace(state, claim=None)
 
 
-def _count(
-    totals: tuple[FrictionTotal, ...], event: FrictionDetected
-) -> tuple[FrictionTotal, ...]:
+def _count(totals: tuple[FrictionTotal, ...], event: FrictionDetected) -> tuple[FrictionTotal, ...]:
     for index, total in enumerate(totals):
         if total.type == event.type:
             more = FrictionTotal(

@@ -132,9 +132,7 @@ def evolve_relation(state: Relation, event: AnyEvent, moment: Moment) -> Relatio
         case TaskRouted():
             return replace(state, tasks=state.tasks + 1, open_tasks=state.open_tasks + 1)
         case TaskCompleted():
-            return replace(
-                state, tasks=state.tasks + 1, open_tasks=max(0, state.open_tasks - 1)
-            )
+            return replace(state, tasks=state.tasks + 1, open_tasks=max(0, state.open_tasks - 1))
         case NpcParted():
             return replace(state, sessions=state.sessions + 1)
         case _:

@@ -66,7 +66,7 @@ Events = Sequence[SessionEvent]
 _NOTHING: Final[Events] = ()
 
 
-# --- decide ----------------------------------------------------------------------------------------
+# --- decide ----------------------------------------
 
 
 def decide(state: SessionState, command: SessionCommand, now: int) -> Events:
@@ -169,9 +169,7 @@ def _fork(state: SessionState, command: ForkFrom) -> Events:
         raise RefusedError("session-exists")
     if _parent_state(command.state).phase in (Phase.NEW, Phase.ABANDONED):
         raise RefusedError("bad-fork", "the parent had not started at that checkpoint")
-    return (
-        SessionForked(parent=command.parent, sequence=command.sequence, state=command.state),
-    )
+    return (SessionForked(parent=command.parent, sequence=command.sequence, state=command.state),)
 
 
 def _parent_state(data: bytes) -> SessionState:
@@ -342,9 +340,7 @@ def _end(
         if task.outcome is None
     ]
     events.append(
-        SessionEnded(
-            reason=reason, outcome=outcome, active_ms=active_ms(state, now), error=error
-        )
+        SessionEnded(reason=reason, outcome=outcome, active_ms=active_ms(state, now), error=error)
     )
     if state.met and not state.parent:
         first = state.met[0]
@@ -383,7 +379,7 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
             return (_completed(task, now, Outcome.TIMEOUT),)
 
 
-# --- deadlines -------------------------------------------------------------------------------------
+# --- deadlines ----------------------------------------
 
 
 def active_ms(state: SessionState, now: int) -> int:
@@ -432,7 +428,7 @@ def next_deadline(state: SessionState) -> tuple[int, int, TimerFired] | None:
     return best
 
 
-# --- evolve ----------------------------------------------------------------------------------------
+# --- evolve ----------------------------------------
 
 
 def evolve(state: SessionState, event: SessionEvent, moment: Moment) -> SessionState:
@@ -621,7 +617,7 @@ def _rehearsal(event: SessionForked, moment: Moment) -> SessionState:
     )
 
 
-# --- address ---------------------------------------------------------------------------------------
+# --- address ----------------------------------------
 
 
 def concerns(state: SessionState, events: Events) -> tuple[str, str, str]:

@@ -1,0 +1,121 @@
+"""Speaking to an actor: the same command, under the same id, until it is answered.
+
+One law: a caller never guesses. Until the deadline it sends the command again, with backoff; that
+alone carries it over a failover. After the deadline the outcome is unknown and said to be so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+from holodeck.broker.port import Broker, Delivery
+from holodeck.messages.codec import decode_answer, encode_command
+from holodeck.messages.envelope import (
+    MAX_DEADLINE_MS,
+    Answer,
+    Envelope,
+    ToLearner,
+    ToNpc,
+    ToSession,
+)
+from holodeck.messages.errors import (
+    Busy,
+    DecodeError,
+    NoResponder,
+    RefusedError,
+    Unavailable,
+)
+from holodeck.messages.ids import partition_of
+from holodeck.messages.subjects import COMMAND
+
+ATTEMPT_S: Final = 2.5
+"""How long one sending waits before the command is sent again; seconds."""
+FIRST_PAUSE_S: Final = 0.02
+LONGEST_PAUSE_S: Final = 0.5
+
+_TO: Final[dict[str, type[ToSession] | type[ToNpc] | type[ToLearner]]] = {
+    "session": ToSession,
+    "npc": ToNpc,
+    "learner": ToLearner,
+}
+
+
+class Caller:
+    """Sends commands to keyed actors.
+
+    Args:
+        deadline_s: how long a command is sent again, at most 60 s.
+    """
+
+    def __init__(
+        self, broker: Broker, ns: str, partitions: int, *, deadline_s: float = 15.0
+    ) -> None:
+        self._broker = broker
+        self._ns = ns
+        self._partitions = partitions
+        self._deadline_s = min(deadline_s, MAX_DEADLINE_MS / 1000)
+        self.retries = 0
+
+    async def command(
+        self,
+        kind: str,
+        identity: str,
+        command: str,
+        body: Any,
+        *,
+        deadline_s: float | None = None,
+    ) -> Answer:
+        """Sends ``body`` and returns the actor's ``ok``.
+
+        Raises:
+            RefusedError: the actor's state forbids it.
+            DecodeError: the actor cannot read it (or its answer cannot be read).
+            Busy: its mailbox was full until the deadline.
+            Unavailable: no answer until the deadline; whether it took effect is unknown.
+        """
+        now = time.time()
+        limit = deadline_s if deadline_s is not None else self._deadline_s
+        envelope: Envelope = _TO[kind](
+            id=command, sent=int(now * 1000), deadline=int((now + limit) * 1000), body=body
+        )
+        subject = COMMAND.of(self._ns, partition_of(identity, self._partitions), kind, identity)
+        answer = await self.send(subject, encode_command(envelope), limit)
+        if answer.status == "refused":
+            raise RefusedError(answer.reason, answer.detail)
+        if answer.status == "contract":
+            raise DecodeError(subject, answer.detail or answer.reason)
+        return answer
+
+    async def send(self, subject: str, data: bytes, limit: float) -> Answer:
+        """Sends bytes until somebody gives a final answer; ``limit`` in seconds."""
+        return await self._until_final(subject, data, limit)
+
+    async def _until_final(self, subject: str, data: bytes, limit: float) -> Answer:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + limit
+        pause = FIRST_PAUSE_S
+        last = "no answer"
+        while True:
+            left = give_up - loop.time()
+            if left <= 0:
+                if last == "busy":
+                    raise Busy()
+                raise Unavailable(subject, f"{last} within {limit:g} s; the outcome is unknown")
+            try:
+                reply: Delivery = await self._broker.request(
+                    subject, data, timeout=min(ATTEMPT_S, left)
+                )
+            except NoResponder:
+                last = "nobody owns the partition"
+            except Unavailable:
+                last = "no answer"
+            else:
+                answer = decode_answer(reply.data, subject)
+                if answer.status not in ("busy", "moved"):
+                    return answer
+                last = answer.status
+            self.retries += 1
+            await asyncio.sleep(min(pause, max(0.0, give_up - loop.time())))
+            pause = min(LONGEST_PAUSE_S, pause * 1.7)

@@ -1,0 +1,323 @@
+"""Holodeck's service actors as Ray actors; the only file that imports ray.
+
+One law: Ray places processes and restarts them; nothing travels over it but these few calls.
+
+Each Ray actor runs its service on an event loop of its own in a thread of its own: so it starts
+again by itself when Ray restarts the process, without anyone calling it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+import ray
+import structlog
+
+from holodeck.actors.host import Host, HostOptions
+from holodeck.actors.keeper import HostKeeper, TilesService
+from holodeck.actors.lease import Holder
+from holodeck.actors.supervisor import Supervisor, SupervisorOptions
+from holodeck.actors.tiles import Sink
+from holodeck.broker.port import Broker
+from holodeck.broker.streams import Layout
+from holodeck.messages.errors import StartupError
+from holodeck.messages.session import MindKind
+from holodeck.minds.port import Mind
+
+log = structlog.get_logger("holodeck.cluster")
+
+NAMESPACE: Final = "holodeck"
+"""The Ray namespace all actors are named in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """Everything a service actor is made from; travels to its process as a pickle.
+
+    Attributes:
+        connect: opens a connection with the runtime's rights.
+        prepare: called first in each process with the actor's name, to set logging up.
+        minds: makes the minds of a host.
+        sinks: each sink's name and what makes it.
+    """
+
+    connect: Callable[[], Awaitable[Broker]]
+    layout: Layout
+    host: HostOptions
+    supervisor: SupervisorOptions
+    prepare: Callable[[str], None]
+    minds: Callable[[], dict[MindKind, Mind]]
+    sinks: tuple[tuple[str, Callable[[], Sink]], ...] = ()
+    tile_max_age_s: float = 0.0
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ns(self) -> str:
+        return self.layout.ns
+
+
+class _Service(Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class _Loop:
+    """A service on an event loop in a thread; a service that cannot start ends the process, so
+    that Ray tries again."""
+
+    def __init__(self, make: Callable[[], _Service]) -> None:
+        self._make = make
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._service: _Service | None = None
+        self._thread = threading.Thread(target=self._run, name="service", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            import uvloop
+
+            run: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run
+        except ImportError:
+            run = asyncio.run
+        run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._done = asyncio.Event()
+        service = self._make()
+        try:
+            await service.start()
+        except Exception as error:
+            log.exception("service.start-failed", exc_info=error)
+            os._exit(1)
+        self._service = service
+        self._ready.set()
+        await self._done.wait()
+        await service.stop()
+
+    def wait(self, seconds: float) -> bool:
+        return self._ready.wait(seconds)
+
+    def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._done.set)
+        self._thread.join(20.0)
+
+
+def _node() -> str:
+    return str(ray.get_runtime_context().get_node_id())
+
+
+class _HostActor:
+    def __init__(self, plan: Blueprint, name: str) -> None:
+        plan.prepare(name)
+        options = replace(plan.host, name=name, node=_node())
+
+        def make() -> _Service:
+            return HostKeeper(
+                lambda lost: Host(
+                    plan.connect, plan.layout, options, minds=plan.minds(), on_lost=lost
+                )
+            )
+
+        self._service = _Loop(make)
+
+    def ready(self, seconds: float) -> tuple[str, int]:
+        """Waits until it runs; node and pid."""
+        if not self._service.wait(seconds):
+            raise StartupError("a host did not start in time", "See its log")
+        return _node(), os.getpid()
+
+    def stop(self) -> None:
+        self._service.stop()
+
+
+class _SupervisorActor:
+    def __init__(self, plan: Blueprint) -> None:
+        plan.prepare("supervisor")
+        self._service = _Loop(
+            lambda: Supervisor(
+                plan.connect, plan.layout, plan.supervisor, launcher=_RayLauncher(plan.ns)
+            )
+        )
+
+    def ready(self, seconds: float) -> tuple[str, int]:
+        if not self._service.wait(seconds):
+            raise StartupError("the supervisor did not start in time", "See its log")
+        return _node(), os.getpid()
+
+    def stop(self) -> None:
+        self._service.stop()
+
+
+class _TilesActor:
+    def __init__(self, plan: Blueprint) -> None:
+        plan.prepare("tiles")
+        self._service = _Loop(
+            lambda: TilesService(
+                plan.connect, plan.layout, sinks=plan.sinks, max_age_s=plan.tile_max_age_s
+            )
+        )
+
+    def ready(self, seconds: float) -> tuple[str, int]:
+        if not self._service.wait(seconds):
+            raise StartupError("the tile emitter did not start in time", "See its log")
+        return _node(), os.getpid()
+
+    def stop(self) -> None:
+        self._service.stop()
+
+
+class _RayLauncher:
+    """Kills what the supervisor replaced; Ray starts it again."""
+
+    def __init__(self, ns: str) -> None:
+        self._ns = ns
+
+    async def kill(self, holder: Holder) -> None:
+        if holder.same_machine():
+            if not holder.known_dead():
+                os.kill(holder.pid, signal.SIGKILL)
+            return
+        try:
+            actor = await asyncio.to_thread(
+                ray.get_actor, actor_name(self._ns, holder.host), NAMESPACE
+            )
+        except ValueError:
+            return
+        ray.kill(actor, no_restart=False)
+
+
+def actor_name(ns: str, part: str) -> str:
+    """A Ray actor's name: ``<ns>-supervisor``, ``<ns>-tiles``, ``<ns>-host-0``."""
+    return f"{ns}-{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One running service actor."""
+
+    name: str
+    node: str
+    pid: int
+    actor: Any = field(repr=False, compare=False)
+
+
+class Cluster:
+    """The service actors of one namespace on one Ray cluster.
+
+    Args:
+        address: of a Ray cluster to join; None starts one on this machine.
+    """
+
+    def __init__(self, plan: Blueprint, *, address: str | None = None) -> None:
+        self._plan = plan
+        self._address = address
+        self._started_ray = False
+        self._env = {"env_vars": plan.env} if plan.env else {}
+        self.services: dict[str, Placed] = {}
+
+    def connect(self) -> None:
+        """Joins Ray, or starts it.
+
+        Raises:
+            StartupError: there is no Ray at the address.
+        """
+        if ray.is_initialized():
+            return
+        options: dict[str, Any] = {
+            "namespace": NAMESPACE,
+            "log_to_driver": False,
+            "configure_logging": False,
+        }
+        try:
+            if self._address is None:
+                # Services wait for messages most of the time; what they need is placed by
+                # spreading, not by counting cores.
+                ray.init(include_dashboard=False, **options)
+                self._started_ray = True
+            else:
+                ray.init(address=self._address, **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise StartupError(
+                f"no Ray cluster at {self._address or 'this machine'}: {error}",
+                "Check --ray, or leave it out to start one here",
+            ) from error
+
+    def start(self, hosts: int, *, seconds: float = 60.0) -> None:
+        """Starts supervisor, hosts and tile emitter, and waits until all run.
+
+        Raises:
+            StartupError: one of them did not come up in time.
+        """
+        names = ["supervisor", "tiles", *(f"host-{index}" for index in range(hosts))]
+        # The supervisor declares the streams; the others need them.
+        self._launch("supervisor", seconds)
+        actors = {name: self._make(name) for name in names[1:]}
+        for name, actor in actors.items():
+            self._placed(name, actor, seconds)
+
+    def add_host(self, name: str, *, seconds: float = 60.0) -> Placed:
+        """One more host."""
+        return self._launch(name, seconds)
+
+    def _launch(self, name: str, seconds: float) -> Placed:
+        return self._placed(name, self._make(name), seconds)
+
+    def _make(self, name: str) -> Any:
+        kind: Any
+        arguments: Sequence[Any] = (self._plan,)
+        match name:
+            case "supervisor":
+                kind = _SupervisorActor
+            case "tiles":
+                kind = _TilesActor
+            case _:
+                kind, arguments = _HostActor, (self._plan, name)
+        options: dict[str, Any] = {
+            "name": actor_name(self._plan.ns, name),
+            "lifetime": "detached",
+            "get_if_exists": True,
+            "max_restarts": -1,
+            "num_cpus": 0,
+            "scheduling_strategy": "SPREAD",
+            "max_concurrency": 4,
+        }
+        if self._env:
+            options["runtime_env"] = self._env
+        return ray.remote(kind).options(**options).remote(*arguments)
+
+    def _placed(self, name: str, actor: Any, seconds: float) -> Placed:
+        try:
+            node, pid = ray.get(actor.ready.remote(seconds), timeout=seconds + 5)
+        except (ray.exceptions.RayError, StartupError) as error:
+            raise StartupError(f"{name} did not start: {error}", "See its log") from error
+        placed = self.services[name] = Placed(name, node, pid, actor)
+        return placed
+
+    def where(self, name: str, *, seconds: float = 30.0) -> Placed:
+        """A service as it stands now; after a restart it has another pid."""
+        return self._placed(name, self.services[name].actor, seconds)
+
+    def stop(self) -> None:
+        """Stops what this object started, hosts in good order first, and nothing else."""
+        order = sorted(self.services, key=lambda name: (name == "supervisor", name == "tiles"))
+        for name in order:
+            actor = self.services[name].actor
+            try:
+                ray.get(actor.stop.remote(), timeout=25)
+            except ray.exceptions.RayError as error:
+                log.warning("service.stop-failed", name=name, reason=str(error)[:300])
+            ray.kill(actor, no_restart=True)
+        self.services.clear()
+        if self._started_ray:
+            ray.shutdown()
+            self._started_ray = False
+

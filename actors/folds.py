@@ -1,0 +1,326 @@
+"""The reading half of NPCs and learners: cells that fold the checkpoints naming them.
+
+One law: a cell's state is the fold of every checkpoint that names it, in stream order, each once.
+Where a cell stands is in its snapshot; where a partition stands is in its ``folded`` mark; never
+in a consumer.
+
+A cell that has a snapshot but is not in memory collects what concerns it and folds it when the
+snapshot has come; a cell nobody has met yet begins empty, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from holodeck.actors.decider import Decider, Moment
+from holodeck.actors.learner.decider import LEARNER_STATE, learner
+from holodeck.actors.learner.decider import SCHEMA as LEARNER_SCHEMA
+from holodeck.actors.memory import CommandMemory
+from holodeck.actors.npc.decider import NPC_STATE, RELATION_STATE, npc, relation
+from holodeck.actors.npc.decider import SCHEMA as NPC_SCHEMA
+from holodeck.broker.port import Bucket, Record
+from holodeck.messages.codec import pack, unpack
+from holodeck.messages.envelope import HEADER_COMMAND, Checkpoint
+from holodeck.messages.errors import DecodeError, LostFence, TransientError
+from holodeck.messages.ids import NOBODY
+from holodeck.messages.subjects import Place
+
+log = structlog.get_logger("holodeck.folds")
+
+Role = Literal["npc", "learner"]
+HEADER_SEQUENCE: Final = "Holodeck-Sequence"
+"""The journal sequence a snapshot contains, so that a scan of headers is enough."""
+
+_KINDS: Final[dict[str, tuple[Decider[Any, Any, Any], TypeAdapter[Any], int]]] = {
+    "npc": (npc, NPC_STATE, NPC_SCHEMA),
+    "relation": (relation, RELATION_STATE, NPC_SCHEMA),
+    "learner": (learner, LEARNER_STATE, LEARNER_SCHEMA),
+}
+
+
+def cell_key(partition: int | str, kind: str, *identity: str) -> str:
+    """A cell's key in the bucket ``actors``: ``cell.<p>.<kind>.<id>[.<learner>]``."""
+    return ".".join(("cell", str(partition), kind, *identity))
+
+
+class Cell:
+    """One folded state.
+
+    Attributes:
+        sequence: of the last checkpoint folded in.
+        own: sequence of the last checkpoint this actor wrote itself; what its fence expects.
+        revision: of its snapshot, 0 if there is none.
+        pending: what has come while the snapshot was being read; None once it is ready.
+    """
+
+    __slots__ = (
+        "at",
+        "key",
+        "kind",
+        "memory",
+        "own",
+        "pending",
+        "ready",
+        "revision",
+        "sequence",
+        "state",
+        "used",
+    )
+
+    def __init__(self, kind: str, key: str) -> None:
+        self.kind = kind
+        self.key = key
+        self.state: Any = _KINDS[kind][0].initial
+        self.sequence = 0
+        self.own = 0
+        self.at = 0
+        self.revision = 0
+        self.memory: CommandMemory | None = None
+        self.pending: list[tuple[Moment, tuple[Any, ...], str | None]] | None = None
+        self.ready: list[Callable[[], None]] | None = None
+        self.used = 0.0
+
+    def dump(self) -> bytes:
+        """The snapshot."""
+        _, adapter, schema = _KINDS[self.kind]
+        return pack(
+            {
+                "v": schema,
+                "seq": self.sequence,
+                "own": self.own,
+                "at": self.at,
+                "mem": self.memory.dump() if self.memory else [],
+                "state": adapter.dump_python(self.state),
+            }
+        )
+
+    def shown(self) -> bytes:
+        """The state alone, for whoever asks."""
+        return pack(_KINDS[self.kind][1].dump_python(self.state))
+
+    def load(self, data: bytes) -> bool:
+        """Takes a snapshot's state; False (and unchanged) if its layout is another version's."""
+        decider, adapter, schema = _KINDS[self.kind]
+        try:
+            raw = unpack(data, self.key)
+            if raw["v"] != schema:
+                return False
+            self.state = adapter.validate_python(raw["state"])
+        except (DecodeError, ValidationError, KeyError, TypeError) as error:
+            log.error("cell.snapshot-unreadable", key=self.key, reason=str(error))
+            self.state = decider.initial
+            return False
+        self.sequence, self.own, self.at = raw["seq"], raw["own"], raw["at"]
+        self.memory = CommandMemory(map(tuple, raw["mem"])) if raw["mem"] else None
+        return True
+
+    def fold(self, moment: Moment, events: tuple[Any, ...], command: str | None) -> None:
+        """One checkpoint; ``command`` is its id if this actor wrote it itself."""
+        if moment.sequence <= self.sequence:
+            return
+        self.state = _KINDS[self.kind][0].fold(self.state, events, moment)
+        self.sequence, self.at = moment.sequence, moment.at
+        if command is not None:
+            self.own = moment.sequence
+            if self.memory is None:
+                self.memory = CommandMemory()
+            self.memory.add(command, moment.sequence, moment.at)
+
+
+class Folds:
+    """All cells of the partitions one host owns.
+
+    Args:
+        actors: the bucket snapshots are kept in.
+        clock: seconds, monotonic.
+        refold: reads every checkpoint naming a cell, for one whose snapshot cannot be used.
+    """
+
+    def __init__(
+        self,
+        actors: Bucket,
+        clock: Callable[[], float],
+        refold: Callable[[Cell], Any],
+    ) -> None:
+        self._bucket = actors
+        self._clock = clock
+        self._refold = refold
+        self._cells: dict[str, Cell] = {}
+        self._known: dict[str, set[int]] = {}
+        self._dirty: dict[str, set[str]] = {}
+        self._loads: set[asyncio.Task[None]] = set()
+        self._limit = asyncio.Semaphore(64)
+        self.messages: dict[tuple[str, str], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def partition(self, partition: str, keys: set[int]) -> None:
+        """Begins with a partition; ``keys`` are hashes of the keys that have snapshots."""
+        self._known[partition] = keys
+        self._dirty[partition] = set()
+
+    def drop(self, partition: str) -> None:
+        """Forgets a partition."""
+        self._known.pop(partition, None)
+        self._dirty.pop(partition, None)
+        prefix = f"cell.{partition}."
+        for key in [key for key in self._cells if key.startswith(prefix)]:
+            del self._cells[key]
+
+    def cell(self, partition: str, kind: str, *identity: str) -> Cell:
+        """The cell, being loaded if it has a snapshot and was asleep."""
+        key = cell_key(partition, kind, *identity)
+        found = self._cells.get(key)
+        if found is None:
+            found = self._cells[key] = Cell(kind, key)
+            if hash(key) in self._known[partition]:
+                found.pending = []
+                task = asyncio.create_task(self._load(found, partition))
+                self._loads.add(task)
+                task.add_done_callback(self._loads.discard)
+        found.used = self._clock()
+        return found
+
+    def apply(self, role: Role, place: Place, record: Record, checkpoint: Checkpoint) -> None:
+        """Folds a checkpoint into every cell of ``role`` that its subject names."""
+        moment = Moment(
+            record.sequence,
+            checkpoint.at,
+            place.identity,
+            "" if place.learner == NOBODY else place.learner,
+        )
+        events = checkpoint.events
+        if role == "npc":
+            partition = place.npc_partition
+            own = place.kind == "npc" and place.identity == place.npc
+            self._fold(partition, self.cell(partition, "npc", place.npc), moment, events,
+                       record.headers.get(HEADER_COMMAND, "") if own else None)  # fmt: skip
+            if moment.learner:
+                met = self.cell(partition, "relation", place.npc, place.learner)
+                self._fold(partition, met, moment, events, None)
+        else:
+            partition = place.learner_partition
+            own = place.kind == "learner" and place.identity == place.learner
+            self._fold(partition, self.cell(partition, "learner", place.learner), moment, events,
+                       record.headers.get(HEADER_COMMAND, "") if own else None)  # fmt: skip
+        for family in {event.kind.partition(".")[0] for event in events}:
+            self.messages[role, family] = self.messages.get((role, family), 0) + 1
+
+    def _fold(
+        self,
+        partition: str,
+        cell: Cell,
+        moment: Moment,
+        events: tuple[Any, ...],
+        command: str | None,
+    ) -> None:
+        self._dirty[partition].add(cell.key)
+        if cell.pending is not None:
+            cell.pending.append((moment, events, command))
+            return
+        cell.fold(moment, events, command)
+
+    async def _load(self, cell: Cell, partition: str) -> None:
+        async with self._limit:
+            while True:
+                try:
+                    entry = await self._bucket.get(cell.key)
+                    if entry is not None:
+                        cell.revision = entry.revision
+                        if not cell.load(entry.data):
+                            await self._refold(cell)
+                    break
+                except TransientError as error:
+                    log.warning("cell.load-retried", key=cell.key, reason=str(error))
+                    await asyncio.sleep(0.2)
+        if partition not in self._known:
+            return
+        pending, cell.pending = cell.pending or [], None
+        for item in pending:
+            cell.fold(*item)
+        ready, cell.ready = cell.ready or [], None
+        for waiter in ready:
+            waiter()
+
+    def when_ready(self, cell: Cell, waiter: Callable[[], None]) -> None:
+        """Calls ``waiter`` once the cell has its snapshot, now if it has."""
+        if cell.pending is None:
+            waiter()
+        elif cell.ready is None:
+            cell.ready = [waiter]
+        else:
+            cell.ready.append(waiter)
+
+    def loading(self, partition: str) -> Iterator[Cell]:
+        prefix = f"cell.{partition}."
+        return (
+            cell
+            for key, cell in self._cells.items()
+            if cell.pending is not None and key.startswith(prefix)
+        )
+
+    async def flush(self, partition: str) -> bool:
+        """Writes a snapshot of every cell that changed; False if some could not be written."""
+        dirty = self._dirty.get(partition)
+        if not dirty:
+            return True
+        self._dirty[partition] = set()
+        left: set[str] = set()
+        batch: list[tuple[Cell, asyncio.Future[int]]] = []
+        for key in sorted(dirty):
+            cell = self._cells.get(key)
+            if cell is None:
+                continue
+            if cell.pending is not None:
+                left.add(key)
+                continue
+            headers = {HEADER_SEQUENCE: str(cell.sequence)}
+            batch.append(
+                (cell, self._bucket.put(key, cell.dump(), after=cell.revision, headers=headers))
+            )
+            if len(batch) >= 128:
+                await self._written(batch, left, partition)
+                batch = []
+        await self._written(batch, left, partition)
+        if left and partition in self._dirty:
+            self._dirty[partition] |= left
+        return not left
+
+    async def _written(
+        self, batch: list[tuple[Cell, asyncio.Future[int]]], left: set[str], partition: str
+    ) -> None:
+        for cell, future in batch:
+            try:
+                cell.revision = await future
+            except LostFence as error:
+                # Our own write was stored and its ack lost, or another incarnation wrote it. What
+                # knows more than we do stays: a snapshot's sequence only rises.
+                entry = await self._bucket.get(cell.key)
+                cell.revision = entry.revision if entry else error.last
+                if entry is None or int(entry.headers.get(HEADER_SEQUENCE, "0")) < cell.sequence:
+                    left.add(cell.key)
+            except TransientError as error:
+                log.warning("cell.flush-failed", key=cell.key, reason=str(error))
+                left.add(cell.key)
+            else:
+                if partition in self._known:
+                    self._known[partition].add(hash(cell.key))
+
+    def passivate(self, before: float) -> int:
+        """Drops from memory what was not used since ``before`` and is saved; returns how many."""
+        idle = [
+            key
+            for key, cell in self._cells.items()
+            if cell.used < before
+            and cell.pending is None
+            and key not in self._dirty.get(key.split(".", 2)[1], ())
+        ]
+        for key in idle:
+            del self._cells[key]
+        return len(idle)

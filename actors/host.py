@@ -1,0 +1,1251 @@
+"""A host: one process, or one part of it, that carries thousands of keyed actors.
+
+One law: one ``Host`` object is one incarnation. When its lease is revoked it is over: it drops
+everything at once, and whoever runs it begins a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from holodeck.actors.decider import Moment
+from holodeck.actors.folds import HEADER_SEQUENCE, Cell, Folds, Role
+from holodeck.actors.learner import learner
+from holodeck.actors.lease import Lease, holder
+from holodeck.actors.metrics import Metrics
+from holodeck.actors.npc import npc
+from holodeck.actors.session import Phase
+from holodeck.actors.session.decider import next_deadline
+from holodeck.actors.shell import FoldShell, SessionShell, Work
+from holodeck.actors.table import Table, deployment, read_table
+from holodeck.broker.port import Broker, Delivery, Follower, Log, Record, Subscription
+from holodeck.broker.streams import Layout
+from holodeck.messages.codec import (
+    decode_checkpoint,
+    decode_command,
+    encode_answer,
+    pack,
+    unpack,
+)
+from holodeck.messages.envelope import HEADER_CONTENT, HEADER_WRITER, JSON_CONTENT, Answer
+from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
+from holodeck.messages.ids import new_id, partition_of
+from holodeck.messages.session import (
+    AbandonStart,
+    ForkFrom,
+    MindKind,
+    NpcReply,
+    StartSession,
+    TurnTaken,
+)
+from holodeck.messages.subjects import (
+    ANY,
+    COMMAND,
+    CTL_HOST,
+    DEAD,
+    Place,
+    all_checkpoints,
+    learner_filter,
+    npc_filter,
+    partition_filter,
+    place_of,
+    writer_filter,
+)
+from holodeck.minds.port import Mind, Prompt
+
+log = structlog.get_logger("holodeck.host")
+
+TICK_S: Final = 0.05
+HEADER_DUE: Final = "Holodeck-Due"
+HEADER_ENDED: Final = "Holodeck-Ended"
+ENDED_LINGER_S: Final = 30.0
+"""How long an ended session stays in memory for the questions that follow its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """How a host behaves; times in seconds unless they say otherwise.
+
+    Attributes:
+        partitions: what a deployment is created with if this host is the first.
+        mailbox: commands that may wait for one actor.
+        idle_sleep_s: after this long without a command an actor is snapshotted and dropped.
+        flush_s: how often each partition is snapshotted.
+        keep_s: an ended session older than this moves to the archive.
+        max_sessions: live sessions this host takes.
+        threaded_lease: renew the lease from a thread of its own.
+    """
+
+    name: str = "host"
+    node: str = ""
+    partitions: int = 64
+    mailbox: int = 256
+    idle_sleep_s: float = 300.0
+    flush_s: float = 20.0
+    lease_s: float = 2.0
+    lease_renew_s: float = 0.5
+    keep_s: float = 90 * 86400.0
+    max_sessions: int = 100_000
+    threaded_lease: bool = True
+
+
+def inbox_filters(ns: str, owned: Iterable[int], partitions: int) -> list[tuple[str, Role | None]]:
+    """What a host reads its folds from, each filter with the role it serves (None: both).
+
+    One read-all consumer, picked by subject, is cheapest by far for a host that owns an eighth
+    of the partitions or more; below that, one consumer per partition and role.
+    """
+    mine = sorted(owned)
+    if not mine:
+        return []
+    if len(mine) * 8 >= partitions:
+        return [(all_checkpoints(ns), None)]
+    filters: list[tuple[str, Role | None]] = []
+    for p in mine:
+        filters += [(npc_filter(ns, p), "npc"), (learner_filter(ns, p), "learner")]
+    return filters
+
+
+class _Reader:
+    """One follower of the journal and the place it has reached."""
+
+    __slots__ = ("follower", "position", "role", "target")
+
+    def __init__(self, role: Role | None, position: int, target: int) -> None:
+        self.role = role
+        self.position = position
+        self.target = target
+        self.follower: Follower | None = None
+
+    def reached(self) -> int:
+        """Everything that concerns us up to this sequence has been folded."""
+        follower = self.follower
+        if follower is None:
+            return -1
+        if follower.pending == 0 and self.position >= follower.position:
+            # Nothing more was waiting: what the stream held at the start is behind us.
+            return max(self.position, self.target)
+        return self.position
+
+
+class Host:
+    """One incarnation.
+
+    Args:
+        connect: opens a connection with the runtime's rights.
+        minds: who answers turns, by the kind a session asks for.
+        on_lost: called once, when the lease was revoked and everything has been dropped.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Broker]],
+        layout: Layout,
+        options: HostOptions,
+        *,
+        minds: dict[MindKind, Mind] | None = None,
+        metrics: Metrics | None = None,
+        on_lost: Callable[[], None] | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._connect = connect
+        self.layout = layout
+        self.options = options
+        self.ns = layout.ns
+        self.incarnation = new_id("inc")
+        self.mailbox = options.mailbox
+        self.metrics = metrics or Metrics()
+        self._minds = minds or {}
+        self._on_lost = on_lost
+        self._wall = wall
+        self.partitions = options.partitions
+        self.high = 0
+        self.owned: set[int] = set()
+        self.draining = False
+        self.sessions: dict[str, SessionShell] = {}
+        self.asleep: dict[str, tuple[int, int]] = {}
+        self._shells: dict[str, dict[str, FoldShell]] = {"npc": {}, "learner": {}}
+        self._dirty: dict[int, set[str]] = {}
+        self._marks: dict[int, int] = {}
+        self._archived: set[int] = set()
+        self._heap: list[tuple[int, str]] = []
+        self._fold_from: dict[tuple[str, str], int] = {}
+        self._readers: list[_Reader] = []
+        self._waiters: list[tuple[int, int, str, int, Callable[[], None]]] = []
+        self._waiter = 0
+        self._subs: dict[int, Subscription] = {}
+        self._own_subs: list[Subscription] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._table = Table(0, (), "")
+        self._table_lock = asyncio.Lock()
+        self._closed = False
+        self._server = ""
+        self._suspect = False
+
+    # -- life ----------------------------------------
+
+    async def start(self) -> None:
+        """Connects, takes a lease and waits to be given partitions.
+
+        Raises:
+            StartupError: the broker cannot be reached or used.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.broker = await self._connect()
+        layout = self.layout
+        self.journal: Log = self.broker.log(layout.checkpoints)
+        self._dead = self.broker.log(layout.dead)
+        self._live = self.broker.bucket(layout.live)
+        self._archive = self.broker.bucket(layout.archive)
+        self._actors = self.broker.bucket(layout.actors)
+        self._cluster = self.broker.bucket(layout.cluster)
+        self.partitions = (await deployment(self._cluster, self.options.partitions)).partitions
+        self.folds = Folds(self._actors, self.time, self._refold)
+        self.high = await self.journal.end()
+        self._server = self.broker.server_id
+        self.broker.on_reconnect(self._reconnected)
+        me = holder(self.incarnation, self.options.name, self.options.node)
+        self.lease = Lease(
+            self._connect,
+            layout.cluster,
+            me,
+            on_lost=self._lost,
+            valid_s=self.options.lease_s,
+            renew_s=self.options.lease_renew_s,
+            threaded=self.options.threaded_lease,
+        )
+        self._own_subs.append(
+            await self.broker.subscribe(CTL_HOST.of(self.ns, self.incarnation, ANY), self._on_ctl)
+        )
+        self._own_subs.append(
+            await self._cluster.watch("table", lambda _entry: self.spawn(self.reread_table()))
+        )
+        await self.lease.start()
+        self.spawn(self._tick())
+        self.spawn(self._flush_loop())
+        self.spawn(self._poll())
+        await self.reread_table()
+        log.info("host.started", host=self.options.name, incarnation=self.incarnation)
+
+    async def stop(self) -> None:
+        """Leaves in good order: snapshots everything, gives the lease up."""
+        if self._closed:
+            return
+        await self.drain()
+        await self._close()
+        await self.lease.stop()
+        await self.broker.close()
+
+    async def kill(self) -> None:
+        """Stops as a crash would: nothing is saved, nothing is said. For tests and demos."""
+        if self._closed:
+            return
+        await self._close()
+        # A start that failed half way has not made everything yet.
+        if hasattr(self, "lease"):
+            await self.lease.stop(release=False)
+        if hasattr(self, "broker"):
+            await self.broker.close(discard=True)
+
+    def _lost(self) -> None:
+        """The lease was revoked: another host has our partitions, or soon will."""
+        if self._closed:
+            return
+        self.metrics.lease_losses.inc()
+        self._loop.create_task(self._abandon())
+
+    async def _abandon(self) -> None:
+        await self._close()
+        await self.broker.close(discard=True)
+        await self.lease.stop(release=False)
+        log.warning("host.abandoned", incarnation=self.incarnation)
+        if self._on_lost is not None:
+            self._on_lost()
+
+    async def _close(self) -> None:
+        self._closed = True
+        for shell in self.sessions.values():
+            shell.dropped = True
+        for shells in self._shells.values():
+            for fold_shell in shells.values():
+                fold_shell.dropped = True
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Runs a coroutine that belongs to this incarnation; its failure is a bug and is logged."""
+        if self._closed:
+            coroutine.close()
+            return
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("host.task-failed", exc_info=task.exception())
+
+    # -- time and rights ----------------------------------------
+
+    def now(self) -> int:
+        """Wall clock, ms since 1970 UTC."""
+        return int(self._wall() * 1000)
+
+    def time(self) -> float:
+        """Monotonic clock, seconds."""
+        return self._loop.time()
+
+    def valid(self) -> bool:
+        """Whether this incarnation may answer and write right now."""
+        return not self._suspect and self.lease.valid
+
+    def owns(self, partition: int) -> bool:
+        return partition in self.owned and not self._closed
+
+    # -- partitions ----------------------------------------
+
+    async def reread_table(self) -> None:
+        """Takes up and lays down partitions until what is held is what the table says."""
+        async with self._table_lock:
+            self._table = table = await read_table(self._cluster, self.partitions)
+            wanted = table.of(self.incarnation)
+            for partition in self.owned - wanted:
+                await self._drop(partition)
+            if self._server != self.broker.server_id:
+                self._server = self.broker.server_id
+            fresh = wanted - self.owned
+            if fresh and not self.draining:
+                await self._adopt(fresh)
+            self.metrics.partitions_owned.set(len(self.owned))
+        if self._suspect and table.server == self.broker.server_id:
+            await self._trust_again()
+
+    async def _drop(self, partition: int) -> None:
+        """Lays a partition down at once: nothing of it is answered any more."""
+        self.owned.discard(partition)
+        sub = self._subs.pop(partition, None)
+        if sub is not None:
+            await sub.stop()
+        for shell in [s for s in self.sessions.values() if s.partition == partition]:
+            shell.dropped = True
+            del self.sessions[shell.identity]
+        for identity in [i for i in self.asleep if self._partition(i) == partition]:
+            del self.asleep[identity]
+        for shells in self._shells.values():
+            for fold_shell in [s for s in shells.values() if s.partition == partition]:
+                fold_shell.dropped = True
+                del shells[fold_shell.identity]
+        self._dirty.pop(partition, None)
+        self._marks.pop(partition, None)
+        self.folds.drop(str(partition))
+        self._fold_from.pop(("npc", str(partition)), None)
+        self._fold_from.pop(("learner", str(partition)), None)
+
+    def _partition(self, identity: str) -> int:
+        return partition_of(identity, self.partitions)
+
+    async def _adopt(self, fresh: set[int]) -> None:
+        """Takes partitions up: snapshots, then the tail of the journal, then timers, then work."""
+        began = self.time()
+        end = await self.journal.end()
+        marks = await self._read_marks(fresh, end)
+        asleep = await self._read_live(fresh, end)
+        for partition in fresh:
+            self._dirty[partition] = set()
+            self._marks[partition] = marks[partition][2]
+        limit = asyncio.Semaphore(8)
+
+        async def tail(partition: int) -> None:
+            async with limit:
+                await self._read_tail(partition, marks[partition][0], asleep)
+
+        known = await self._read_cells(fresh, end)
+        await asyncio.gather(*(tail(partition) for partition in sorted(fresh)))
+        self.asleep.update(asleep)
+        for identity, (due, _) in asleep.items():
+            if due:
+                heapq.heappush(self._heap, (due, identity))
+        for partition in fresh:
+            name = str(partition)
+            self.folds.partition(name, known[partition])
+            self._fold_from["npc", name] = self._fold_from["learner", name] = marks[partition][1]
+            async for _ in self._archive.scan(f"log.{partition}.>", headers_only=True):
+                self._archived.add(partition)
+                break
+        self.owned |= fresh
+        self.high = max(self.high, end)
+        await self._open_readers(end)
+        for partition in fresh:
+            self._subs[partition] = await self.broker.subscribe(
+                COMMAND.of(self.ns, partition, ANY, ANY), self._on_command
+            )
+        for shell in list(self.sessions.values()):
+            if shell.partition in fresh:
+                self._awaken(shell)
+        took = self.time() - began
+        self.metrics.recovery("adopted", took)
+        log.info(
+            "partitions.adopted", count=len(fresh), seconds=round(took, 3), sessions=len(asleep)
+        )
+
+    def _awaken(self, shell: SessionShell) -> None:
+        shell.wake()
+        if shell.state.awaiting:
+            self.spawn(self._think_again(shell))
+
+    async def _read_marks(self, fresh: set[int], end: int) -> dict[int, tuple[int, int, int]]:
+        """Per partition: sequence up to which session snapshots and folds are whole, revision."""
+        marks = dict.fromkeys(fresh, (0, 0, 0))
+
+        async def one(partition: int) -> None:
+            entry = await self._live.get(f"folded.{partition}")
+            if entry is None:
+                return
+            sessions, folds = unpack(entry.data)
+            if sessions > end or folds > end:
+                self.metrics.discarded_snapshots.inc()
+                sessions = folds = 0
+            marks[partition] = (sessions, folds, entry.revision)
+
+        await asyncio.gather(*(one(partition) for partition in fresh))
+        return marks
+
+    async def _read_live(self, fresh: set[int], end: int) -> dict[str, tuple[int, int]]:
+        """Sessions with a snapshot: id → when its next timer is due (0 none), sequence."""
+        found: dict[str, tuple[int, int]] = {}
+        everything = len(fresh) > 8
+        for keys in ["live.>"] if everything else [f"live.{p}.>" for p in sorted(fresh)]:
+            async for entry in self._live.scan(keys, headers_only=True):
+                _, partition, identity = entry.key.split(".", 2)
+                if int(partition) not in fresh:
+                    continue
+                sequence = int(entry.headers.get(HEADER_SEQUENCE, "0"))
+                if sequence > end:
+                    self.metrics.discarded_snapshots.inc()
+                    await self._live.delete(entry.key)
+                    continue
+                found[identity] = (int(entry.headers.get(HEADER_DUE, "0")), sequence)
+        return found
+
+    async def _read_cells(self, fresh: set[int], end: int) -> dict[int, set[int]]:
+        """Hashes of the keys of all NPC, relation and learner snapshots, by partition."""
+        known: dict[int, set[int]] = {partition: set() for partition in fresh}
+        everything = len(fresh) > 8
+        for keys in ["cell.>"] if everything else [f"cell.{p}.>" for p in sorted(fresh)]:
+            async for entry in self._actors.scan(keys, headers_only=True):
+                partition = int(entry.key.split(".", 2)[1])
+                if partition not in fresh:
+                    continue
+                if int(entry.headers.get(HEADER_SEQUENCE, "0")) > end:
+                    self.metrics.discarded_snapshots.inc()
+                    await self._actors.delete(entry.key)
+                    continue
+                known[partition].add(hash(entry.key))
+        return known
+
+    async def _read_tail(
+        self, partition: int, after: int, asleep: dict[str, tuple[int, int]]
+    ) -> None:
+        """Rebuilds every session of a partition that was written to behind its mark."""
+        tails: dict[str, list[Record]] = {}
+        async for record in self.journal.read(
+            partition_filter(self.ns, "session", partition), after=after
+        ):
+            tails.setdefault(record.subject.split(".", 5)[4], []).append(record)
+            self.high = max(self.high, record.sequence)
+        behind = {
+            identity: records
+            for identity, records in tails.items()
+            if identity not in asleep or records[-1].sequence > asleep[identity][1]
+        }
+
+        async def one(identity: str, records: list[Record]) -> None:
+            shell = SessionShell(self, identity, partition)
+            if identity in asleep:
+                await self._load_snapshot(shell)
+            elif after:
+                # Older than the mark and without a snapshot: it had ended, or never was.
+                first = unpack(records[0].data).get("events", [{}])[0].get("kind")
+                if first not in ("session.started", "session.forked", "session.start-abandoned"):
+                    records = await self.history(identity, partition, 0)
+            for record in records:
+                self._fold_record(shell, record)
+            if shell.state.phase is Phase.NEW:
+                return
+            asleep.pop(identity, None)
+            self.sessions[identity] = shell
+            self._dirty[partition].add(identity)
+
+        for index in range(0, len(behind), 64):
+            batch = list(behind.items())[index : index + 64]
+            await asyncio.gather(*(one(identity, records) for identity, records in batch))
+
+    def _fold_record(self, shell: SessionShell, record: Record) -> None:
+        """Folds a stored checkpoint; one that cannot be read is set aside, not fatal."""
+        try:
+            shell.fold(record)
+        except DecodeError as error:
+            self.dead("CHECKPOINTS", error, record.subject, record.data, record.sequence)
+
+    async def _load_snapshot(self, shell: SessionShell) -> None:
+        entry = await self._live.get(f"live.{shell.partition}.{shell.identity}")
+        if entry is None:
+            return
+        shell.revision = entry.revision
+        try:
+            usable = shell.load(entry.data)
+        except (ValueError, KeyError, TypeError, DecodeError) as error:
+            log.error("session.snapshot-unreadable", session=shell.identity, reason=str(error))
+            usable = False
+        if not usable:
+            for record in await self.history(shell.identity, shell.partition, 0):
+                self._fold_record(shell, record)
+
+    async def restore(self, shell: SessionShell) -> None:
+        """Gives a session that is not in memory its state, from snapshot, journal or archive."""
+        if self.asleep.pop(shell.identity, None) is not None:
+            await self._load_snapshot(shell)
+            if shell.sequence:
+                return
+        for record in await self.history(shell.identity, shell.partition, 0):
+            self._fold_record(shell, record)
+
+    async def history(self, identity: str, partition: int, after: int) -> list[Record]:
+        """Every checkpoint of a session above ``after``, from the journal or else the archive."""
+        subjects = writer_filter(self.ns, "session", partition, identity)
+        records = [record async for record in self.journal.read(subjects, after=after)]
+        last = records[-1].sequence if records else after
+        if last or not self._archived:
+            records += await self.journal.tail(subjects, last)
+        if not records and not after and partition in self._archived:
+            entry = await self._archive.get(f"log.{partition}.{identity}")
+            if entry is not None:
+                records = unarchived(entry.data)
+        return records
+
+    # -- folds ----------------------------------------
+
+    async def _open_readers(self, end: int) -> None:
+        """Reads the journal from the oldest place any owned partition has folded to."""
+        for key in self._fold_from:
+            self._fold_from[key] = max(self._fold_from[key], self._folded(*key))
+        old, self._readers = self._readers, []
+        for reader in old:
+            if reader.follower is not None:
+                await reader.follower.stop()
+        for number, (subjects, role) in enumerate(
+            inbox_filters(self.ns, self.owned, self.partitions)
+        ):
+            after = min(
+                place
+                for (kind, name), place in self._fold_from.items()
+                if role is None or (kind == role and subjects == _filter(self.ns, role, name))
+            )
+            reader = _Reader(role, after, end)
+            self._readers.append(reader)
+            reader.follower = await self.journal.follow(
+                subjects,
+                partial(self._on_record, reader),
+                after=after,
+                name=f"{self.incarnation}-{number}-{self._waiter}",
+            )
+            self._waiter += 1
+
+    def _folded(self, role: str, partition: str) -> int:
+        """Up to which sequence a partition's cells of ``role`` contain everything."""
+        place = self._fold_from[role, partition]
+        for reader in self._readers:
+            if reader.role is None or (
+                reader.role == role
+                and reader.follower is not None
+                and int(partition) in self.owned
+                and reader is self._reader_of(role, partition)
+            ):
+                return max(place, reader.reached())
+        return place
+
+    def _reader_of(self, role: str, partition: str) -> _Reader | None:
+        mine = sorted(self.owned)
+        if len(self._readers) == 1:
+            return self._readers[0]
+        index = mine.index(int(partition)) * 2 + (role == "learner")
+        return self._readers[index] if index < len(self._readers) else None
+
+    def _on_record(self, reader: _Reader, record: Record) -> None:
+        """One checkpoint from the journal: folded by whom its subject names."""
+        tokens = record.subject.split(".")
+        sequence = record.sequence
+        if len(tokens) == 10:
+            if tokens[2] == "session":
+                shell = self.sessions.get(tokens[4])
+                if (
+                    shell is not None
+                    and sequence > shell.sequence
+                    and record.headers.get(HEADER_WRITER) != self.incarnation
+                ):
+                    self._foreign(shell)
+            fold_from = self._fold_from
+            npc_place = fold_from.get(("npc", tokens[6])) if reader.role != "learner" else None
+            learner_place = fold_from.get(("learner", tokens[8])) if reader.role != "npc" else None
+            for_npc = npc_place is not None and sequence > npc_place
+            for_learner = learner_place is not None and sequence > learner_place
+            if for_npc or for_learner:
+                try:
+                    checkpoint = decode_checkpoint(record.data, record.subject)
+                except DecodeError as error:
+                    # The tile emitter, which reads everything, puts it aside for operators.
+                    log.warning("inbox.undecodable", sequence=sequence, reason=str(error))
+                else:
+                    place = Place(*tokens[2:])
+                    if for_npc:
+                        self.folds.apply("npc", place, record, checkpoint)
+                    if for_learner:
+                        self.folds.apply("learner", place, record, checkpoint)
+        reader.position = sequence
+        if sequence > self.high:
+            self.high = sequence
+        if self._waiters:
+            self._wake_folded()
+
+    def _foreign(self, shell: SessionShell) -> None:
+        """Somebody else wrote to a session we hold: fold it before anyone reads it here."""
+        if not shell.busy:
+            shell.loading = True
+            self.spawn(self._resync(shell))
+
+    async def _resync(self, shell: SessionShell) -> None:
+        try:
+            await self.reread_table()
+            for record in await self.journal.tail(
+                writer_filter(self.ns, "session", shell.partition, shell.identity), shell.sequence
+            ):
+                self._fold_record(shell, record)
+        except TransientError as error:
+            log.warning("resync.failed", session=shell.identity, reason=str(error))
+        shell.loading = False
+        if not shell.dropped:
+            self._dirty[shell.partition].add(shell.identity)
+            shell.wake()
+            shell._next()
+
+    async def _refold(self, cell: Cell) -> None:
+        """Folds a cell from the journal's first checkpoint on: its snapshot cannot be used."""
+        _, partition, kind, *identity = cell.key.split(".")
+        role: Role = "learner" if kind == "learner" else "npc"
+        subjects = _filter(self.ns, role, partition)
+        async for record in self.journal.read(subjects):
+            place = place_of(record.subject)
+            if place is None:
+                continue
+            named = [place.npc, place.learner] if kind == "relation" else [getattr(place, role)]
+            if named != identity:
+                continue
+            try:
+                checkpoint = decode_checkpoint(record.data, record.subject)
+            except DecodeError:
+                continue
+            own = place.kind == kind and place.identity == identity[0]
+            moment = Moment(record.sequence, checkpoint.at, place.identity, place.learner)
+            cell.fold(moment, checkpoint.events, record.headers.get("Holodeck-Command", "") if own else None)  # fmt: skip  # noqa: E501
+
+    def when_folded(
+        self, role: str, partition: int, sequence: int, then: Callable[[], None]
+    ) -> None:
+        """Calls ``then`` once the partition's folds are whole and contain ``sequence``."""
+        if self._caught_up(role, partition, sequence):
+            then()
+            return
+        self._waiter += 1
+        heapq.heappush(self._waiters, (sequence, self._waiter, role, partition, then))
+
+    def _caught_up(self, role: str, partition: int, sequence: int) -> bool:
+        reader = (
+            self._readers[0]
+            if len(self._readers) == 1
+            else self._reader_of(role, str(partition))
+            if partition in self.owned
+            else None
+        )
+        return reader is not None and reader.reached() >= max(sequence, reader.target)
+
+    def _wake_folded(self) -> None:
+        waiters = self._waiters
+        blocked: list[tuple[int, int, str, int, Callable[[], None]]] = []
+        top = max((reader.reached() for reader in self._readers), default=0)
+        while waiters and waiters[0][0] <= top:
+            item = heapq.heappop(waiters)
+            if item[3] not in self.owned:
+                continue
+            if self._caught_up(item[2], item[3], item[0]):
+                item[4]()
+            else:
+                blocked.append(item)
+        for item in blocked:
+            heapq.heappush(waiters, item)
+
+    def cell(self, kind: str, identity: str) -> Cell:
+        """The cell of an NPC, a learner, or (``npc.learner``) a relation."""
+        first = identity.partition(".")[0]
+        return self.folds.cell(str(self._partition(first)), kind, *identity.split("."))
+
+    def when_ready(self, cell: Cell, then: Callable[[], None]) -> None:
+        self.folds.when_ready(cell, then)
+
+    # -- commands ----------------------------------------
+
+    def _on_command(self, delivery: Delivery) -> None:
+        received = self._loop.time()
+        tokens = delivery.subject.split(".")
+        headers = delivery.headers
+        content = headers.get(HEADER_CONTENT, "") if headers else ""
+        kind, identity = tokens[3], tokens[4]
+        as_json = content.startswith(JSON_CONTENT)
+        try:
+            envelope = decode_command(kind, delivery.data, delivery.subject, content)
+            partition = int(tokens[2])
+            if partition_of(identity, self.partitions) != partition:
+                raise DecodeError(delivery.subject, "the id lives in another partition")
+        except (ContractError, ValueError) as error:
+            self._unreadable(delivery, as_json, error)
+            return
+        work = Work.of(kind, envelope, self.now(), received, delivery.reply, as_json)
+        if partition not in self.owned or self.draining:
+            self.answer(work, Answer(status="moved", reason="moved"))
+            return
+        if kind == "session":
+            self._to_session(identity, partition, work)
+        else:
+            self._to_fold(kind, identity, partition, work)
+
+    def _unreadable(self, delivery: Delivery, as_json: bool, error: Exception) -> None:
+        code = getattr(error, "code", "undecodable")
+        self.metrics.command("unknown", code, 0.0)
+        self.dead("COMMANDS", error, delivery.subject, delivery.data, 0)
+        if delivery.reply and self.valid():
+            answer = Answer(status="contract", reason=code, detail=str(error)[:1000])
+            self.broker.post(delivery.reply, encode_answer(answer, as_json=as_json))
+
+    def _to_session(self, identity: str, partition: int, work: Work) -> None:
+        shell = self.sessions.get(identity)
+        if shell is None:
+            shell = SessionShell(self, identity, partition)
+            self.sessions[identity] = shell
+            begins = isinstance(work.body, StartSession | ForkFrom | AbandonStart)
+            if not begins or identity in self.asleep or partition in self._archived:
+                shell.loading = True
+                self.spawn(shell.open())
+        shell.submit(work)
+
+    def _to_fold(self, kind: str, identity: str, partition: int, work: Work) -> None:
+        shells = self._shells[kind]
+        shell = shells.get(identity)
+        if shell is None:
+            mind = npc if kind == "npc" else learner
+            shell = shells[identity] = FoldShell(self, kind, identity, partition, mind)
+        shell.submit(work)
+
+    def answer(self, work: Work, answer: Answer) -> None:
+        """Answers everyone who waits for a command, if the lease still holds."""
+        self.metrics.command(work.actor, answer.status, self._loop.time() - work.received)
+        if not work.replies or not self.valid():
+            return
+        encoded: dict[bool, bytes] = {}
+        for reply, as_json in work.replies:
+            data = encoded.get(as_json)
+            if data is None:
+                data = encoded[as_json] = encode_answer(answer, as_json=as_json)
+            headers = {HEADER_CONTENT: JSON_CONTENT} if as_json else None
+            self.broker.post(reply, data, headers=headers)
+
+    def dead(self, stream: str, error: Exception, subject: str, data: bytes, sequence: int) -> None:
+        """Puts a message nobody can decode aside for operators, and counts it."""
+        reason = getattr(error, "code", "undecodable")
+        self.metrics.dead_letter(stream, reason)
+        future = self._dead.append(
+            DEAD.of(self.ns, stream, reason),
+            data[: 512 * 1024],
+            headers={
+                "Holodeck-Subject": subject[:1024],
+                "Holodeck-Origin": str(sequence),
+                "Holodeck-Reason": _one_line(str(error)),
+            },
+        )
+        future.add_done_callback(_noted)
+
+    def committed(self, shell: SessionShell, work: Work, events: Sequence[Any]) -> None:
+        """A session has stored a checkpoint: count it, remember it for the next flush, think."""
+        dirty = self._dirty.get(shell.partition)
+        if dirty is not None:
+            dirty.add(shell.identity)
+        self.metrics.observe(events)
+        if isinstance(events[0], TurnTaken) and shell.state.awaiting:
+            self.spawn(self._think(shell, events[0]))
+
+    def forget(self, shell: SessionShell) -> None:
+        """Drops a shell that turned out to hold nothing."""
+        if self.sessions.get(shell.identity) is shell and not shell.busy and not shell.queue:
+            del self.sessions[shell.identity]
+
+    def arm(self, shell: SessionShell, due: int) -> None:
+        """Puts a deadline (ms since 1970 UTC) into the heap."""
+        shell.armed = due
+        heapq.heappush(self._heap, (due, shell.identity))
+
+    # -- minds ----------------------------------------
+
+    async def _think(self, shell: SessionShell, turn: TurnTaken) -> None:
+        """Asks the session's mind for a reply and sends it to the session as a command."""
+        charter = shell.state.charter
+        mind = self._minds.get(charter.mind) if charter is not None else None
+        if charter is None or mind is None:
+            return
+        prompt = Prompt(
+            intent=f"{shell.identity}.{shell.state.awaiting_seq}.mind",
+            session=shell.identity,
+            npc=turn.npc,
+            learner=charter.learner,
+            persona=charter.persona,
+            turn=turn.turn,
+            text=turn.text,
+        )
+        try:
+            text = await mind.reply(prompt)
+        except Exception as error:
+            log.warning("mind.failed", session=shell.identity, reason=repr(error))
+            return
+        if not shell.dropped and shell.state.awaiting == turn.turn:
+            reply = NpcReply(turn=turn.turn, npc=turn.npc, text=text[:4000] or "…")
+            shell.internal(f"turn-{turn.turn}-reply", reply)
+
+    async def _think_again(self, shell: SessionShell) -> None:
+        """A recovered session with an unanswered turn asks again."""
+        record = await self.journal.get(shell.state.awaiting_seq)
+        if record is None:
+            return
+        for event in decode_checkpoint(record.data, record.subject).events:
+            if isinstance(event, TurnTaken):
+                await self._think(shell, event)
+
+    # -- clockwork ----------------------------------------
+
+    async def _tick(self) -> None:
+        """Fires deadlines and, now and then, puts idle actors to sleep."""
+        next_sweep = self.time() + 1.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            if not self.valid():
+                continue
+            self._fire_due()
+            if self._waiters:
+                self._wake_folded()
+            if self.time() >= next_sweep:
+                next_sweep = self.time() + max(0.2, min(5.0, self.options.idle_sleep_s / 4))
+                await self._sleep_idle()
+                self._gauge()
+
+    def _fire_due(self) -> None:
+        now = self.now()
+        fired = 0
+        while self._heap and self._heap[0][0] <= now and fired < 500:
+            due, identity = heapq.heappop(self._heap)
+            shell = self.sessions.get(identity)
+            if shell is not None:
+                if shell.armed == due:
+                    fired += 1
+                    shell.fire(now)
+            elif identity in self.asleep and self.asleep[identity][0] == due:
+                fired += 1
+                shell = SessionShell(self, identity, self._partition(identity))
+                self.sessions[identity] = shell
+                shell.loading = True
+                self.spawn(shell.open())
+
+    async def _sleep_idle(self) -> None:
+        """Snapshots and drops what was idle for long; ended sessions go sooner."""
+        now = self.time()
+        before = now - self.options.idle_sleep_s
+        ended_before = now - min(ENDED_LINGER_S, self.options.idle_sleep_s)
+        idle = [
+            shell
+            for shell in self.sessions.values()
+            if not shell.busy
+            and not shell.queue
+            and not shell.waiting
+            and shell.used
+            < (ended_before if shell.state.phase in (Phase.ENDED, Phase.ABANDONED) else before)
+        ]
+        for index in range(0, len(idle), 256):
+            batch = idle[index : index + 256]
+            await self._save_sessions(batch)
+            for shell in batch:
+                self._put_to_sleep(shell)
+        self.folds.passivate(before)
+        for shells in self._shells.values():
+            for fold_shell in [s for s in shells.values() if s.used < before and not s.busy]:
+                if not fold_shell.queue:
+                    del shells[fold_shell.identity]
+
+    def _put_to_sleep(self, shell: SessionShell) -> None:
+        if shell.busy or shell.queue or shell.waiting or shell.saved != shell.sequence:
+            return
+        if self.sessions.get(shell.identity) is not shell:
+            return
+        del self.sessions[shell.identity]
+        if shell.state.phase in (Phase.ACTIVE, Phase.PAUSED):
+            due = next_deadline(shell.state)
+            when = due[0] if due else 0
+            self.asleep[shell.identity] = (when, shell.sequence)
+            if when:
+                heapq.heappush(self._heap, (when, shell.identity))
+
+    def _gauge(self) -> None:
+        metrics = self.metrics
+        metrics.awake["session"].set(len(self.sessions))
+        metrics.awake["npc"].set(len(self.folds))
+        metrics.asleep.set(len(self.asleep))
+        metrics.mailbox_depth.set(sum(s.depth() for s in self.sessions.values() if s.queue))
+        live = sum(
+            1 for s in self.sessions.values() if s.state.phase in (Phase.ACTIVE, Phase.PAUSED)
+        )
+        metrics.session_active.set(live + len(self.asleep))
+        metrics.inbox_lag.set(
+            sum(r.follower.pending for r in self._readers if r.follower is not None)
+        )
+
+    async def _poll(self) -> None:
+        """Reads the table now and then, in case a change was not heard of."""
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                await self.reread_table()
+            except TransientError as error:
+                log.warning("table.unread", reason=str(error))
+
+    # -- snapshots ----------------------------------------
+
+    async def _flush_loop(self) -> None:
+        """Snapshots one partition after the other, each once in ``flush_s``."""
+        while True:
+            partitions = sorted(self.owned)
+            if not partitions:
+                await asyncio.sleep(min(1.0, self.options.flush_s))
+                continue
+            for partition in partitions:
+                await asyncio.sleep(self.options.flush_s / len(partitions))
+                if partition in self.owned and self.valid():
+                    try:
+                        await self.flush(partition)
+                        await self._retain(partition)
+                    except TransientError as error:
+                        log.warning("flush.failed", partition=partition, reason=str(error))
+
+    def _floor(self, partition: int) -> int:
+        """A sequence up to which every checkpoint of the partition's sessions is in our states."""
+        floor = self.high
+        for shell in self.sessions.values():
+            if shell.partition == partition and shell.flight is not None:
+                floor = min(floor, shell.flight.base)
+        return floor
+
+    async def flush(self, partition: int) -> bool:
+        """Writes what changed, then the mark that says up to where all is written."""
+        dirty = self._dirty.get(partition)
+        if dirty is None:
+            return False
+        sessions_mark = self._floor(partition)
+        folds_mark = min(
+            self._folded("npc", str(partition)), self._folded("learner", str(partition))
+        )
+        self._dirty[partition] = set()
+        shells = [s for s in map(self.sessions.get, dirty) if s is not None]
+        missing = {i for i in dirty if i not in self.sessions and i not in self.asleep}
+        whole = await self._save_sessions(shells)
+        if partition not in self.owned:
+            return False
+        self._dirty[partition] |= {
+            s.identity for s in shells if s.saved != s.sequence and not s.dropped
+        }
+        if missing:
+            log.debug("flush.gone", partition=partition, count=len(missing))
+        # Both halves, always: a session that failed to save must not keep the folds unsaved.
+        whole = await self.folds.flush(str(partition)) and whole
+        if not whole or partition not in self.owned:
+            return False
+        try:
+            self._marks[partition] = await self._live.put(
+                f"folded.{partition}",
+                pack([sessions_mark, folds_mark]),
+                after=self._marks[partition],
+            )
+        except LostFence:
+            entry = await self._live.get(f"folded.{partition}")
+            self._marks[partition] = entry.revision if entry else 0
+            return False
+        return True
+
+    async def _save_sessions(self, shells: list[SessionShell]) -> bool:
+        """Snapshots sessions; True if every one was saved with at least its present state."""
+        whole = True
+        for index in range(0, len(shells), 128):
+            batch: list[tuple[SessionShell, int, asyncio.Future[int]]] = []
+            for shell in shells[index : index + 128]:
+                if shell.dropped or shell.saved == shell.sequence or shell.loading:
+                    whole = whole and not shell.loading
+                    continue
+                if shell.state.phase in (Phase.ENDED, Phase.ABANDONED) and not shell.state.owed:
+                    await self._save_ended(shell)
+                    continue
+                due = next_deadline(shell.state)
+                headers = {HEADER_SEQUENCE: str(shell.sequence)}
+                if due is not None:
+                    headers[HEADER_DUE] = str(due[0])
+                key = f"live.{shell.partition}.{shell.identity}"
+                batch.append(
+                    (
+                        shell,
+                        shell.sequence,
+                        self._live.put(key, shell.dump(), after=shell.revision, headers=headers),
+                    )
+                )
+            for shell, sequence, future in batch:
+                try:
+                    shell.revision = await future
+                    shell.saved = max(shell.saved, sequence)
+                except LostFence:
+                    await self._refence(shell)
+                    whole = False
+                except TransientError as error:
+                    log.warning("snapshot.failed", session=shell.identity, reason=str(error))
+                    whole = False
+        return whole
+
+    async def _refence(self, shell: SessionShell) -> None:
+        """The snapshot's revision is not what we thought: learn it, unless it knows more."""
+        entry = await self._live.get(f"live.{shell.partition}.{shell.identity}")
+        if entry is None:
+            shell.revision = 0
+        elif int(entry.headers.get(HEADER_SEQUENCE, "0")) <= shell.sequence:
+            shell.revision = entry.revision
+
+    async def _save_ended(self, shell: SessionShell) -> None:
+        """An ended session leaves the live ones and is noted for the archive."""
+        sequence = shell.sequence
+        note = self._live.put(
+            f"ended.{shell.partition}.{shell.identity}",
+            b"",
+            headers={
+                HEADER_SEQUENCE: str(sequence),
+                HEADER_ENDED: str(shell.state.ended_at),
+            },
+        )
+        try:
+            await note
+            if shell.revision:
+                await self._live.delete(f"live.{shell.partition}.{shell.identity}")
+                shell.revision = 0
+            shell.saved = sequence
+        except TransientError as error:
+            log.warning("snapshot.failed", session=shell.identity, reason=str(error))
+
+    # -- retention ----------------------------------------
+
+    async def _retain(self, partition: int) -> None:
+        """Moves sessions that ended long ago to the archive, once every fold has passed them."""
+        horizon = self.now() - int(self.options.keep_s * 1000)
+        passed: int | None = None
+        async for entry in self._live.scan(f"ended.{partition}.>", headers_only=True):
+            if int(entry.headers[HEADER_ENDED]) > horizon:
+                continue
+            if passed is None:
+                passed = await self._passed()
+            if int(entry.headers[HEADER_SEQUENCE]) > passed:
+                continue
+            await self._archive_session(partition, entry.key.split(".", 2)[2], entry.key)
+
+    async def _passed(self) -> int:
+        """The sequence that every partition's folds and the tile emitter have behind them."""
+        low = await self.journal.end()
+        for partition in range(self.partitions):
+            entry = await self._live.get(f"folded.{partition}")
+            low = min(low, unpack(entry.data)[1] if entry else 0)
+        tile = await self.broker.log(self.layout.tiles).last(f"{self.ns}.tile.>")
+        origin = tile.headers.get("Holodeck-Origin", "0") if tile else "0"
+        return min(low, int(origin.partition(".")[0]))
+
+    async def _archive_session(self, partition: int, identity: str, note: str) -> None:
+        subjects = writer_filter(self.ns, "session", partition, identity)
+        records = [record async for record in self.journal.read(subjects)]
+        if records:
+            shell = SessionShell(self, identity, partition)
+            for record in records:
+                self._fold_record(shell, record)
+            await self._archive.put(
+                f"log.{partition}.{identity}",
+                archived(records, shell.dump()),
+                headers={HEADER_SEQUENCE: str(records[-1].sequence)},
+            )
+            self._archived.add(partition)
+            self.sessions.pop(identity, None)
+            for record in records:
+                await self.journal.delete(record.sequence, overwrite=False)
+        await self._live.delete(note)
+
+    # -- being spoken to ----------------------------------------
+
+    def _on_ctl(self, delivery: Delivery) -> None:
+        self.spawn(self._ctl(delivery))
+
+    async def _ctl(self, delivery: Delivery) -> None:
+        verb = delivery.subject.rpartition(".")[2]
+        match verb:
+            case "status":
+                answer: Any = self.status()
+            case "metrics":
+                self._gauge()
+                if delivery.reply:
+                    self.broker.post(delivery.reply, self.metrics.dump())
+                return
+            case "sessions":
+                answer = self.listing()
+            case "messages":
+                answer = {f"{r}.{f}": n for (r, f), n in self.folds.messages.items()}
+            case "release":
+                answer = await self.release(set(unpack(delivery.data)))
+            case "drain":
+                await self.drain()
+                answer = True
+            case _:
+                answer = None
+        if delivery.reply:
+            self.broker.post(delivery.reply, pack(answer))
+
+    def status(self) -> dict[str, Any]:
+        """What operators ask a host for."""
+        return {
+            "incarnation": self.incarnation,
+            "host": self.options.name,
+            "partitions": sorted(self.owned),
+            "awake": len(self.sessions),
+            "asleep": len(self.asleep),
+            "folds": len(self.folds),
+            "position": min((r.position for r in self._readers), default=0),
+            "lag": sum(r.follower.pending for r in self._readers if r.follower is not None),
+            "gaps": sum(r.follower.gaps for r in self._readers if r.follower is not None),
+            "draining": self.draining,
+            "lease": self.lease.valid,
+        }
+
+    def listing(self) -> list[dict[str, Any]]:
+        """The sessions this host carries; of sleeping ones only the id is in memory."""
+        out: list[dict[str, Any]] = [
+            {
+                "session": shell.identity,
+                "phase": shell.state.phase,
+                "kind": shell.state.charter.kind if shell.state.charter else "",
+                "learner": shell.state.charter.learner if shell.state.charter else "",
+                "name": shell.state.charter.name if shell.state.charter else "",
+                "tags": list(shell.state.charter.tags) if shell.state.charter else [],
+                "turns": shell.state.turns,
+                "tasks": len(shell.state.tasks),
+                "started_at": shell.state.started_at,
+                "sequence": shell.sequence,
+            }
+            for shell in self.sessions.values()
+            if shell.state.phase is not Phase.NEW
+        ]
+        out += [{"session": identity, "phase": "asleep"} for identity in self.asleep]
+        return out
+
+    async def release(self, partitions: set[int]) -> bool:
+        """Lays partitions down in good order: mailboxes worked off, everything saved."""
+        for partition in partitions & self.owned:
+            sub = self._subs.pop(partition, None)
+            if sub is not None:
+                await sub.stop()
+        mine = [s for s in self.sessions.values() if s.partition in partitions]
+        deadline = self.time() + 5.0
+        while any(s.busy or s.queue for s in mine) and self.time() < deadline:
+            await asyncio.sleep(0.01)
+        whole = True
+        for partition in partitions & self.owned:
+            whole = await self.flush(partition) and whole
+        async with self._table_lock:
+            for partition in partitions & self.owned:
+                await self._drop(partition)
+        return whole
+
+    async def drain(self) -> None:
+        """Lays everything down; the supervisor hands it to others."""
+        self.draining = True
+        try:
+            await self.release(set(self.owned))
+        except TransientError as error:
+            log.warning("drain.incomplete", reason=str(error))
+
+    # -- a server that restarted ----------------------------------------
+
+    def _reconnected(self) -> None:
+        """A new run of the server may have lost its unsynced tail: nothing is answered or written
+        until the supervisor has looked (DESIGN: machine lost power)."""
+        if self.broker.server_id == self._server:
+            return
+        self._suspect = True
+        self.spawn(self._check_server())
+
+    async def _check_server(self) -> None:
+        while self._suspect:
+            try:
+                end = await self.journal.end()
+                if end < self.high:
+                    log.error("journal.shorter", end=end, seen=self.high)
+                    self._lost()
+                    return
+                await self.reread_table()
+            except TransientError as error:
+                log.warning("server.unchecked", reason=str(error))
+            await asyncio.sleep(0.1)
+
+    async def _trust_again(self) -> None:
+        self._server = self.broker.server_id
+        self._suspect = False
+        for shell in self.sessions.values():
+            if shell.state.owed and not shell.busy:
+                shell.settle()
+
+
+def _filter(ns: str, role: Role, partition: str) -> str:
+    return npc_filter(ns, partition) if role == "npc" else learner_filter(ns, partition)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]
+
+
+def _noted(future: asyncio.Future[int]) -> None:
+    error = future.exception()
+    if error is not None:
+        log.error("dead-letter.lost", reason=str(error))
+
+
+def archived(records: Sequence[Record], state: bytes) -> bytes:
+    """An ended session as one value: its state and its compressed log."""
+    rows = [[r.subject, r.sequence, r.data, dict(r.headers)] for r in records]
+    return pack({"v": 1, "state": state, "log": zlib.compress(pack(rows), 6)})
+
+
+def unarchived(data: bytes) -> list[Record]:
+    """The log of an archived session."""
+    rows = unpack(zlib.decompress(unpack(data)["log"]))
+    return [Record(subject, sequence, body, headers) for subject, sequence, body, headers in rows]

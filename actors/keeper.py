@@ -1,0 +1,150 @@
+"""Runs service actors for ever: a host whose lease was revoked begins again as a new incarnation.
+
+One law: whatever fails here is logged and tried again; only :meth:`stop` ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import structlog
+
+from holodeck.actors.host import Host
+from holodeck.actors.metrics import Metrics
+from holodeck.actors.tiles import Sink, SinkRunner, TileEmitter
+from holodeck.broker.port import Broker, Delivery
+from holodeck.broker.streams import Layout
+from holodeck.messages.codec import pack
+from holodeck.messages.errors import HolodeckError
+from holodeck.messages.subjects import ANY, CTL_HOST
+
+log = structlog.get_logger("holodeck.keeper")
+
+TILES_HOST: Final = "tiles"
+"""The name the tile service is asked under, in place of a host's incarnation."""
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 2.0
+
+
+class HostKeeper:
+    """One host slot: incarnation after incarnation.
+
+    Args:
+        make: makes a fresh, unstarted incarnation that calls its argument when it is lost.
+    """
+
+    def __init__(self, make: Callable[[Callable[[], None]], Host]) -> None:
+        self._make = make
+        self._stopping = False
+        self._lost = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.host: Host | None = None
+        self.incarnations = 0
+
+    async def start(self) -> None:
+        """Returns when the first incarnation has started.
+
+        Raises:
+            StartupError: it cannot be started at all.
+        """
+        self._lost.clear()
+        self.host = self._make(self._lost.set)
+        await self.host.start()
+        self.incarnations = 1
+        self._task = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        pause = FIRST_PAUSE_S
+        while True:
+            await self._lost.wait()
+            self._lost.clear()
+            while not self._stopping:
+                host = self._make(self._lost.set)
+                try:
+                    await host.start()
+                except (HolodeckError, OSError, TimeoutError) as error:
+                    log.warning("host.restart-failed", reason=str(error))
+                    await host.kill()
+                    await asyncio.sleep(pause)
+                    pause = min(LONGEST_PAUSE_S, pause * 2)
+                    continue
+                self.host = host
+                self.incarnations += 1
+                pause = FIRST_PAUSE_S
+                break
+
+    async def stop(self) -> None:
+        """Stops in good order."""
+        self._stopping = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self.host is not None:
+            await self.host.stop()
+
+
+class TilesService:
+    """The tile emitter with its sinks, on a connection of their own."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Broker]],
+        layout: Layout,
+        *,
+        sinks: Sequence[tuple[str, Callable[[], Sink]]] = (),
+        max_age_s: float = 0.0,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._connect = connect
+        self._layout = layout
+        self._sinks = sinks
+        self._max_age_s = max_age_s
+        self.metrics = metrics or Metrics()
+        self._names = [name for name, _ in sinks]
+        self._runners: list[SinkRunner] = []
+
+    async def start(self) -> None:
+        """Begins to emit; the streams must have been declared.
+
+        Raises:
+            StartupError: the broker cannot be reached.
+        """
+        self.broker = await self._connect()
+        await self.broker.subscribe(CTL_HOST.of(self._layout.ns, TILES_HOST, ANY), self._on_ctl)
+        self.emitter = TileEmitter(
+            self.broker, self._layout, self.metrics, max_age_s=self._max_age_s
+        )
+        await self.emitter.start()
+        for name, make in self._sinks:
+            runner = SinkRunner(self.broker, self._layout, self.metrics, name, make())
+            await runner.start()
+            self._runners.append(runner)
+
+    def _on_ctl(self, delivery: Delivery) -> None:
+        match delivery.subject.rpartition(".")[2]:
+            case "metrics":
+                data = self.metrics.dump()
+            case "status":
+                data = pack(self.status())
+            case _:
+                data = pack(None)
+        if delivery.reply:
+            self.broker.post(delivery.reply, data)
+
+    def status(self) -> dict[str, Any]:
+        """Where the emitter and each sink are."""
+        return {
+            "position": self.emitter.position,
+            "lag": self.emitter.lag,
+            "standing_by": self.emitter.standing_by,
+            "running": self.emitter.running,
+            "sinks": {name: r.position for name, r in zip(self._names, self._runners, strict=True)},
+        }
+
+    async def stop(self) -> None:
+        await self.emitter.stop()
+        for runner in self._runners:
+            await runner.stop()
+        await self.broker.close()

@@ -1,0 +1,804 @@
+"""The shell around an actor's mind: mailbox, fence, remembered ids, answers.
+
+One law: one command at a time, each decided on a state that contains every earlier checkpoint of
+the actor, appended under its fence, and answered only when it is stored.
+
+The fast way (idle actor, append acknowledged) is plain calls and one future; every doubt (a lost
+fence, an answer that did not come) goes into a coroutine that reads the log before it decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+import structlog
+
+from holodeck.actors.decider import Moment
+from holodeck.actors.folds import Cell
+from holodeck.actors.memory import CommandMemory
+from holodeck.actors.metrics import Metrics
+from holodeck.actors.session.decider import SessionState, concerns, next_deadline, session
+from holodeck.actors.session.state import SCHEMA, STATE, Phase
+from holodeck.broker.port import Log, Record
+from holodeck.messages.base import MAX_MESSAGE
+from holodeck.messages.codec import decode_checkpoint, encode_checkpoint, pack, unpack
+from holodeck.messages.envelope import (
+    HEADER_COMMAND,
+    HEADER_WRITER,
+    MAX_DEADLINE_MS,
+    Answer,
+    AwaitReply,
+    Envelope,
+    ReadState,
+)
+from holodeck.messages.errors import (
+    BrokerError,
+    LostFence,
+    OutcomeUnknown,
+    RefusedError,
+    StoreFull,
+    TransientError,
+)
+from holodeck.messages.ids import NOBODY, partition_of
+from holodeck.messages.session import (
+    INTERNAL_COMMANDS,
+    NpcReply,
+    SettleOwed,
+    TimerFired,
+)
+from holodeck.messages.subjects import CHECKPOINT, writer_filter
+
+log = structlog.get_logger("holodeck.shell")
+
+DEFAULT_DEADLINE_MS: Final = 10_000
+"""How long a plain client that names no deadline waits, ms."""
+
+
+class Work:
+    """One command in a mailbox.
+
+    Attributes:
+        actor: the kind of actor it is for.
+        replies: where answers are awaited, each with whether it wants JSON; repeats add theirs.
+        received: when it came, seconds on the loop's clock.
+    """
+
+    __slots__ = ("actor", "body", "deadline", "id", "internal", "received", "replies", "sent")
+
+    def __init__(
+        self,
+        actor: str,
+        command: str,
+        body: Any,
+        *,
+        sent: int,
+        deadline: int,
+        received: float,
+        replies: list[tuple[str, bool]] | None = None,
+        internal: bool = False,
+    ) -> None:
+        self.actor = actor
+        self.id = command
+        self.body = body
+        self.sent = sent
+        self.deadline = deadline
+        self.received = received
+        self.replies = replies if replies is not None else []
+        self.internal = internal
+
+    @classmethod
+    def of(
+        cls, actor: str, envelope: Envelope, now: int, received: float, reply: str, as_json: bool
+    ) -> Work:
+        """A client's command, with its times filled in and bounded."""
+        sent = envelope.sent or now
+        deadline = envelope.deadline or now + DEFAULT_DEADLINE_MS
+        return cls(
+            actor,
+            envelope.id,
+            envelope.body,
+            sent=sent,
+            deadline=min(deadline, sent + MAX_DEADLINE_MS),
+            received=received,
+            replies=[(reply, as_json)] if reply else [],
+        )
+
+
+class House(Protocol):
+    """What a shell needs of the host it lives in."""
+
+    ns: str
+    partitions: int
+    incarnation: str
+    journal: Log
+    metrics: Metrics
+    mailbox: int
+    high: int
+
+    def now(self) -> int: ...
+    def time(self) -> float: ...
+    def valid(self) -> bool: ...
+    def owns(self, partition: int) -> bool: ...
+    def answer(self, work: Work, answer: Answer) -> None: ...
+    def spawn(self, coroutine: Any) -> None: ...
+    def arm(self, shell: SessionShell, due: int) -> None: ...
+    def committed(self, shell: SessionShell, work: Work, events: Sequence[Any]) -> None: ...
+    def forget(self, shell: SessionShell) -> None: ...
+    async def reread_table(self) -> None: ...
+    async def history(self, identity: str, partition: int, after: int) -> list[Record]: ...
+    async def restore(self, shell: SessionShell) -> None: ...
+    def cell(self, kind: str, identity: str) -> Cell: ...
+    def when_folded(self, role: str, partition: int, sequence: int, then: Any) -> None: ...
+    def when_ready(self, cell: Cell, then: Callable[[], None]) -> None: ...
+
+
+class Flight:
+    """An append under way.
+
+    Attributes:
+        base: the highest sequence known to this host when it was sent; a mark written meanwhile
+            must not pass it.
+    """
+
+    __slots__ = ("at", "base", "data", "events", "subject", "work")
+
+    def __init__(
+        self, work: Work, events: Sequence[Any], at: int, subject: str, data: bytes, base: int
+    ) -> None:
+        self.work = work
+        self.events = events
+        self.at = at
+        self.subject = subject
+        self.data = data
+        self.base = base
+
+
+class Shell:
+    """What session, NPC and learner shells have in common: the mailbox and the checks."""
+
+    __slots__ = ("flight", "house", "identity", "loading", "partition", "queue", "used")
+
+    kind = ""
+
+    def __init__(self, house: House, identity: str, partition: int) -> None:
+        self.house = house
+        self.identity = identity
+        self.partition = partition
+        self.queue: deque[Work] | None = None
+        self.flight: Flight | None = None
+        self.loading = False
+        self.used = house.time()
+
+    # -- mailbox ----------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        return self.flight is not None or self.loading
+
+    def submit(self, work: Work) -> None:
+        """Takes a command: at once if idle, else into the mailbox, else ``busy``."""
+        self.used = self.house.time()
+        if not self.busy and not self.queue:
+            self._begin(work)
+            return
+        if self._attach(work):
+            return
+        if self.queue is None:
+            self.queue = deque()
+        if len(self.queue) >= self.house.mailbox:
+            self.house.answer(work, Answer(status="busy", reason="busy"))
+            return
+        self.queue.append(work)
+        if not self.busy:
+            self._next()
+
+    def _attach(self, work: Work) -> bool:
+        """A repeat of what is queued or running adds its reply address, not a second place."""
+        if self.flight is not None and self.flight.work.id == work.id:
+            self.flight.work.replies += work.replies
+            return True
+        for waiting in self.queue or ():
+            if waiting.id == work.id:
+                waiting.replies += work.replies
+                return True
+        return False
+
+    def _next(self) -> None:
+        while self.queue and not self.busy:
+            self._begin(self.queue.popleft())
+        if self.queue is not None and not self.queue:
+            self.queue = None
+
+    def depth(self) -> int:
+        return (len(self.queue) if self.queue else 0) + (self.flight is not None)
+
+    def _begin(self, work: Work) -> None:
+        raise NotImplementedError
+
+    # -- what every command is checked for ----------------------------------------
+
+    def _admit(self, work: Work, memory: CommandMemory | None) -> bool:
+        """Whether the command is to be decided; otherwise it was answered or dropped."""
+        house = self.house
+        if not house.valid():
+            return False
+        now = house.now()
+        if not work.internal:
+            if work.body.kind in INTERNAL_COMMANDS:
+                house.answer(work, Answer(status="contract", reason="internal-command"))
+                return False
+            if now > work.deadline:
+                house.metrics.command(self.kind, "late", house.time() - work.received)
+                return False
+        known = memory.get(work.id) if memory is not None else None
+        if known is not None:
+            house.spawn(self._repeat(work, known))
+            return False
+        if not work.internal and work.sent < now - MAX_DEADLINE_MS:
+            house.answer(
+                work,
+                Answer(status="refused", reason="expired", detail="sent more than 60 s ago"),
+            )
+            return False
+        return True
+
+    async def _repeat(self, work: Work, sequence: int) -> None:
+        """The first answer again: the stored checkpoint itself."""
+        try:
+            record = await self.house.journal.get(sequence)
+        except TransientError:
+            return
+        data = record.data if record else None
+        self.house.answer(work, Answer(status="ok", sequence=sequence, checkpoint=data))
+
+    def _refuse(self, work: Work, error: RefusedError) -> None:
+        self.house.answer(work, Answer(status="refused", reason=error.reason, detail=error.detail))
+
+    def _bug(self, work: Work, error: Exception) -> None:
+        log.exception("actor.bug", actor=self.kind, command=work.body.kind, exc_info=error)
+        self.house.answer(work, Answer(status="refused", reason="internal-error"))
+
+    def _append(self, work: Work, events: Sequence[Any], at: int, subject: str, after: int) -> None:
+        data = encode_checkpoint(at, events)
+        if len(data) > 4 * MAX_MESSAGE and work.body.kind != "fork":
+            # More than any sound command can lead to; the broker would refuse it at 1 MB.
+            self._refuse(work, RefusedError("too-large", f"{len(data)} bytes in one checkpoint"))
+            return
+        self.flight = Flight(work, events, at, subject, data, self.house.high)
+        self._send(after)
+
+    def _send(self, after: int) -> None:
+        flight = self.flight
+        assert flight is not None
+        house = self.house
+        house.journal.append(
+            flight.subject,
+            flight.data,
+            after=after,
+            over=writer_filter(house.ns, self.kind, self.partition, self.identity),
+            headers={HEADER_COMMAND: flight.work.id, HEADER_WRITER: house.incarnation},
+        ).add_done_callback(self._acked)
+
+    def _acked(self, future: asyncio.Future[int]) -> None:
+        raise NotImplementedError
+
+    def _failed(self, error: BaseException, resolve: Callable[[bool], Any]) -> None:
+        """Sorts an append's failure: told to the sender, or looked into."""
+        flight = self.flight
+        assert flight is not None
+        house = self.house
+        match error:
+            case LostFence():
+                house.metrics.fence_losses.inc()
+                house.spawn(resolve(True))
+            case OutcomeUnknown():
+                house.metrics.outcomes_unknown.inc()
+                house.spawn(resolve(False))
+            case StoreFull():
+                self.flight = None
+                self._refuse(
+                    flight.work, RefusedError("store-full", "the store takes nothing more")
+                )
+                self._next()
+            case BrokerError():
+                self.flight = None
+                self._refuse(flight.work, RefusedError("not-stored", str(error)))
+                self._next()
+            case _:
+                house.metrics.outcomes_unknown.inc()
+                log.error("append.failed", reason=repr(error))
+                house.spawn(resolve(False))
+
+
+class SessionShell(Shell):
+    """One session.
+
+    Attributes:
+        sequence: of its last checkpoint, 0 if nothing is stored.
+        revision: of its snapshot in the bucket ``live``; ``saved``: the sequence that one has.
+        armed: the due time it stands in the host's heap with, ms; 0: not there.
+    """
+
+    __slots__ = (
+        "armed",
+        "at",
+        "dropped",
+        "held",
+        "memory",
+        "revision",
+        "saved",
+        "sequence",
+        "state",
+        "waiting",
+    )
+
+    kind = "session"
+
+    def __init__(self, house: House, identity: str, partition: int) -> None:
+        super().__init__(house, identity, partition)
+        self.state: SessionState = session.initial
+        self.sequence = 0
+        self.at = 0
+        self.memory: CommandMemory | None = None
+        self.revision = 0
+        self.saved = 0
+        self.armed = 0
+        self.dropped = False
+        self.held: tuple[Work, Answer] | None = None
+        self.waiting: list[tuple[int, Work]] | None = None
+
+    # -- snapshot ----------------------------------------
+
+    def dump(self) -> bytes:
+        return pack(
+            {
+                "v": SCHEMA,
+                "seq": self.sequence,
+                "at": self.at,
+                "mem": self.memory.dump() if self.memory else [],
+                "state": STATE.dump_python(self.state),
+            }
+        )
+
+    def load(self, data: bytes) -> bool:
+        """Takes a snapshot's state; False if its layout is another version's."""
+        raw = unpack(data, self.identity)
+        if raw["v"] != SCHEMA:
+            return False
+        self.state = STATE.validate_python(raw["state"])
+        self.sequence = self.saved = raw["seq"]
+        self.at = raw["at"]
+        self.memory = CommandMemory(map(tuple, raw["mem"])) if raw["mem"] else None
+        return True
+
+    def fold(self, record: Record) -> None:
+        """One stored checkpoint of this session, in order; what is folded already is skipped."""
+        if record.sequence <= self.sequence:
+            return
+        checkpoint = decode_checkpoint(record.data, record.subject)
+        self._evolve(
+            record.sequence,
+            checkpoint.at,
+            record.headers.get(HEADER_COMMAND, ""),
+            checkpoint.events,
+        )
+
+    def _evolve(self, sequence: int, at: int, command: str, events: Sequence[Any]) -> None:
+        self.state = session.fold(self.state, events, Moment(sequence, at, self.identity))
+        self.sequence, self.at = sequence, at
+        if command:
+            if self.memory is None:
+                self.memory = CommandMemory()
+            self.memory.add(command, sequence, at)
+
+    # -- deciding ----------------------------------------
+
+    def _begin(self, work: Work) -> None:
+        house = self.house
+        if not self._admit(work, self.memory):
+            return
+        match work.body:
+            case ReadState():
+                self._read(work)
+                return
+            case AwaitReply(turn=turn):
+                self._await_reply(work, turn)
+                return
+        at = max(house.now(), self.at)
+        try:
+            events = session.decide(self.state, work.body, at)
+        except RefusedError as error:
+            self._refuse(work, error)
+            return
+        except Exception as error:
+            self._bug(work, error)
+            return
+        if not events:
+            self._settled(work, Answer(status="ok", sequence=self.sequence))
+            return
+        family, npc, learner = concerns(self.state, events)
+        subject = CHECKPOINT.of(
+            house.ns,
+            self.kind,
+            self.partition,
+            self.identity,
+            family,
+            partition_of(npc, house.partitions) if npc else NOBODY,
+            npc or NOBODY,
+            partition_of(learner, house.partitions) if learner else NOBODY,
+            learner or NOBODY,
+        )
+        self._append(work, events, at, subject, self.sequence)
+
+    def _acked(self, future: asyncio.Future[int]) -> None:
+        if self.dropped:
+            future.exception()
+            return
+        error = future.exception()
+        if error is not None:
+            self._failed(error, self._resolve)
+            return
+        flight = self.flight
+        assert flight is not None
+        sequence = future.result()
+        self._evolve(sequence, flight.at, flight.work.id, flight.events)
+        self.flight = None
+        self._stored(flight.work, sequence, flight.data, flight.events)
+        self._next()
+
+    def _stored(self, work: Work, sequence: int, data: bytes, events: Sequence[Any]) -> None:
+        """What follows a checkpoint that is known to be stored and folded."""
+        house = self.house
+        house.high = max(house.high, sequence)
+        house.committed(self, work, events)
+        self._settled(work, Answer(status="ok", sequence=sequence, checkpoint=data))
+        if self.waiting:
+            self._wake()
+        due = next_deadline(self.state)
+        if due is not None and (not self.armed or due[0] < self.armed):
+            house.arm(self, due[0])
+
+    def _settled(self, work: Work, answer: Answer) -> None:
+        """Answers, unless NPCs are still owed a word: then that goes first."""
+        if self.state.owed:
+            if not isinstance(work.body, SettleOwed):
+                self.held = (work, answer)
+            self.settle()
+            return
+        if self.held is not None:
+            first, kept = self.held
+            self.held = None
+            self.house.answer(first, kept)
+        if not work.internal:
+            self.house.answer(work, answer)
+
+    def settle(self) -> None:
+        """Sends itself the command for the next NPC it owes a word to, before anything else."""
+        now = self.house.now()
+        work = Work(
+            self.kind,
+            f"owed.{self.state.ended_at}.{len(self.state.owed)}",
+            SettleOwed(),
+            sent=now,
+            deadline=now,
+            received=self.house.time(),
+            internal=True,
+        )
+        if self.queue is None:
+            self.queue = deque()
+        self.queue.appendleft(work)
+        if not self.busy:
+            self._next()
+
+    def fire(self, now: int) -> None:
+        """Sends itself the earliest timer that is due, or arms what is not yet."""
+        self.armed = 0
+        due = next_deadline(self.state)
+        if due is None:
+            return
+        when, armed_by, command = due
+        if when > now:
+            self.house.arm(self, when)
+            return
+        name = command.name if command.task is None else f"{command.name}-{command.task}"
+        self.internal(f"timer.{name}.{armed_by}", command)
+        self.house.arm(self, now + 1000)
+
+    def internal(self, command: str, body: TimerFired | NpcReply) -> None:
+        """A command of this session to itself."""
+        now = self.house.now()
+        self.submit(
+            Work(
+                self.kind,
+                command,
+                body,
+                sent=now,
+                deadline=now + MAX_DEADLINE_MS,
+                received=self.house.time(),
+                internal=True,
+            )
+        )
+
+    # -- queries ----------------------------------------
+
+    def _read(self, work: Work) -> None:
+        query: ReadState = work.body
+        if query.at is not None and query.at < self.sequence:
+            self.house.spawn(self._read_at(work, query.at))
+            return
+        if self.state.phase is Phase.NEW:
+            self._refuse(work, RefusedError("unknown-session"))
+            self.house.forget(self)
+            return
+        self.house.answer(
+            work,
+            Answer(status="ok", sequence=self.sequence, state=pack(STATE.dump_python(self.state))),
+        )
+
+    async def _read_at(self, work: Work, at: int) -> None:
+        """The state as of an earlier checkpoint, by folding the journal up to there."""
+        state, sequence = session.initial, 0
+        try:
+            for record in await self.house.history(self.identity, self.partition, 0):
+                if record.sequence > at:
+                    break
+                checkpoint = decode_checkpoint(record.data, record.subject)
+                sequence = record.sequence
+                state = session.fold(
+                    state, checkpoint.events, Moment(sequence, checkpoint.at, self.identity)
+                )
+        except TransientError as error:
+            log.warning("read.failed", reason=str(error))
+            return
+        if sequence == 0:
+            self._refuse(work, RefusedError("no-such-checkpoint", str(at)))
+            return
+        self.house.answer(
+            work, Answer(status="ok", sequence=sequence, state=pack(STATE.dump_python(state)))
+        )
+
+    def _await_reply(self, work: Work, turn: int) -> None:
+        if self.state.phase is Phase.NEW:
+            self._refuse(work, RefusedError("unknown-session"))
+            self.house.forget(self)
+        elif self.state.answered >= turn:
+            self.house.answer(work, Answer(status="ok", sequence=self.sequence))
+        elif self.state.awaiting == 0 and turn <= self.state.turns:
+            self._refuse(work, RefusedError("no-reply", "nothing will answer this turn"))
+        elif self.waiting is None:
+            self.waiting = [(turn, work)]
+        else:
+            self.waiting.append((turn, work))
+
+    def _wake(self) -> None:
+        waiting, self.waiting = self.waiting or [], None
+        for turn, work in waiting:
+            self._await_reply(work, turn)
+
+    # -- doubt ----------------------------------------
+
+    async def _resolve(self, lost: bool) -> None:
+        """Finds out what became of an append, by reading the log; never guesses."""
+        house = self.house
+        flight = self.flight
+        assert flight is not None
+        while not self.dropped:
+            if not house.valid():
+                await asyncio.sleep(0.05)
+                continue
+            try:
+                if self.sequence:
+                    tail = await house.journal.tail(
+                        writer_filter(house.ns, self.kind, self.partition, self.identity),
+                        self.sequence,
+                    )
+                else:
+                    tail = await house.history(self.identity, self.partition, 0)
+                if self.dropped:
+                    return
+                foreign = any(r.headers.get(HEADER_WRITER) != house.incarnation for r in tail)
+                mine = [r for r in tail if r.headers.get(HEADER_COMMAND) == flight.work.id]
+                if foreign:
+                    await house.reread_table()
+                    if not house.owns(self.partition):
+                        house.answer(flight.work, Answer(status="moved", reason="moved"))
+                        return
+            except TransientError as error:
+                log.warning("resolve.retried", session=self.identity, reason=str(error))
+                await asyncio.sleep(0.1)
+                continue
+            for record in tail:
+                self.fold(record)
+            if mine:
+                self.flight = None
+                stored = decode_checkpoint(mine[0].data, mine[0].subject)
+                self._stored(flight.work, mine[0].sequence, mine[0].data, stored.events)
+                self._next()
+                return
+            if tail or lost:
+                # The fence is behind us now: decide again on what really stands there.
+                self.flight = None
+                self._begin(flight.work)
+                self._next()
+                return
+            # Nothing there yet, which proves nothing: the same append again, under the same
+            # fence. If the first one still arrives, the fence lets only one of the two in.
+            self._send(self.sequence)
+            return
+
+    async def open(self) -> None:
+        """Restores the state of a session that is not in memory, then works the mailbox off."""
+        self.loading = True
+        while not self.dropped:
+            try:
+                await self.house.restore(self)
+                break
+            except TransientError as error:
+                log.warning("restore.retried", session=self.identity, reason=str(error))
+                await asyncio.sleep(0.1)
+        self.loading = False
+        if self.dropped:
+            return
+        self.wake()
+        self._next()
+        if self.state.phase is Phase.NEW and not self.busy:
+            self.house.forget(self)
+
+    def wake(self) -> None:
+        """What a restored session still has to do: settle debts, arm timers."""
+        if self.state.owed:
+            self.settle()
+        due = next_deadline(self.state)
+        if due is not None and (not self.armed or due[0] < self.armed):
+            self.house.arm(self, due[0])
+
+
+class FoldShell(Shell):
+    """The deciding half of an NPC or a learner.
+
+    Its own checkpoint takes effect when it comes back in stream order, like anybody else's; only
+    then is the sender answered and the next command decided.
+    """
+
+    __slots__ = ("dropped", "kind", "mind")
+
+    def __init__(self, house: House, kind: str, identity: str, partition: int, mind: Any) -> None:
+        super().__init__(house, identity, partition)
+        self.kind = kind
+        self.mind = mind
+        self.dropped = False
+
+    def _cell(self) -> Cell:
+        return self.house.cell(self.kind, self.identity)
+
+    def submit(self, work: Work) -> None:
+        body = work.body
+        if isinstance(body, ReadState):
+            # Reads take no place in the mailbox: they only wait for the fold they ask for.
+            self.house.when_folded(self.kind, self.partition, body.after, lambda: self._read(work))
+            return
+        super().submit(work)
+
+    def _begin(self, work: Work) -> None:
+        after = getattr(work.body, "after", 0)
+        self.loading = True
+        self.house.when_folded(self.kind, self.partition, after, lambda: self._folded(work))
+
+    def _folded(self, work: Work) -> None:
+        self.house.when_ready(self._cell(), lambda: self._decide(work))
+
+    def _decide(self, work: Work) -> None:
+        self.loading = False
+        if self.dropped:
+            return
+        house = self.house
+        cell = self._cell()
+        if not self._admit(work, cell.memory):
+            self._soon()
+            return
+        at = max(house.now(), cell.at)
+        try:
+            events = self.mind.decide(cell.state, work.body, at)
+        except RefusedError as error:
+            self._refuse(work, error)
+            self._soon()
+            return
+        except Exception as error:
+            self._bug(work, error)
+            self._soon()
+            return
+        if not events:
+            house.answer(work, Answer(status="ok", sequence=cell.sequence))
+            self._soon()
+            return
+        family = events[0].kind.partition(".")[0]
+        p, identity = self.partition, self.identity
+        concerned = (p, identity, NOBODY, NOBODY) if self.kind == "npc" else (
+            NOBODY, NOBODY, p, identity)  # fmt: skip
+        subject = CHECKPOINT.of(house.ns, self.kind, p, identity, family, *concerned)
+        self._append(work, events, at, subject, cell.own)
+
+    def _soon(self) -> None:
+        """The next command, from a fresh stack: callbacks may nest deeply."""
+        asyncio.get_running_loop().call_soon(self._next)
+
+    def _acked(self, future: asyncio.Future[int]) -> None:
+        if self.dropped:
+            future.exception()
+            return
+        error = future.exception()
+        if error is not None:
+            self._failed(error, self._resolve)
+            return
+        flight = self.flight
+        assert flight is not None
+        self._await_fold(flight.work, future.result(), flight.data)
+
+    def _await_fold(self, work: Work, sequence: int, data: bytes) -> None:
+        def folded() -> None:
+            self.house.when_ready(self._cell(), lambda: self._done(work, sequence, data))
+
+        self.house.when_folded(self.kind, self.partition, sequence, folded)
+
+    def _done(self, work: Work, sequence: int, data: bytes) -> None:
+        if self.dropped:
+            return
+        self.flight = None
+        self.house.answer(work, Answer(status="ok", sequence=sequence, checkpoint=data))
+        self._soon()
+
+    async def _resolve(self, lost: bool) -> None:
+        house = self.house
+        flight = self.flight
+        assert flight is not None
+        while not self.dropped:
+            if not house.valid():
+                await asyncio.sleep(0.05)
+                continue
+            cell = self._cell()
+            try:
+                tail = await house.journal.tail(
+                    writer_filter(house.ns, self.kind, self.partition, self.identity), cell.own
+                )
+                if any(r.headers.get(HEADER_WRITER) != house.incarnation for r in tail):
+                    await house.reread_table()
+                    if not house.owns(self.partition):
+                        house.answer(flight.work, Answer(status="moved", reason="moved"))
+                        return
+            except TransientError as error:
+                log.warning("resolve.retried", actor=self.kind, reason=str(error))
+                await asyncio.sleep(0.1)
+                continue
+            for record in tail:
+                if record.headers.get(HEADER_COMMAND) == flight.work.id:
+                    self._await_fold(flight.work, record.sequence, record.data)
+                    return
+            if tail or lost:
+                self.flight = None
+                self.loading = True
+                last = tail[-1].sequence if tail else 0
+                again = partial(self._folded, flight.work)
+                house.when_folded(self.kind, self.partition, last, again)
+                return
+            self._send(cell.own)
+            return
+
+    def _read(self, work: Work) -> None:
+        query: ReadState = work.body
+        house = self.house
+        cell = self._cell()
+        if self.kind == "npc" and query.learner is not None:
+            cell = house.cell("relation", f"{self.identity}.{query.learner}")
+
+        def ready() -> None:
+            if house.valid():
+                house.answer(work, Answer(status="ok", sequence=cell.sequence, state=cell.shown()))
+
+        house.when_ready(cell, ready)
+
+
+__all__ = ["FoldShell", "House", "SessionShell", "Shell", "Work"]

@@ -1,0 +1,612 @@
+"""The supervisor: gives partitions to hosts, watches them, and walks the steps of a start.
+
+One law: it holds nothing that is not in the broker. Killed at any point, its next run reads the
+table and goes on; sessions do not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import structlog
+from pydantic import ValidationError
+
+from holodeck.actors.caller import Caller
+from holodeck.actors.folds import HEADER_SEQUENCE
+from holodeck.actors.keeper import TILES_HOST
+from holodeck.actors.lease import REVOKED, Holder, boottime, lease_key
+from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
+from holodeck.actors.metrics import Metrics
+from holodeck.actors.session import STATE, Phase, SessionState
+from holodeck.actors.table import LEASES, Table, deployment, read_table, write_table
+from holodeck.broker.port import Broker, Delivery, Subscription
+from holodeck.broker.streams import Layout
+from holodeck.messages.codec import explain, pack, unpack
+from holodeck.messages.control import (
+    VERBS,
+    DrainHost,
+    ForkSession,
+    Reported,
+    ResumeSession,
+    SpawnSession,
+)
+from holodeck.messages.envelope import HEADER_CONTENT, JSON_CONTENT, ReadState
+from holodeck.messages.errors import (
+    ContractError,
+    DecodeError,
+    LostFence,
+    NoResponder,
+    RefusedError,
+    TransientError,
+    Unavailable,
+)
+from holodeck.messages.learner import ClaimLearner
+from holodeck.messages.session import AbandonStart, ForkFrom, Pause, Resume
+from holodeck.messages.subjects import ANY, CTL_HOST, CTL_SUPERVISOR, all_tiles
+
+log = structlog.get_logger("holodeck.supervisor")
+
+WATCH_S: Final = 0.1
+OVERDUE_MS: Final = 5_000
+"""A claim that no start or resume has followed for so long may be settled by others, ms."""
+
+
+class Launcher(Protocol):
+    """Starts and kills host processes."""
+
+    async def kill(self, holder: Holder) -> None:
+        """Makes sure the process of a replaced incarnation is gone, if it can be reached."""
+        ...
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A host as the supervisor sees it.
+
+    Attributes:
+        revision: of its lease when last looked; seen_at: boot clock when that was first seen.
+    """
+
+    holder: Holder
+    revision: int
+    seen_at: float
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorOptions:
+    """Attributes:
+    lease_s: how long a host's lease holds after a renewal; must be what the hosts use.
+    max_sessions: live sessions a host takes before starts are refused.
+    full_at: share of the journal's limit above which no session is started.
+    """
+
+    partitions: int = 64
+    lease_s: float = 2.0
+    max_sessions: int = 100_000
+    full_at: float = 0.95
+
+
+class Supervisor:
+    """One run of the supervisor.
+
+    Two runs at once do no harm: whoever changes the table does so by compare-and-set.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Broker]],
+        layout: Layout,
+        options: SupervisorOptions,
+        *,
+        launcher: Launcher | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._connect = connect
+        self._layout = layout
+        self._options = options
+        self._launcher = launcher
+        self.metrics = metrics or Metrics()
+        self._hosts: dict[str, _Seen] = {}
+        self._table = Table(0, (), "")
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._subs: list[Subscription] = []
+        self._checked = ""
+        self._full = False
+        self._live = 0
+        self.discarded = 0
+        self._wake = asyncio.Event()
+
+    async def start(self) -> None:
+        """Declares the streams, reads the table, begins to watch.
+
+        Raises:
+            StartupError: the broker cannot be reached or used.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.broker = await self._connect()
+        layout = self._layout
+        for mismatch in await self.broker.declare(layout.streams, layout.buckets):
+            log.warning("stream.mismatch", what=str(mismatch))
+        self._cluster = self.broker.bucket(layout.cluster)
+        self._journal = self.broker.log(layout.checkpoints)
+        self.partitions = (await deployment(self._cluster, self._options.partitions)).partitions
+        self._caller = Caller(self.broker, layout.ns, self.partitions)
+        self._table = await read_table(self._cluster, self.partitions)
+        self._subs.append(
+            await self.broker.subscribe(CTL_SUPERVISOR.of(layout.ns, ANY), self._on_ctl)
+        )
+        self._subs.append(await self._cluster.watch(LEASES, lambda _entry: self._wake.set()))
+        self._spawn(self._watch())
+        self._spawn(self._measure())
+        log.info("supervisor.started", partitions=self.partitions)
+
+    async def stop(self) -> None:
+        for sub in self._subs:
+            await sub.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.broker.close()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("supervisor.task-failed", exc_info=task.exception())
+
+    # -- watching -----------------------------------
+
+    async def _watch(self) -> None:
+        last_scan = 0.0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_S):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                if self._checked != self.broker.server_id:
+                    await self._check_store()
+                now = boottime()
+                if now - last_scan >= WATCH_S:
+                    last_scan = now
+                    await self._look()
+                await self._assign()
+            except TransientError as error:
+                log.warning("watch.failed", reason=str(error))
+                # While the broker was away nobody could renew: everyone's time starts anew.
+                for seen in self._hosts.values():
+                    seen.seen_at = boottime()
+                await asyncio.sleep(0.1)
+
+    async def _look(self) -> None:
+        """Reads all leases; revokes what ran out or whose process is known to be gone."""
+        leases: dict[str, tuple[Holder, int]] = {}
+        async for entry in self._cluster.scan(LEASES):
+            if entry.data == REVOKED:
+                await self._cluster.delete(entry.key)
+                continue
+            holder = Holder.decode(entry.data)
+            leases[holder.incarnation] = (holder, entry.revision)
+        now = boottime()
+        for incarnation, (holder, revision) in leases.items():
+            seen = self._hosts.get(incarnation)
+            if seen is None:
+                self._hosts[incarnation] = _Seen(holder, revision, now)
+                log.info("host.seen", host=holder.host, incarnation=incarnation)
+            elif seen.revision != revision:
+                seen.revision, seen.seen_at = revision, now
+        for incarnation, seen in list(self._hosts.items()):
+            if incarnation not in leases:
+                # A scan may miss a key that is just being renewed; only its absence counts.
+                if await self._cluster.get(lease_key(incarnation)) is not None:
+                    continue
+                log.info("host.left", host=seen.holder.host, incarnation=incarnation)
+                del self._hosts[incarnation]
+                continue
+            dead = seen.holder.known_dead()
+            # A renewal counts from when it was sent, which is before we saw it.
+            if dead or now - seen.seen_at > self._options.lease_s + 0.1:
+                await self._revoke(seen, "killed" if dead else "lease")
+
+    async def _revoke(self, seen: _Seen, cause: str) -> None:
+        """Takes a lease away for good; from then on that incarnation can never renew it."""
+        incarnation = seen.holder.incarnation
+        try:
+            await self._cluster.put(lease_key(incarnation), REVOKED, after=seen.revision)
+        except LostFence:
+            seen.seen_at = boottime()
+            return
+        log.warning("host.revoked", host=seen.holder.host, incarnation=incarnation, cause=cause)
+        self.metrics.recovery(cause, 0.0)
+        del self._hosts[incarnation]
+        if cause == "lease" and self._launcher is not None:
+            self._spawn(self._launcher.kill(seen.holder))
+
+    async def _assign(self) -> None:
+        """Gives ownerless partitions to the least loaded hosts and evens out the load."""
+        table = self._table
+        takers = {i for i, seen in self._hosts.items() if not seen.draining}
+        owners = [owner if owner in self._hosts else "" for owner in table.owners]
+        load = {host: 0 for host in takers}
+        for owner in owners:
+            if owner in load:
+                load[owner] += 1
+        if takers:
+            for partition, owner in enumerate(owners):
+                if not owner:
+                    host = min(load, key=lambda host: (load[host], host))
+                    owners[partition] = host
+                    load[host] += 1
+        if tuple(owners) != table.owners or table.server != self._checked:
+            await self._write(tuple(owners))
+            return
+        if takers:
+            await self._rebalance(owners, load)
+
+    async def _rebalance(self, owners: list[str], load: dict[str, int]) -> None:
+        """Moves partitions from draining or overloaded hosts, each laid down before it moves."""
+        moves: dict[str, list[int]] = {}
+        for partition, owner in enumerate(owners):
+            if owner not in load:
+                moves.setdefault(owner, []).append(partition)
+        fair = -(-len(owners) // len(load))
+        for partition, owner in enumerate(owners):
+            low = min(load.values())
+            if owner in load and load[owner] > fair and low < fair:
+                moves.setdefault(owner, []).append(partition)
+                load[owner] -= 1
+        for owner, partitions in moves.items():
+            if await self._ask(owner, "release", pack(partitions), 10.0) is None:
+                continue
+            for partition in partitions:
+                owners[partition] = ""
+        if any(not owner for owner in owners):
+            load = {host: owners.count(host) for host in load}
+            for partition, owner in enumerate(owners):
+                if not owner:
+                    host = min(load, key=lambda host: (load[host], host))
+                    owners[partition] = host
+                    load[host] += 1
+            await self._write(tuple(owners))
+
+    async def _write(self, owners: tuple[str, ...]) -> None:
+        try:
+            self._table = await write_table(self._cluster, self._table, owners, self._checked)
+        except LostFence:
+            self._table = await read_table(self._cluster, self.partitions)
+            self._wake.set()
+            return
+        log.info("table.written", epoch=self._table.epoch)
+
+    async def _ask(self, incarnation: str, verb: str, data: bytes, seconds: float) -> Any:
+        """A host's answer; None if it gives none."""
+        raw = await self._ask_raw(incarnation, verb, data, seconds)
+        return None if raw is None else unpack(raw)
+
+    async def _ask_raw(
+        self, incarnation: str, verb: str, data: bytes, seconds: float
+    ) -> bytes | None:
+        try:
+            reply = await self.broker.request(
+                CTL_HOST.of(self._layout.ns, incarnation, verb), data, timeout=seconds
+            )
+        except (NoResponder, Unavailable):
+            return None
+        return reply.data
+
+    # -- a store that lost its unsynced tail ---------
+
+    async def _check_store(self) -> None:
+        """Before the first append to a newly started server: discards what is ahead of the journal.
+
+        A machine that lost power may come back with a journal that ends earlier than snapshots
+        and tiles that were made from it. Both are rebuilt by folding; counted and reported.
+        """
+        server = self.broker.server_id
+        self._table = await read_table(self._cluster, self.partitions)
+        if self._table.server != server:
+            end = await self._journal.end()
+            discarded = 0
+            for spec in (self._layout.live, self._layout.actors):
+                bucket = self.broker.bucket(spec)
+                async for entry in bucket.scan(">", headers_only=True):
+                    if int(entry.headers.get(HEADER_SEQUENCE, "0")) > end:
+                        await bucket.delete(entry.key)
+                        discarded += 1
+            live = self.broker.bucket(self._layout.live)
+            async for entry in live.scan("folded.*"):
+                if max(unpack(entry.data)) > end:
+                    await live.delete(entry.key)
+                    discarded += 1
+            tiles = self.broker.log(self._layout.tiles)
+            last = await tiles.last(all_tiles(self._layout.ns))
+            while last is not None and _origin(last.headers) > end:
+                await tiles.delete(last.sequence, overwrite=False)
+                discarded += 1
+                last = await tiles.last(all_tiles(self._layout.ns))
+            if discarded:
+                self.discarded += discarded
+                self.metrics.discarded_snapshots.inc(discarded)
+                log.error("store.shortened", end=end, discarded=discarded)
+        self._checked = server
+
+    async def _measure(self) -> None:
+        """Keeps the figures admission needs: how full the store is, how many sessions live."""
+        while True:
+            try:
+                for spec in self._layout.streams:
+                    size, limit = await self.broker.log(spec).size()
+                    self.metrics.store(spec.name, size, limit)
+                    if spec is self._layout.checkpoints:
+                        self._full = 0 < limit * self._options.full_at < size
+                statuses = [await self._ask(i, "status", b"", 2.0) for i in list(self._hosts)]
+                self._live = sum(s["awake"] + s["asleep"] for s in statuses if s)
+            except TransientError as error:
+                log.warning("measure.failed", reason=str(error))
+            await asyncio.sleep(1.0)
+
+    # -- being spoken to -----------------------------
+
+    def _on_ctl(self, delivery: Delivery) -> None:
+        self._spawn(self._ctl(delivery))
+
+    async def _ctl(self, delivery: Delivery) -> None:
+        as_json = bool(
+            delivery.headers
+            and delivery.headers.get(HEADER_CONTENT, "").startswith(JSON_CONTENT)
+        )
+        try:
+            reported = await self._obey(delivery, as_json)
+        except RefusedError as error:
+            reported = Reported(status="refused", reason=error.reason, detail=error.detail)
+        except ContractError as error:
+            reported = Reported(status="contract", reason=error.code, detail=str(error)[:1000])
+        except TransientError as error:
+            # The caller sends the same again, under the same id.
+            reported = Reported(status="busy", reason=error.code, detail=str(error)[:1000])
+        if not delivery.reply:
+            return
+        if as_json:
+            body = reported.model_dump_json(exclude={"checkpoint"}).encode()
+            self.broker.post(delivery.reply, body, headers={HEADER_CONTENT: JSON_CONTENT})
+        else:
+            self.broker.post(
+                delivery.reply,
+                pack(reported.model_dump(exclude_defaults=True) | {"status": reported.status}),
+            )
+
+    async def _obey(self, delivery: Delivery, as_json: bool) -> Reported:
+        verb = delivery.subject.rpartition(".")[2]
+        adapter = VERBS.get(verb)
+        order: Any = None
+        if adapter is not None:
+            try:
+                order = (
+                    adapter.validate_json(delivery.data)
+                    if as_json
+                    else adapter.validate_python(unpack(delivery.data, delivery.subject))
+                )
+            except ValidationError as error:
+                raise DecodeError(delivery.subject, explain(error)) from error
+        match order:
+            case SpawnSession():
+                return await self._start_session(order)
+            case ResumeSession():
+                return await self._resume(order)
+            case ForkSession():
+                return await self._fork(order)
+            case DrainHost():
+                return Reported(status="ok", value=self._drain(order))
+        match verb:
+            case "status":
+                return Reported(status="ok", value=await self.status())
+            case "sessions":
+                return Reported(status="ok", value=await self._sessions())
+            case "metrics":
+                return Reported(status="ok", value=await self.dumps())
+            case _:
+                raise DecodeError(delivery.subject, f"no verb {verb!r}")
+
+    async def status(self) -> dict[str, Any]:
+        """What operators ask: hosts, partitions, what is amiss."""
+        hosts = []
+        for incarnation, seen in list(self._hosts.items()):
+            status = await self._ask(incarnation, "status", b"", 2.0)
+            hosts.append(
+                {
+                    "host": seen.holder.host,
+                    "incarnation": incarnation,
+                    "node": seen.holder.node,
+                    "pid": seen.holder.pid,
+                    "draining": seen.draining,
+                    "answers": status is not None,
+                    **(status or {}),
+                }
+            )
+        return {
+            "partitions": self.partitions,
+            "unowned": sum(1 for owner in self._table.owners if owner not in self._hosts),
+            "epoch": self._table.epoch,
+            "hosts": hosts,
+            "tiles": await self._ask(TILES_HOST, "status", b"", 2.0),
+            "live": sum(h.get("awake", 0) + h.get("asleep", 0) for h in hosts),
+            "full": self._full,
+            "discarded": self.discarded,
+        }
+
+    async def _sessions(self) -> list[dict[str, Any]]:
+        out: list[dict[str, Any]] = []
+        for incarnation, seen in list(self._hosts.items()):
+            for row in await self._ask(incarnation, "sessions", b"", 5.0) or []:
+                out.append({**row, "host": seen.holder.host})
+        return out
+
+    async def dumps(self) -> Mapping[str, bytes]:
+        """The metrics of every host and of this process, for one scrape."""
+        found: dict[str, bytes] = {"supervisor": self.metrics.dump()}
+        for incarnation, seen in list(self._hosts.items()):
+            dump = await self._ask_raw(incarnation, "metrics", b"", 2.0)
+            if dump is not None:
+                found[seen.holder.host] = dump
+        tiles = await self._ask_raw(TILES_HOST, "metrics", b"", 2.0)
+        if tiles is not None:
+            found[TILES_HOST] = tiles
+        return found
+
+    def _drain(self, order: DrainHost) -> bool:
+        found = False
+        for incarnation, seen in self._hosts.items():
+            if order.host in (seen.holder.host, incarnation):
+                seen.draining = not order.resume
+                found = True
+        if not found:
+            raise RefusedError("unknown-host", order.host)
+        self._wake.set()
+        return True
+
+    # -- walking the steps ----------------------------
+
+    async def _start_session(self, order: SpawnSession) -> Reported:
+        """Admits, claims, starts. Each step has an id derived from the order's, so that the whole
+        walk can be repeated."""
+        if self._full:
+            raise RefusedError("store-full", "the journal is above its watermark")
+        if self._live >= self._options.max_sessions * max(1, len(self._hosts)):
+            raise RefusedError("at-capacity", f"{self._live} sessions live")
+        start = order.start
+        if start.session_kind.claims:
+            claim = await self._claim(
+                order.id, start.learner, order.session, switch=order.switch
+            )
+            if claim is None:
+                # Claimed and started already under this very session id: the start is a repeat.
+                claim = 1
+            start = start.model_copy(update={"claim": claim})
+        answer = await self._caller.command("session", order.session, f"{order.id}.start", start)
+        return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
+
+    async def _claim(
+        self, command: str, learner: str, session: str, *, switch: bool
+    ) -> int | None:
+        """The number of a claim of ``learner`` for ``session``; None if it is active on it already.
+
+        Raises:
+            RefusedError: ``learner-busy`` with the id of the active session.
+        """
+        after, attempt, holder = 0, 0, ""
+        while True:
+            attempt += 1
+            if attempt > 40:
+                raise RefusedError("learner-busy", holder)
+            try:
+                answer = await self._caller.command(
+                    "learner",
+                    learner,
+                    f"{command}.claim.{session}.{attempt}",
+                    ClaimLearner(session=session, after=after),
+                )
+                return answer.sequence
+            except RefusedError as error:
+                if error.reason != "claimed":
+                    raise
+                holder = error.detail
+            if holder == session:
+                return None
+            after = await self._settle(command, learner, holder, switch=switch, attempt=attempt)
+
+    async def _settle(
+        self, command: str, learner: str, holder: str, *, switch: bool, attempt: int
+    ) -> int:
+        """Finds out whether the session that holds a claim still needs it.
+
+        Returns:
+            the sequence at which it let go; the learner's fold must have it before asking again.
+
+        Raises:
+            RefusedError: ``learner-busy``: it is active (or has only just been claimed).
+        """
+        state: SessionState | None = None
+        sequence = 0
+        try:
+            answer = await self._caller.command(
+                "session", holder, f"{command}.ask.{attempt}", ReadState()
+            )
+            state = STATE.validate_python(unpack(answer.state or b""))
+            sequence = answer.sequence
+        except RefusedError as error:
+            if error.reason != "unknown-session":
+                raise
+        if state is not None and state.phase is Phase.ACTIVE:
+            if not switch:
+                raise RefusedError("learner-busy", holder)
+            paused = await self._caller.command(
+                "session", holder, f"{command}.pause.{attempt}", Pause(reason="switched")
+            )
+            return paused.sequence
+        if state is not None and state.phase in (Phase.ENDED, Phase.ABANDONED):
+            return sequence
+        # Paused, or not there: either it is about to begin on its claim, or whoever wanted that
+        # has died. The learner's own clock decides.
+        asked = await self._caller.command(
+            "learner", learner, f"{command}.look.{attempt}", ReadState(after=sequence)
+        )
+        held: LearnerState = LEARNER_STATE.validate_python(unpack(asked.state or b""))
+        if held.claim is None or held.claim.session != holder:
+            return asked.sequence
+        if time.time() * 1000 - held.claim.at < OVERDUE_MS:
+            if attempt * 250 > OVERDUE_MS or not switch:
+                raise RefusedError("learner-busy", holder)
+            await asyncio.sleep(0.25)
+            return 0
+        gave_up = await self._caller.command(
+            "session",
+            holder,
+            f"{command}.abandon.{attempt}",
+            AbandonStart(learner=learner, claim=held.claim.number),
+        )
+        return gave_up.sequence
+
+    async def _resume(self, order: ResumeSession) -> Reported:
+        answer = await self._caller.command(
+            "session", order.session, f"{order.id}.read", ReadState()
+        )
+        state = STATE.validate_python(unpack(answer.state or b""))
+        claim: int | None = None
+        if (
+            state.phase is Phase.PAUSED
+            and state.charter is not None
+            and state.charter.kind.claims
+            and not state.parent
+        ):
+            claim = await self._claim(
+                order.id, state.charter.learner, order.session, switch=order.switch
+            )
+        answer = await self._caller.command(
+            "session", order.session, f"{order.id}.resume", Resume(claim=claim)
+        )
+        return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
+
+    async def _fork(self, order: ForkSession) -> Reported:
+        answer = await self._caller.command(
+            "session", order.parent, f"{order.id}.read", ReadState(at=order.at)
+        )
+        fork = ForkFrom(
+            parent=order.parent, sequence=answer.sequence, state=answer.state or b""
+        )
+        done = await self._caller.command("session", order.session, f"{order.id}.fork", fork)
+        return Reported(status="ok", sequence=done.sequence, value=answer.sequence)
+
+
+def _origin(headers: Mapping[str, str]) -> int:
+    return int(headers.get("Holodeck-Origin", "0").partition(".")[0])
+

@@ -1,0 +1,84 @@
+"""What the cluster agrees on: the deployment and the partition table, in the bucket ``cluster``.
+
+One law: the table is one key, changed by compare-and-set only, and it names incarnations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from holodeck.broker.port import Bucket
+from holodeck.messages.codec import pack, unpack
+from holodeck.messages.errors import LostFence
+
+DEPLOYMENT: Final = "deployment"
+TABLE: Final = "table"
+LEASES: Final = "lease.*"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Fixed when the namespace is first used.
+
+    Attributes:
+        partitions: 1 to 1024.
+    """
+
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Who owns which partition.
+
+    Attributes:
+        epoch: the revision of the key, rising with every change.
+        owners: incarnation by partition; empty text where nobody does.
+        server: the run of the broker's server whose store was last found whole.
+    """
+
+    epoch: int
+    owners: tuple[str, ...]
+    server: str
+
+    def of(self, incarnation: str) -> set[int]:
+        """The partitions an incarnation owns."""
+        return {p for p, owner in enumerate(self.owners) if owner == incarnation}
+
+
+async def deployment(cluster: Bucket, wanted: int) -> Deployment:
+    """The deployment's constants; the first to ask creates it with ``wanted`` partitions."""
+    while True:
+        entry = await cluster.get(DEPLOYMENT)
+        if entry is not None:
+            return Deployment(int(unpack(entry.data)["partitions"]))
+        try:
+            await cluster.put(DEPLOYMENT, pack({"partitions": wanted}), after=0)
+        except LostFence:
+            continue
+
+
+async def known_deployment(cluster: Bucket) -> Deployment | None:
+    """The deployment's constants; None if nothing was ever started here."""
+    entry = await cluster.get(DEPLOYMENT)
+    return None if entry is None else Deployment(int(unpack(entry.data)["partitions"]))
+
+
+async def read_table(cluster: Bucket, partitions: int) -> Table:
+    """The table as it stands; nobody owns anything before it was first written."""
+    entry = await cluster.get(TABLE)
+    if entry is None:
+        return Table(0, ("",) * partitions, "")
+    raw = unpack(entry.data)
+    return Table(entry.revision, tuple(raw["owners"]), raw["server"])
+
+
+async def write_table(cluster: Bucket, old: Table, owners: tuple[str, ...], server: str) -> Table:
+    """A new table in place of ``old``.
+
+    Raises:
+        LostFence: somebody else changed it since ``old`` was read.
+    """
+    data = pack({"owners": list(owners), "server": server})
+    return Table(await cluster.put(TABLE, data, after=old.epoch), owners, server)

@@ -1,0 +1,649 @@
+"""The client: what a program does with sessions, NPCs and learners.
+
+One law: every method that changes something has one command id for all its sendings, so it takes
+effect once, however often it had to be sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from holodeck.actors.caller import Caller
+from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
+from holodeck.actors.npc.decider import (
+    NPC_STATE,
+    RELATION_STATE,
+    Band,
+    NpcState,
+    Relation,
+    band,
+)
+from holodeck.actors.session import STATE, Phase, SessionState
+from holodeck.actors.table import known_deployment
+from holodeck.actors.tiles import decode_tile
+from holodeck.broker.port import Broker, Record
+from holodeck.broker.streams import Layout, layout
+from holodeck.messages.codec import decode_checkpoint, pack, unpack
+from holodeck.messages.control import DrainHost, ForkSession, Reported, ResumeSession, SpawnSession
+from holodeck.messages.envelope import HEADER_COMMAND, Answer, AnyEvent, AwaitReply, ReadState
+from holodeck.messages.errors import (
+    Busy,
+    DecodeError,
+    NoResponder,
+    RefusedError,
+    StartupError,
+    Unavailable,
+)
+from holodeck.messages.ids import check_id, new_id, partition_of
+from holodeck.messages.npc import DescribeNpc
+from holodeck.messages.session import (
+    AddTask,
+    CastMember,
+    ChangeReputation,
+    CompleteTask,
+    End,
+    EndReason,
+    FrictionFinding,
+    FrictionType,
+    MindKind,
+    NpcReply,
+    Outcome,
+    Pause,
+    ReportFriction,
+    RouteTask,
+    SessionKind,
+    StartSession,
+    StartTask,
+    TakeTurn,
+    TaskPriority,
+    TaskRouted,
+    TurnAnswered,
+)
+from holodeck.messages.subjects import ANY, CTL_SUPERVISOR, TILE, writer_filter
+from holodeck.messages.tiles import Tile
+
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One checkpoint of a session.
+
+    Attributes:
+        sequence: its place in the journal, and what :meth:`Session.state` and
+            :meth:`Session.fork` take.
+        at: ms since 1970 UTC.
+        command: id of the command that led to it.
+    """
+
+    sequence: int
+    at: int
+    command: str
+    events: tuple[AnyEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an NPC answered; ``text`` is None where nobody answers for it."""
+
+    turn: int
+    npc: str
+    text: str | None
+    events: tuple[AnyEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRef:
+    """A task of a session."""
+
+    id: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exhaust:
+    """What a session came to.
+
+    Attributes:
+        active_ms: time it was active, pauses not counted.
+        frictions: how many, by type; reputation: how far it moved, by NPC.
+        tasks: how many, by outcome (``open`` where it has none).
+    """
+
+    session: str
+    sequence: int
+    reason: EndReason
+    outcome: Outcome
+    active_ms: int
+    turns: int
+    replies: int
+    frictions: dict[str, int]
+    reputation: dict[str, float]
+    tasks: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a learner stands with an NPC, with the band it falls into."""
+
+    relation: Relation
+    band: Band
+
+
+class Session:
+    """One session, by its id. Making the object does no I/O."""
+
+    def __init__(self, deck: Deck, identity: str) -> None:
+        self._deck = deck
+        self.id = check_id(identity)
+        self._turns: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Session({self.id!r})"
+
+    async def command(self, body: Any, *, id: str | None = None) -> Answer:
+        """Sends any session command; what the other methods are made of."""
+        return await self._deck.caller.command("session", self.id, id or new_id("cmd"), body)
+
+    async def take_turn(
+        self,
+        text: str,
+        *,
+        to: str,
+        turn: int | None = None,
+        frictions: Sequence[FrictionFinding] | None = None,
+        register_aligned: bool | None = None,
+        speaking_ms: int | None = None,
+        id: str | None = None,
+    ) -> Step:
+        """The learner says something to an NPC.
+
+        Args:
+            turn: number of this turn; None: the one after the last this object knows of.
+            frictions: what was found in it; None if nobody looked.
+
+        Raises:
+            RefusedError: ``turn-order``, ``unknown-npc``, ``session-paused``, ``session-ended``.
+        """
+        if turn is None:
+            if self._turns is None:
+                self._turns = (await self.state()).turns
+            turn = self._turns + 1
+        answer = await self.command(
+            TakeTurn(
+                turn=turn,
+                npc=to,
+                text=text,
+                speaking_ms=speaking_ms,
+                frictions=None if frictions is None else tuple(frictions),
+                register_aligned=register_aligned,
+            ),
+            id=id,
+        )
+        self._turns = max(turn, self._turns or 0)
+        return _step(answer)
+
+    async def say(
+        self,
+        text: str,
+        *,
+        to: str,
+        frictions: Sequence[FrictionFinding] | None = None,
+        timeout: float = 15.0,  # noqa: ASYNC109 - how long the NPC may think
+    ) -> Reply:
+        """As :meth:`take_turn`, and waits for what the NPC answers; ``timeout`` in seconds."""
+        step = await self.take_turn(text, to=to, frictions=frictions)
+        turn = next((e.turn for e in step.events if e.kind == "turn.taken"), self._turns or 0)
+        try:
+            answer = await self._deck.caller.command(
+                "session", self.id, new_id("ask"), AwaitReply(turn=turn), deadline_s=timeout
+            )
+        except RefusedError as error:
+            if error.reason != "no-reply":
+                raise
+            return Reply(turn, to, None, step.events)
+        said: str | None = None
+        async for later in self.replay(after=step.sequence, upto=answer.sequence):
+            for event in later.events:
+                if isinstance(event, TurnAnswered) and event.turn == turn:
+                    said = event.text
+        return Reply(turn, to, said, step.events)
+
+    async def answer(self, turn: int, text: str, *, npc: str, id: str | None = None) -> Step:
+        """What an NPC says to a turn (0: it opens), where no mind does it."""
+        return _step(await self.command(NpcReply(turn=turn, npc=npc, text=text), id=id))
+
+    async def friction(
+        self,
+        type: FrictionType | str,
+        severity: float = 0.5,
+        *,
+        npc: str | None = None,
+        detail: str = "",
+        id: str | None = None,
+    ) -> Step:
+        """Somebody noticed friction; ``severity`` 0 to 1."""
+        finding = FrictionFinding(type=FrictionType(type), severity=severity, detail=detail)
+        return _step(await self.command(ReportFriction(finding=finding, npc=npc), id=id))
+
+    async def reputation(
+        self, npc: str, delta: float, reason: str = "", *, id: str | None = None
+    ) -> Step:
+        """The learner's standing with ``npc`` moves by ``delta``, -1 to 1."""
+        return _step(
+            await self.command(ChangeReputation(npc=npc, delta=delta, reason=reason), id=id)
+        )
+
+    async def add_task(
+        self,
+        task: str,
+        data: Any = None,
+        *,
+        priority: TaskPriority | str = TaskPriority.NORMAL,
+        capabilities: Sequence[str] = (),
+        npc: str | None = None,
+        timeout_s: float | None = None,
+        id: str | None = None,
+    ) -> TaskRef:
+        """Adds a task; ``data`` is anything JSON can say.
+
+        Raises:
+            RefusedError: ``duplicate-task``, ``task-limit``, ``unknown-npc``.
+        """
+        await self.command(
+            AddTask(
+                task=task,
+                data=json.dumps({} if data is None else data, ensure_ascii=False),
+                priority=TaskPriority(priority),
+                capabilities=tuple(capabilities),
+                npc=npc,
+                timeout_s=timeout_s,
+            ),
+            id=id,
+        )
+        return TaskRef(task, self.id)
+
+    async def route(self, task: TaskRef | str, *, id: str | None = None) -> TaskRouted | None:
+        """Chooses who of the cast gets a task; None if it was given to somebody before."""
+        answer = await self.command(RouteTask(task=_name(task)), id=id)
+        for event in _step(answer).events:
+            if isinstance(event, TaskRouted):
+                return event
+        return None
+
+    async def begin(self, task: TaskRef | str, *, id: str | None = None) -> Step:
+        """Starts a task: its time begins to run."""
+        return _step(await self.command(StartTask(task=_name(task)), id=id))
+
+    async def complete(
+        self,
+        task: TaskRef | str,
+        outcome: Outcome | str = Outcome.SUCCESS,
+        *,
+        duration_ms: int | None = None,
+        result: Any = None,
+        error: str = "",
+        id: str | None = None,
+    ) -> Step:
+        """Ends a task. Again with the same outcome: nothing happens.
+
+        Raises:
+            RefusedError: ``unknown-task``; ``task-completed`` with another outcome.
+        """
+        body = CompleteTask(
+            task=_name(task),
+            outcome=Outcome(outcome),
+            duration_ms=duration_ms,
+            result=None if result is None else json.dumps(result, ensure_ascii=False),
+            error=error,
+        )
+        return _step(await self.command(body, id=id))
+
+    async def pause(self, reason: str = "", *, id: str | None = None) -> Step:
+        return _step(await self.command(Pause(reason=reason), id=id))
+
+    async def resume(self, *, switch: bool = False, id: str | None = None) -> int:
+        """Resumes; the learner is claimed first. Returns the sequence.
+
+        Args:
+            switch: pause the session that holds the learner instead of being refused.
+
+        Raises:
+            RefusedError: ``learner-busy`` with the id of the session that holds the learner.
+        """
+        order = ResumeSession(id=id or new_id("cmd"), session=self.id, switch=switch)
+        return (await self._deck.order("resume", order)).sequence
+
+    async def end(
+        self,
+        reason: EndReason | str = EndReason.LEARNER_ENDED,
+        outcome: Outcome | str = Outcome.SUCCESS,
+        *,
+        error: str = "",
+        id: str | None = None,
+    ) -> Exhaust:
+        """Ends the session and says what it came to. Ending it again changes nothing."""
+        await self.command(End(reason=EndReason(reason), outcome=Outcome(outcome), error=error),
+                           id=id)  # fmt: skip
+        return await self.exhaust()
+
+    async def exhaust(self) -> Exhaust:
+        """What an ended session came to.
+
+        Raises:
+            RefusedError: ``not-ended``.
+        """
+        answer = await self.command(ReadState(), id=new_id("ask"))
+        state = STATE.validate_python(unpack(answer.state or b""))
+        if state.phase is not Phase.ENDED or state.end_reason is None or state.outcome is None:
+            raise RefusedError("not-ended", state.phase)
+        tasks: dict[str, int] = {}
+        for task in state.tasks:
+            word = task.outcome.value if task.outcome else "open"
+            tasks[word] = tasks.get(word, 0) + 1
+        return Exhaust(
+            self.id,
+            answer.sequence,
+            state.end_reason,
+            state.outcome,
+            state.active_ms,
+            state.turns,
+            state.replies,
+            {tally.name: tally.count for tally in state.frictions},
+            {tally.name: tally.amount for tally in state.reputation},
+            tasks,
+        )
+
+    async def state(self, *, at: int | None = None) -> SessionState:
+        """The session's state, now or as of the checkpoint with sequence ``at``.
+
+        Raises:
+            RefusedError: ``unknown-session``; ``no-such-checkpoint``.
+        """
+        answer = await self.command(ReadState(at=at), id=new_id("ask"))
+        return STATE.validate_python(unpack(answer.state or b""))
+
+    async def replay(
+        self, *, after: int = 0, upto: int | None = None
+    ) -> AsyncIterator[Step]:
+        """Every checkpoint stored so far, in order."""
+        journal = self._deck.broker.log(self._deck.layout.checkpoints)
+        subjects = writer_filter(
+            self._deck.ns, "session", partition_of(self.id, self._deck.partitions), self.id
+        )
+        async for record in journal.read(subjects, after=after, upto=upto):
+            yield _step_of(record)
+
+    async def fork(self, *, at: int | None = None, id: str | None = None) -> Session:
+        """A rehearsal that goes on from a checkpoint; it touches no NPC and no learner.
+
+        Args:
+            at: sequence of the checkpoint; None: the last.
+            id: the rehearsal's session id; None: a fresh one.
+        """
+        child = id or new_id("fork")
+        await self._deck.order(
+            "fork", ForkSession(id=new_id("cmd"), parent=self.id, session=child, at=at)
+        )
+        return Session(self._deck, child)
+
+    async def tiles(self) -> AsyncIterator[Tile]:
+        """Every tile of this session, from its first on; ends behind its last."""
+        async for tile in self._deck.tiles(session=self.id):
+            yield tile
+            if tile.question.startswith("[SESSION_END]"):
+                return
+
+
+class Learner:
+    """One learner, by its id."""
+
+    def __init__(self, deck: Deck, identity: str) -> None:
+        self._deck = deck
+        self.id = check_id(identity)
+
+    async def state(self, *, after: int = 0) -> LearnerState:
+        """The fold of everything that concerned the learner; with ``after``: at least up to
+        that sequence."""
+        answer = await self._deck.caller.command(
+            "learner", self.id, new_id("ask"), ReadState(after=after)
+        )
+        return LEARNER_STATE.validate_python(unpack(answer.state or b""))
+
+
+class Npc:
+    """One NPC, by its id."""
+
+    def __init__(self, deck: Deck, identity: str) -> None:
+        self._deck = deck
+        self.id = check_id(identity)
+
+    async def describe(self, name: str, role: str = "", *, id: str | None = None) -> None:
+        """Says who the NPC is."""
+        await self._deck.caller.command(
+            "npc", self.id, id or new_id("cmd"), DescribeNpc(name=name, role=role)
+        )
+
+    async def state(self, *, after: int = 0) -> NpcState:
+        answer = await self._deck.caller.command(
+            "npc", self.id, new_id("ask"), ReadState(after=after)
+        )
+        return NPC_STATE.validate_python(unpack(answer.state or b""))
+
+    async def brief(self, learner: str, *, after: int = 0) -> Standing:
+        """How the learner stands with this NPC; with ``after``: at least up to that sequence."""
+        answer = await self._deck.caller.command(
+            "npc", self.id, new_id("ask"), ReadState(after=after, learner=check_id(learner))
+        )
+        found = RELATION_STATE.validate_python(unpack(answer.state or b""))
+        return Standing(found, band(found.reputation))
+
+
+class Deck:
+    """A connection to a runtime.
+
+    Attributes:
+        broker, layout: for what this class has no method for.
+        partitions: of the deployment.
+    """
+
+    def __init__(
+        self, broker: Broker, streams: Layout, partitions: int, *, deadline_s: float = 15.0
+    ) -> None:
+        self.broker = broker
+        self.layout = streams
+        self.ns = streams.ns
+        self.partitions = partitions
+        self.caller = Caller(broker, streams.ns, partitions, deadline_s=deadline_s)
+        self._deadline_s = deadline_s
+
+    @staticmethod
+    async def open(
+        connect: Callable[[], Any], ns: str, *, deadline_s: float = 15.0
+    ) -> Deck:
+        """Connects.
+
+        Raises:
+            StartupError: no broker there, or nothing was ever started on it.
+        """
+        broker: Broker = await connect()
+        streams = layout(ns)
+        try:
+            found = await known_deployment(broker.bucket(streams.cluster))
+        except Unavailable as error:
+            await broker.close()
+            raise StartupError(
+                f"the broker holds no namespace {ns!r} ({error})",
+                "Start a runtime on it with `holodeck up`",
+            ) from error
+        if found is None:
+            await broker.close()
+            raise StartupError(
+                f"no runtime was ever started in namespace {ns!r}", "Start one with `holodeck up`"
+            )
+        return Deck(broker, streams, found.partitions, deadline_s=deadline_s)
+
+    async def close(self) -> None:
+        await self.broker.close()
+
+    # -- sessions -----------------------------------
+
+    async def start_session(
+        self,
+        *,
+        learner: str,
+        name: str = "",
+        persona: str = "",
+        kind: SessionKind | str = SessionKind.CONVERSATION,
+        cast: Sequence[str | CastMember] = (),
+        tags: Sequence[str] = (),
+        room: str = "",
+        model: str = "",
+        mind: MindKind | str = MindKind.SCRIPTED,
+        max_tasks: int = 50,
+        task_timeout_s: float = 300.0,
+        session_timeout_s: float = 3600.0,
+        idle_timeout_s: float = 0.0,
+        session: str | None = None,
+        switch: bool = False,
+        id: str | None = None,
+    ) -> Session:
+        """Starts a session; the learner is claimed first unless the kind is ``agent``.
+
+        Args:
+            cast: the NPCs that take part (empty: any), by id or with their capabilities.
+            session: its id; None: a fresh one.
+            switch: pause the session that holds the learner instead of being refused.
+
+        Raises:
+            RefusedError: ``learner-busy`` with the id of the session that holds the learner;
+                ``session-exists``; ``at-capacity``; ``store-full``.
+        """
+        identity = check_id(session) if session is not None else new_id("sess")
+        start = StartSession(
+            session_kind=SessionKind(kind),
+            learner=learner,
+            name=name,
+            persona=persona,
+            cast=tuple(CastMember(npc=m) if isinstance(m, str) else m for m in cast),
+            tags=tuple(tags),
+            room=room,
+            model=model,
+            mind=MindKind(mind),
+            max_tasks=max_tasks,
+            task_timeout_s=task_timeout_s,
+            session_timeout_s=session_timeout_s,
+            idle_timeout_s=idle_timeout_s,
+        )
+        order = SpawnSession(
+            id=id or new_id("cmd"), session=identity, start=start, switch=switch
+        )
+        await self.order("start", order)
+        made = Session(self, identity)
+        made._turns = 0
+        return made
+
+    def session(self, identity: str) -> Session:
+        """A session that exists already."""
+        return Session(self, identity)
+
+    def learner(self, identity: str) -> Learner:
+        return Learner(self, identity)
+
+    def npc(self, identity: str) -> Npc:
+        return Npc(self, identity)
+
+    async def sessions(self) -> list[dict[str, Any]]:
+        """All sessions the hosts carry, as rows; of sleeping ones only the id is known."""
+        found: list[dict[str, Any]] = (await self.order("sessions")).value
+        return found
+
+    async def status(self) -> dict[str, Any]:
+        """Hosts, partitions and what is amiss."""
+        found: dict[str, Any] = (await self.order("status")).value
+        return found
+
+    async def metrics(self) -> dict[str, bytes]:
+        """Every host's metrics, for :func:`holodeck.actors.metrics.merge`."""
+        found: dict[str, bytes] = (await self.order("metrics")).value
+        return found
+
+    async def drain(self, host: str, *, resume: bool = False) -> None:
+        """Moves everything off a host (or lets it take again)."""
+        await self.order("drain", DrainHost(host=host, resume=resume))
+
+    async def tiles(
+        self, *, session: str | None = None, event: str | None = None, after: int = 0
+    ) -> AsyncIterator[Tile]:
+        """Tiles as they come, from the beginning on, for ever; of one session or one event."""
+        queue: asyncio.Queue[Record] = asyncio.Queue()
+        name = event.lower().replace("_", "-") if event else ANY
+        follower = await self.broker.log(self.layout.tiles).follow(
+            TILE.of(self.ns, ANY, name, session or ANY),
+            queue.put_nowait,
+            after=after,
+            name=new_id("tiles"),
+        )
+        try:
+            while True:
+                record = await queue.get()
+                yield decode_tile(record.data, record.subject)
+        finally:
+            await follower.stop()
+
+    async def order(self, verb: str, body: Any = None) -> Reported:
+        """Sends an order to the supervisor until it is obeyed, refused or too late.
+
+        Raises:
+            RefusedError: it will not.
+            DecodeError: it does not understand.
+            Unavailable: no supervisor answered in time.
+        """
+        subject = CTL_SUPERVISOR.of(self.ns, verb)
+        data = b"" if body is None else pack(body.model_dump(exclude_defaults=True, mode="python"))
+        give_up = time.monotonic() + self._deadline_s
+        pause, last = 0.05, "no answer"
+        while True:
+            left = give_up - time.monotonic()
+            if left <= 0:
+                if last == "busy":
+                    raise Busy()
+                raise Unavailable(subject, f"{last} within {self._deadline_s:g} s")
+            try:
+                reply = await self.broker.request(subject, data, timeout=min(10.0, left))
+            except NoResponder:
+                last = "no supervisor listens"
+            except Unavailable:
+                last = "no answer"
+            else:
+                reported = Reported.model_validate(unpack(reply.data, subject))
+                if reported.status == "refused":
+                    raise RefusedError(reported.reason, reported.detail)
+                if reported.status == "contract":
+                    raise DecodeError(subject, reported.detail)
+                if reported.status == "ok":
+                    return reported
+                last = "busy"
+            await asyncio.sleep(min(pause, max(0.0, give_up - time.monotonic())))
+            pause = min(0.5, pause * 1.7)
+
+
+def _name(task: TaskRef | str) -> str:
+    return task if isinstance(task, str) else task.id
+
+
+def _step(answer: Answer) -> Step:
+    if answer.checkpoint is None:
+        return Step(answer.sequence, 0, "", ())
+    checkpoint = decode_checkpoint(answer.checkpoint, "answer")
+    return Step(answer.sequence, checkpoint.at, "", checkpoint.events)
+
+
+def _step_of(record: Record) -> Step:
+    checkpoint = decode_checkpoint(record.data, record.subject)
+    command = record.headers.get(HEADER_COMMAND, "")
+    return Step(record.sequence, checkpoint.at, command, checkpoint.events)

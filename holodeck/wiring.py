@@ -1,0 +1,181 @@
+"""The composition root: settings in, connected parts out.
+
+One law: this is where settings are read and adapters chosen; everything below is handed what it
+needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from holodeck.actors.host import HostOptions
+from holodeck.actors.supervisor import SupervisorOptions
+from holodeck.broker import Broker, CredsFile, Password, Token
+from holodeck.broker.nats import connect as connect_nats
+from holodeck.broker.streams import Layout, layout
+from holodeck.config import Settings, load_settings
+from holodeck.messages.errors import StartupError
+
+DAY_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a broker; can be pickled, and called to open one connection.
+
+    Attributes:
+        user, password, token, creds: who we are; at most one kind is given.
+        inbox_prefix: what the subjects of our answers begin with.
+    """
+
+    url: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    creds: str = ""
+    inbox_prefix: str = "_INBOX"
+    name: str = "holodeck"
+
+    async def __call__(self) -> Broker:
+        """Opens it.
+
+        Raises:
+            StartupError: nobody answers there, or we are not let in.
+        """
+        credentials: Password | Token | CredsFile | None = None
+        if self.user:
+            credentials = Password(self.user, self.password)
+        elif self.token:
+            credentials = Token(self.token)
+        elif self.creds:
+            credentials = CredsFile(self.creds)
+        return await connect_nats(
+            self.url, credentials=credentials, name=self.name, inbox_prefix=self.inbox_prefix
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFile:
+    """What a running ``holodeck up`` tells other programs of this user on this machine.
+
+    Kept in ``<state_dir>/runtime.json``, readable by the user alone: it holds passwords.
+
+    Attributes:
+        pid: of the process that runs it.
+        client: how programs connect; ``runtime``: how hosts do.
+        http: where metrics and health are served.
+        folder: where store, tiles and logs lie.
+    """
+
+    pid: int
+    ns: str
+    client: Connection
+    runtime: Connection
+    http: str
+    folder: str
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(asdict(self), file)
+        fresh.replace(path)
+
+    @staticmethod
+    def read(path: Path) -> RuntimeFile | None:
+        """The file's content if the process that wrote it still runs."""
+        try:
+            raw: dict[str, Any] = json.loads(path.read_text())
+            found = RuntimeFile(
+                **{
+                    **raw,
+                    "client": Connection(**raw["client"]),
+                    "runtime": Connection(**raw["runtime"]),
+                }
+            )
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return found if _alive(found.pid) else None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def runtime_path(settings: Settings) -> Path:
+    return settings.state_dir / "runtime.json"
+
+
+def given_connection(settings: Settings, name: str = "holodeck") -> Connection | None:
+    """The connection the settings name; None if they name none."""
+    if settings.nats_url is None:
+        return None
+    return Connection(
+        settings.nats_url,
+        user=settings.nats_user or "",
+        password=settings.nats_password.get_secret_value() if settings.nats_password else "",
+        token=settings.nats_token.get_secret_value() if settings.nats_token else "",
+        creds=str(settings.nats_creds) if settings.nats_creds else "",
+        name=name,
+    )
+
+
+def find_connection(settings: Settings | None = None) -> tuple[Connection, str]:
+    """How a program reaches the runtime, and its namespace.
+
+    ``HOLODECK_NATS_URL`` if set, else the runtime that runs on this machine.
+
+    Raises:
+        StartupError: neither is there.
+    """
+    settings = settings or load_settings()
+    given = given_connection(settings, "holodeck-client")
+    if given is not None:
+        return given, settings.namespace
+    running = RuntimeFile.read(runtime_path(settings))
+    if running is None:
+        raise StartupError(
+            "no runtime is running here and HOLODECK_NATS_URL is not set",
+            "Start one with `holodeck up`, or name a NATS server",
+        )
+    return running.client, running.ns
+
+
+def layout_of(settings: Settings) -> Layout:
+    return layout(
+        settings.namespace, max_bytes=settings.max_bytes, replicas=settings.replicas
+    )
+
+
+def host_options(settings: Settings, name: str = "host", node: str = "") -> HostOptions:
+    return HostOptions(
+        name=name,
+        node=node,
+        partitions=settings.partitions,
+        mailbox=settings.mailbox,
+        idle_sleep_s=settings.idle_sleep_s,
+        flush_s=settings.flush_s,
+        lease_s=settings.lease_s,
+        lease_renew_s=settings.lease_renew_s,
+        keep_s=settings.keep_days * DAY_S,
+        max_sessions=settings.max_sessions_per_host,
+    )
+
+
+def supervisor_options(settings: Settings) -> SupervisorOptions:
+    return SupervisorOptions(
+        partitions=settings.partitions,
+        lease_s=settings.lease_s,
+        max_sessions=settings.max_sessions_per_host,
+    )

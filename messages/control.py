@@ -1,0 +1,83 @@
+"""What may be said to the supervisor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, TypeAdapter
+
+from holodeck.messages.base import Message
+from holodeck.messages.ids import CommandId, SessionId
+from holodeck.messages.session import StartSession
+
+
+class SpawnSession(Message):
+    """Starts a session: claims its learner if its kind does, then starts it.
+
+    Attributes:
+        id: names the intent; sent again under the same id it has its effect once.
+        switch: pause the session that holds the learner instead of being refused.
+    """
+
+    id: CommandId
+    session: SessionId
+    start: StartSession
+    switch: bool = False
+
+
+class ResumeSession(Message):
+    """Resumes a paused session: claims its learner first if its kind does."""
+
+    id: CommandId
+    session: SessionId
+    switch: bool = False
+
+
+class ForkSession(Message):
+    """Forks a session at one of its checkpoints into a rehearsal.
+
+    Attributes:
+        session: id of the rehearsal.
+        at: sequence of the checkpoint; None: the last one.
+    """
+
+    id: CommandId
+    parent: SessionId
+    session: SessionId
+    at: Annotated[int, Field(ge=1)] | None = None
+
+
+class DrainHost(Message):
+    """Moves everything off one host, so that it can be stopped without anyone noticing.
+
+    Attributes:
+        host: its name or incarnation.
+    """
+
+    host: str
+    resume: bool = False
+
+
+class Reported(Message):
+    """The supervisor's answer.
+
+    Attributes:
+        status: as in :class:`~holodeck.messages.envelope.Answer`.
+        value: what was asked for.
+    """
+
+    status: Literal["ok", "refused", "contract", "busy", "moved"]
+    sequence: int = 0
+    reason: str = ""
+    detail: str = ""
+    checkpoint: bytes | None = None
+    value: Any = None
+
+
+VERBS: Final[dict[str, TypeAdapter[Any]]] = {
+    "start": TypeAdapter(SpawnSession),
+    "resume": TypeAdapter(ResumeSession),
+    "fork": TypeAdapter(ForkSession),
+    "drain": TypeAdapter(DrainHost),
+}
+"""Verbs with a body; ``status``, ``sessions`` and ``metrics`` have none."""
