@@ -380,10 +380,11 @@ accounts {{
         """Commands, and what reading the journal, the tiles and the partition table takes.
 
         Following takes a push consumer, and the server lets whoever may create one name any
-        subject for its deliveries. So this user can have stored records (under their own
-        subjects, never words of its own choosing) delivered to listeners it may not address:
-        rights against mistakes and prying, not against a hostile client. Strangers belong
-        behind the gateway.
+        subject for its deliveries. Tried on 2.15.1: a client that listens on one literal
+        checkpoint subject and names it as deliver subject of a consumer on TILES gets copies of
+        tiles stored in CHECKPOINTS, unfenced; listeners it may not address can be reached the
+        same way. So these rights guard against mistakes, not against a hostile client:
+        strangers belong behind the gateway, without this user's password.
         """
         front = "" if self.ns == "holodeck" else f"{self.ns}_"
         subjects = [f"{self.ns}.cmd.>", f"{self.ns}.ctl.supervisor.>"]
