@@ -493,11 +493,13 @@ class Host:
             await asyncio.gather(*(one(identity, records) for identity, records in batch))
 
     def _fold_record(self, shell: SessionShell, record: Record) -> None:
-        """Folds a stored checkpoint; one that cannot be read is set aside, not fatal."""
+        """Folds a stored checkpoint. One that cannot be read is skipped here; the tile emitter,
+        which reads everything, puts it aside for operators."""
         try:
             shell.fold(record)
         except DecodeError as error:
-            self.dead("CHECKPOINTS", error, record.subject, record.data, record.sequence)
+            log.error("checkpoint.undecodable", sequence=record.sequence, reason=str(error))
+            shell.sequence = record.sequence
 
     async def _load_snapshot(self, shell: SessionShell) -> None:
         entry = await self._live.get(f"live.{shell.partition}.{shell.identity}")
