@@ -320,4 +320,3 @@ class Cluster:
         if self._started_ray:
             ray.shutdown()
             self._started_ray = False
-

@@ -123,7 +123,7 @@ class Cell:
         """One checkpoint; ``command`` is its id if this actor wrote it itself."""
         if moment.sequence <= self.sequence:
             return
-        self.state = _KINDS[self.kind][0].fold(self.state, events, moment)
+        _KINDS[self.kind][0].advance(self.state, events, moment)
         self.sequence, self.at = moment.sequence, moment.at
         if command is not None:
             self.own = moment.sequence

@@ -388,7 +388,7 @@ class SessionShell(Shell):
         )
 
     def _evolve(self, sequence: int, at: int, command: str, events: Sequence[Any]) -> None:
-        self.state = session.fold(self.state, events, Moment(sequence, at, self.identity))
+        session.advance(self.state, events, Moment(sequence, at, self.identity))
         self.sequence, self.at = sequence, at
         if command:
             if self.memory is None:

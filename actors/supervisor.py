@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from holodeck.actors.caller import Caller
 from holodeck.actors.folds import HEADER_SEQUENCE
 from holodeck.actors.keeper import TILES_HOST
-from holodeck.actors.lease import REVOKED, Holder, boottime, lease_key
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
+from holodeck.actors.lease import REVOKED, Holder, boottime, lease_key
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.session import STATE, Phase, SessionState
 from holodeck.actors.table import LEASES, Table, deployment, read_table, write_table
@@ -237,7 +237,7 @@ class Supervisor:
         table = self._table
         takers = {i for i, seen in self._hosts.items() if not seen.draining}
         owners = [owner if owner in self._hosts else "" for owner in table.owners]
-        load = {host: 0 for host in takers}
+        load = dict.fromkeys(takers, 0)
         for owner in owners:
             if owner in load:
                 load[owner] += 1
@@ -362,8 +362,7 @@ class Supervisor:
 
     async def _ctl(self, delivery: Delivery) -> None:
         as_json = bool(
-            delivery.headers
-            and delivery.headers.get(HEADER_CONTENT, "").startswith(JSON_CONTENT)
+            delivery.headers and delivery.headers.get(HEADER_CONTENT, "").startswith(JSON_CONTENT)
         )
         try:
             reported = await self._obey(delivery, as_json)
@@ -485,9 +484,7 @@ class Supervisor:
             raise RefusedError("at-capacity", f"{self._live} sessions live")
         start = order.start
         if start.session_kind.claims:
-            claim = await self._claim(
-                order.id, start.learner, order.session, switch=order.switch
-            )
+            claim = await self._claim(order.id, start.learner, order.session, switch=order.switch)
             if claim is None:
                 # Claimed and started already under this very session id: the start is a repeat.
                 claim = 1
@@ -495,9 +492,7 @@ class Supervisor:
         answer = await self._caller.command("session", order.session, f"{order.id}.start", start)
         return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
 
-    async def _claim(
-        self, command: str, learner: str, session: str, *, switch: bool
-    ) -> int | None:
+    async def _claim(self, command: str, learner: str, session: str, *, switch: bool) -> int | None:
         """The number of a claim of ``learner`` for ``session``; None if it is active on it already.
 
         Raises:
@@ -600,13 +595,10 @@ class Supervisor:
         answer = await self._caller.command(
             "session", order.parent, f"{order.id}.read", ReadState(at=order.at)
         )
-        fork = ForkFrom(
-            parent=order.parent, sequence=answer.sequence, state=answer.state or b""
-        )
+        fork = ForkFrom(parent=order.parent, sequence=answer.sequence, state=answer.state or b"")
         done = await self._caller.command("session", order.session, f"{order.id}.fork", fork)
         return Reported(status="ok", sequence=done.sequence, value=answer.sequence)
 
 
 def _origin(headers: Mapping[str, str]) -> int:
     return int(headers.get("Holodeck-Origin", "0").partition(".")[0])
-

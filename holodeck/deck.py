@@ -68,7 +68,6 @@ from holodeck.messages.subjects import ANY, CTL_SUPERVISOR, TILE, writer_filter
 from holodeck.messages.tiles import Tile
 
 
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """One checkpoint of a session.
@@ -342,7 +341,7 @@ class Session:
         if state.phase is not Phase.ENDED or state.end_reason is None or state.outcome is None:
             raise RefusedError("not-ended", state.phase)
         tasks: dict[str, int] = {}
-        for task in state.tasks:
+        for task in state.tasks.values():
             word = task.outcome.value if task.outcome else "open"
             tasks[word] = tasks.get(word, 0) + 1
         return Exhaust(
@@ -353,8 +352,8 @@ class Session:
             state.active_ms,
             state.turns,
             state.replies,
-            {tally.name: tally.count for tally in state.frictions},
-            {tally.name: tally.amount for tally in state.reputation},
+            state.frictions,
+            state.reputation,
             tasks,
         )
 
@@ -367,9 +366,7 @@ class Session:
         answer = await self.command(ReadState(at=at), id=new_id("ask"))
         return STATE.validate_python(unpack(answer.state or b""))
 
-    async def replay(
-        self, *, after: int = 0, upto: int | None = None
-    ) -> AsyncIterator[Step]:
+    async def replay(self, *, after: int = 0, upto: int | None = None) -> AsyncIterator[Step]:
         """Every checkpoint stored so far, in order."""
         journal = self._deck.broker.log(self._deck.layout.checkpoints)
         subjects = writer_filter(
@@ -462,9 +459,7 @@ class Deck:
         self._deadline_s = deadline_s
 
     @staticmethod
-    async def open(
-        connect: Callable[[], Any], ns: str, *, deadline_s: float = 15.0
-    ) -> Deck:
+    async def open(connect: Callable[[], Any], ns: str, *, deadline_s: float = 15.0) -> Deck:
         """Connects.
 
         Raises:
@@ -539,9 +534,7 @@ class Deck:
             session_timeout_s=session_timeout_s,
             idle_timeout_s=idle_timeout_s,
         )
-        order = SpawnSession(
-            id=id or new_id("cmd"), session=identity, start=start, switch=switch
-        )
+        order = SpawnSession(id=id or new_id("cmd"), session=identity, start=start, switch=switch)
         await self.order("start", order)
         made = Session(self, identity)
         made._turns = 0

@@ -188,4 +188,3 @@ def local(
 ) -> Local:
     """A runtime in this process; use it as ``async with holodeck.local() as deck``."""
     return Local(folder, hosts=hosts, broker=broker, minds=minds, settings=settings)
-

@@ -153,9 +153,7 @@ def find_connection(settings: Settings | None = None) -> tuple[Connection, str]:
 
 
 def layout_of(settings: Settings) -> Layout:
-    return layout(
-        settings.namespace, max_bytes=settings.max_bytes, replicas=settings.replicas
-    )
+    return layout(settings.namespace, max_bytes=settings.max_bytes, replicas=settings.replicas)
 
 
 def host_options(settings: Settings, name: str = "host", node: str = "") -> HostOptions:

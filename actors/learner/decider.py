@@ -8,7 +8,7 @@ starts or resumes, confirmed by ``session.started`` or ``session.resumed``, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -66,12 +66,15 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class FrictionTotal:
-    type: str
+    """Attributes:
+    severity: the sum over all of them.
+    """
+
     count: int
     severity: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LearnerState:
     """One learner.
 
@@ -85,7 +88,7 @@ class LearnerState:
     recent: tuple[Visit, ...] = ()
     turns: int = 0
     friction: int = 0
-    friction_totals: tuple[FrictionTotal, ...] = ()
+    friction_totals: dict[str, FrictionTotal] = field(default_factory=dict)
     reputations: int = 0
     tasks: int = 0
     tasks_done: int = 0
@@ -93,6 +96,9 @@ class LearnerState:
     last_at: int = 0
     checkpoints: int = 0
     last_sequence: int = 0
+
+    def copy(self) -> LearnerState:
+        return replace(self, friction_totals=dict(self.friction_totals))
 
 
 def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[LearnerEvent]:
@@ -109,82 +115,103 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
             return (LearnerClaimed(session=wanted),)
 
 
-def evolve(state: LearnerState, event: AnyEvent, moment: Moment) -> LearnerState:
-    """The learner after one event that concerns it."""
-    if moment.sequence != state.last_sequence:
-        state = replace(
-            state,
-            checkpoints=state.checkpoints + 1,
-            last_sequence=moment.sequence,
-            last_at=moment.at,
-            first_at=state.first_at or moment.at,
-        )
-    match event:
-        case TurnTaken():
-            return replace(state, turns=state.turns + 1)
-        case FrictionDetected():
-            return replace(
-                state,
-                friction=state.friction + 1,
-                friction_totals=_count(state.friction_totals, event),
-            )
-        case ReputationChanged():
-            return replace(state, reputations=state.reputations + 1)
-        case TaskCompleted():
-            return replace(state, tasks=state.tasks + 1, tasks_done=state.tasks_done + 1)
-        case TaskAdded() | TaskRouted() | TaskStarted():
-            return replace(state, tasks=state.tasks + 1)
-        case LearnerClaimed():
-            return replace(state, claim=Claim(event.session, moment.sequence, moment.at))
-        case SessionStarted():
-            visit = Visit(moment.writer, event.session_kind, moment.at)
-            return replace(
-                _confirmed(state, moment.writer, event.claim),
-                sessions=state.sessions + 1,
-                recent=(*state.recent, visit)[-RECENT:],
-            )
-        case SessionResumed():
-            return _confirmed(state, moment.writer, event.claim)
-        case SessionPaused() | SessionStartAbandoned() | SessionResumeAbandoned():
-            return _released(state, moment.writer)
-        case SessionEnded():
-            return replace(
-                _released(state, moment.writer),
-                recent=tuple(
-                    replace(visit, ended_at=moment.at, outcome=event.outcome)
-                    if visit.session == moment.writer and not visit.ended_at
-                    else visit
-                    for visit in state.recent
-                ),
-            )
-        case _:
-            return state
+def _seen(state: LearnerState, moment: Moment) -> None:
+    state.checkpoints += 1
+    state.last_sequence, state.last_at = moment.sequence, moment.at
+    if not state.first_at:
+        state.first_at = moment.at
 
 
-def _confirmed(state: LearnerState, session: str, number: int | None) -> LearnerState:
+def _turn(state: LearnerState, event: TurnTaken, moment: Moment) -> None:
+    state.turns += 1
+
+
+def _friction(state: LearnerState, event: FrictionDetected, moment: Moment) -> None:
+    state.friction += 1
+    name = event.type.value
+    total = state.friction_totals.get(name)
+    state.friction_totals[name] = FrictionTotal(
+        (total.count if total else 0) + 1,
+        round((total.severity if total else 0.0) + event.severity, 6),
+    )
+
+
+def _reputation(state: LearnerState, event: ReputationChanged, moment: Moment) -> None:
+    state.reputations += 1
+
+
+def _task(state: LearnerState, event: TaskAdded | TaskRouted | TaskStarted, moment: Moment) -> None:
+    state.tasks += 1
+
+
+def _task_done(state: LearnerState, event: TaskCompleted, moment: Moment) -> None:
+    state.tasks += 1
+    state.tasks_done += 1
+
+
+def _claimed(state: LearnerState, event: LearnerClaimed, moment: Moment) -> None:
+    state.claim = Claim(event.session, moment.sequence, moment.at)
+
+
+def _started(state: LearnerState, event: SessionStarted, moment: Moment) -> None:
+    _confirm(state, moment.writer, event.claim)
+    state.sessions += 1
+    visit = Visit(moment.writer, event.session_kind, moment.at)
+    state.recent = (*state.recent, visit)[-RECENT:]
+
+
+def _resumed(state: LearnerState, event: SessionResumed, moment: Moment) -> None:
+    _confirm(state, moment.writer, event.claim)
+
+
+def _let_go(
+    state: LearnerState,
+    event: SessionPaused | SessionStartAbandoned | SessionResumeAbandoned,
+    moment: Moment,
+) -> None:
+    _release(state, moment.writer)
+
+
+def _ended(state: LearnerState, event: SessionEnded, moment: Moment) -> None:
+    _release(state, moment.writer)
+    state.recent = tuple(
+        replace(visit, ended_at=moment.at, outcome=event.outcome)
+        if visit.session == moment.writer and not visit.ended_at
+        else visit
+        for visit in state.recent
+    )
+
+
+def _confirm(state: LearnerState, session: str, number: int | None) -> None:
     held = state.claim
-    if held is None or held.session != session or held.number != number:
-        return state
-    return replace(state, claim=replace(held, confirmed=True))
+    if held is not None and held.session == session and held.number == number:
+        state.claim = replace(held, confirmed=True)
 
 
-def _released(state: LearnerState, session: str) -> LearnerState:
-    if state.claim is None or state.claim.session != session:
-        return state
-    return replace(state, claim=None)
-
-
-def _count(totals: tuple[FrictionTotal, ...], event: FrictionDetected) -> tuple[FrictionTotal, ...]:
-    for index, total in enumerate(totals):
-        if total.type == event.type:
-            more = FrictionTotal(
-                total.type, total.count + 1, round(total.severity + event.severity, 6)
-            )
-            return (*totals[:index], more, *totals[index + 1 :])
-    return (*totals, FrictionTotal(event.type, 1, round(event.severity, 6)))
+def _release(state: LearnerState, session: str) -> None:
+    if state.claim is not None and state.claim.session == session:
+        state.claim = None
 
 
 learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
-    LearnerState(), decide, evolve
+    LearnerState,
+    decide,
+    {
+        TurnTaken: _turn,
+        FrictionDetected: _friction,
+        ReputationChanged: _reputation,
+        TaskAdded: _task,
+        TaskRouted: _task,
+        TaskStarted: _task,
+        TaskCompleted: _task_done,
+        LearnerClaimed: _claimed,
+        SessionStarted: _started,
+        SessionResumed: _resumed,
+        SessionPaused: _let_go,
+        SessionStartAbandoned: _let_go,
+        SessionResumeAbandoned: _let_go,
+        SessionEnded: _ended,
+    },
+    _seen,
 )
 LEARNER_STATE: Final = TypeAdapter(LearnerState)

@@ -39,7 +39,7 @@ def band(reputation: float) -> Band:
     return "cool" if reputation >= -0.3 else "cold"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NpcState:
     """One NPC.
 
@@ -54,8 +54,11 @@ class NpcState:
     checkpoints: int = 0
     last_at: int = 0
 
+    def copy(self) -> NpcState:
+        return replace(self)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Relation:
     """How one NPC stands with one learner.
 
@@ -81,6 +84,9 @@ class Relation:
     checkpoints: int = 0
     last_sequence: int = 0
 
+    def copy(self) -> Relation:
+        return replace(self)
+
 
 def decide(state: NpcState, command: NpcCommand, now: int) -> Sequence[NpcEvent]:
     """The events a command leads to; none if it was already obeyed."""
@@ -91,57 +97,88 @@ def decide(state: NpcState, command: NpcCommand, now: int) -> Sequence[NpcEvent]
             return (NpcDescribed(name=name, role=role),)
 
 
-def evolve(state: NpcState, event: AnyEvent, moment: Moment) -> NpcState:
-    """The NPC's own state after one event that concerns it."""
-    match event:
-        case NpcDescribed():
-            return replace(state, name=event.name, role=event.role, last_at=moment.at)
-        case TurnTaken():
-            return replace(state, turns=state.turns + 1, last_at=moment.at)
-        case NpcParted():
-            return replace(state, partings=state.partings + 1, last_at=moment.at)
-        case _:
-            return state
+def _described(state: NpcState, event: NpcDescribed, moment: Moment) -> None:
+    state.name, state.role = event.name, event.role
 
 
-def evolve_relation(state: Relation, event: AnyEvent, moment: Moment) -> Relation:
-    """The relation after one event that concerns this NPC and this learner."""
-    if moment.sequence != state.last_sequence:
-        state = replace(
-            state,
-            checkpoints=state.checkpoints + 1,
-            last_sequence=moment.sequence,
-            last_at=moment.at,
-            first_at=state.first_at or moment.at,
-        )
-    match event:
-        case TurnTaken() | TurnAnswered():
-            return replace(state, interactions=state.interactions + 1)
-        case FrictionDetected():
-            return replace(state, friction=state.friction + 1)
-        case ReputationChanged():
-            moved = round(min(CEILING, max(FLOOR, state.reputation + event.delta)), 6)
-            return replace(
-                state,
-                reputation=moved,
-                reputations=state.reputations + 1,
-                last_reason=event.reason,
-            )
-        case TaskAdded() | TaskStarted():
-            return replace(state, tasks=state.tasks + 1)
-        case TaskRouted():
-            return replace(state, tasks=state.tasks + 1, open_tasks=state.open_tasks + 1)
-        case TaskCompleted():
-            return replace(state, tasks=state.tasks + 1, open_tasks=max(0, state.open_tasks - 1))
-        case NpcParted():
-            return replace(state, sessions=state.sessions + 1)
-        case _:
-            return state
+def _heard(state: NpcState, event: TurnTaken, moment: Moment) -> None:
+    state.turns += 1
 
 
-npc: Final[Decider[NpcState, NpcCommand, AnyEvent]] = Decider(NpcState(), decide, evolve)
+def _left(state: NpcState, event: NpcParted, moment: Moment) -> None:
+    state.partings += 1
+
+
+def _seen(state: NpcState, moment: Moment) -> None:
+    state.checkpoints += 1
+    state.last_at = moment.at
+
+
+def _met(state: Relation, moment: Moment) -> None:
+    state.checkpoints += 1
+    state.last_sequence, state.last_at = moment.sequence, moment.at
+    if not state.first_at:
+        state.first_at = moment.at
+
+
+def _spoke(state: Relation, event: TurnTaken | TurnAnswered, moment: Moment) -> None:
+    state.interactions += 1
+
+
+def _friction(state: Relation, event: FrictionDetected, moment: Moment) -> None:
+    state.friction += 1
+
+
+def _reputation(state: Relation, event: ReputationChanged, moment: Moment) -> None:
+    state.reputation = round(min(CEILING, max(FLOOR, state.reputation + event.delta)), 6)
+    state.reputations += 1
+    state.last_reason = event.reason
+
+
+def _task(state: Relation, event: TaskAdded | TaskStarted, moment: Moment) -> None:
+    state.tasks += 1
+
+
+def _task_given(state: Relation, event: TaskRouted, moment: Moment) -> None:
+    state.tasks += 1
+    state.open_tasks += 1
+
+
+def _task_done(state: Relation, event: TaskCompleted, moment: Moment) -> None:
+    state.tasks += 1
+    state.open_tasks = max(0, state.open_tasks - 1)
+
+
+def _parted(state: Relation, event: NpcParted, moment: Moment) -> None:
+    state.sessions += 1
+
+
+def _nothing(state: Relation, command: NpcCommand, now: int) -> Sequence[NpcEvent]:
+    """A relation is never spoken to: it only folds."""
+    return ()
+
+
+npc: Final[Decider[NpcState, NpcCommand, AnyEvent]] = Decider(
+    NpcState,
+    decide,
+    {NpcDescribed: _described, TurnTaken: _heard, NpcParted: _left},
+    _seen,
+)
 relation: Final[Decider[Relation, NpcCommand, AnyEvent]] = Decider(
-    Relation(), lambda _state, _command, _now: (), evolve_relation
+    Relation,
+    _nothing,
+    {
+        TurnTaken: _spoke,
+        TurnAnswered: _spoke,
+        FrictionDetected: _friction,
+        ReputationChanged: _reputation,
+        TaskAdded: _task,
+        TaskStarted: _task,
+        TaskRouted: _task_given,
+        TaskCompleted: _task_done,
+        NpcParted: _parted,
+    },
+    _met,
 )
 NPC_STATE: Final = TypeAdapter(NpcState)
 RELATION_STATE: Final = TypeAdapter(Relation)

@@ -12,7 +12,6 @@ from holodeck.actors.session.state import (
     Charter,
     Phase,
     SessionState,
-    Tally,
     Task,
 )
 
@@ -22,7 +21,6 @@ __all__ = [
     "Charter",
     "Phase",
     "SessionState",
-    "Tally",
     "Task",
     "active_ms",
     "concerns",

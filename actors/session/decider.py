@@ -11,15 +11,15 @@ with another outcome · ``not-claimed`` · ``bad-fork``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import msgpack
 from pydantic import ValidationError
 
 from holodeck.actors.decider import Decider, Moment
-from holodeck.actors.session.rules import add, choose, turn_reputation
+from holodeck.actors.session.rules import choose, turn_reputation
 from holodeck.actors.session.state import STATE, Charter, Phase, SessionState, Task
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.session import (
@@ -75,69 +75,22 @@ def decide(state: SessionState, command: SessionCommand, now: int) -> Events:
     Raises:
         RefusedError: the present state forbids it; the reasons are listed above.
     """
-    match command:
-        case StartSession():
-            return _start(state, command)
-        case ForkFrom():
-            return _fork(state, command)
-        case AbandonStart():
-            return _abandon(state, command)
-    if state.phase is Phase.NEW:
-        raise RefusedError("unknown-session")
-    if state.phase is Phase.ABANDONED:
-        raise RefusedError("start-abandoned")
-    match command:
-        case SettleOwed():
-            return _settle(state)
-        case End():
-            if state.phase is Phase.ENDED:
-                return _NOTHING
-            return _end(state, now, command.reason, command.outcome, command.error)
-        case TimerFired():
-            return _timer(state, command, now)
-    if state.phase is Phase.ENDED:
-        raise RefusedError("session-ended")
-    match command:
-        case Resume():
-            return _resume(state, command)
-        case Pause():
-            if state.phase is Phase.PAUSED:
-                return _NOTHING
-            return (SessionPaused(reason=command.reason),)
-        case CompleteTask():
-            return _complete(state, command, now)
-    if state.phase is Phase.PAUSED and not isinstance(command, NpcReply):
-        raise RefusedError("session-paused")
-    match command:
-        case TakeTurn():
-            return _turn(state, command)
-        case NpcReply():
-            return _reply(state, command)
-        case ReportFriction(finding=found, npc=npc):
-            if npc is not None:
-                _in_cast(state, npc)
-            return (
-                FrictionDetected(
-                    type=found.type,
-                    severity=found.severity,
-                    turn=state.turns,
-                    npc=npc or state.npc,
-                    detail=found.detail,
-                ),
-            )
-        case ChangeReputation(npc=npc, delta=delta, reason=reason):
-            _in_cast(state, npc)
-            return (ReputationChanged(npc=npc, delta=delta, reason=reason, turn=state.turns),)
-        case AddTask():
-            return _add_task(state, command)
-        case RouteTask():
-            return _route(state, command)
-        case StartTask(task=name):
-            task = _open_task(state, name)
-            return _NOTHING if task.started_at else (TaskStarted(task=name, npc=task.npc),)
+    phases, rule = RULES[type(command)]
+    if state.phase not in phases:
+        raise RefusedError(_WHY_NOT[state.phase])
+    return rule(state, command, now)
 
 
-def _start(state: SessionState, command: StartSession) -> Events:
+_WHY_NOT: Final[dict[Phase, str]] = {
+    Phase.NEW: "unknown-session",
+    Phase.ACTIVE: "session-active",
+    Phase.PAUSED: "session-paused",
+    Phase.ENDED: "session-ended",
+    Phase.ABANDONED: "start-abandoned",
+}
+
+
+def _start(state: SessionState, command: StartSession, now: int) -> Events:
     if state.phase is Phase.ABANDONED:
         raise RefusedError("start-abandoned")
     if state.phase is not Phase.NEW:
@@ -164,7 +117,7 @@ def _start(state: SessionState, command: StartSession) -> Events:
     )
 
 
-def _fork(state: SessionState, command: ForkFrom) -> Events:
+def _fork(state: SessionState, command: ForkFrom, now: int) -> Events:
     if state.phase is not Phase.NEW:
         raise RefusedError("session-exists")
     if _parent_state(command.state).phase in (Phase.NEW, Phase.ABANDONED):
@@ -179,7 +132,7 @@ def _parent_state(data: bytes) -> SessionState:
         raise RefusedError("bad-fork", "no session state") from error
 
 
-def _abandon(state: SessionState, command: AbandonStart) -> Events:
+def _abandon(state: SessionState, command: AbandonStart, now: int) -> Events:
     match state.phase:
         case Phase.NEW:
             return (SessionStartAbandoned(learner=command.learner, claim=command.claim),)
@@ -191,7 +144,7 @@ def _abandon(state: SessionState, command: AbandonStart) -> Events:
             return _NOTHING
 
 
-def _resume(state: SessionState, command: Resume) -> Events:
+def _resume(state: SessionState, command: Resume, now: int) -> Events:
     if state.phase is Phase.ACTIVE:
         return _NOTHING
     assert state.charter is not None
@@ -203,6 +156,47 @@ def _resume(state: SessionState, command: Resume) -> Events:
     return (SessionResumed(claim=command.claim),)
 
 
+def _pause(state: SessionState, command: Pause, now: int) -> Events:
+    if state.phase is Phase.PAUSED:
+        return _NOTHING
+    return (SessionPaused(reason=command.reason),)
+
+
+def _friction(state: SessionState, command: ReportFriction, now: int) -> Events:
+    if command.npc is not None:
+        _in_cast(state, command.npc)
+    found = command.finding
+    return (
+        FrictionDetected(
+            type=found.type,
+            severity=found.severity,
+            turn=state.turns,
+            npc=command.npc or state.npc,
+            detail=found.detail,
+        ),
+    )
+
+
+def _reputation(state: SessionState, command: ChangeReputation, now: int) -> Events:
+    _in_cast(state, command.npc)
+    return (
+        ReputationChanged(
+            npc=command.npc, delta=command.delta, reason=command.reason, turn=state.turns
+        ),
+    )
+
+
+def _start_task(state: SessionState, command: StartTask, now: int) -> Events:
+    task = _open_task(state, command.task)
+    return _NOTHING if task.started_at else (TaskStarted(task=task.id, npc=task.npc),)
+
+
+def _stop(state: SessionState, command: End, now: int) -> Events:
+    if state.phase is Phase.ENDED:
+        return _NOTHING
+    return _end(state, now, command.reason, command.outcome, command.error)
+
+
 def _in_cast(state: SessionState, npc: str) -> None:
     """An empty cast is open to everyone."""
     assert state.charter is not None
@@ -211,7 +205,7 @@ def _in_cast(state: SessionState, npc: str) -> None:
         raise RefusedError("unknown-npc", npc)
 
 
-def _turn(state: SessionState, command: TakeTurn) -> Events:
+def _turn(state: SessionState, command: TakeTurn, now: int) -> Events:
     if command.turn <= state.turns:
         return _NOTHING
     if command.turn != state.turns + 1:
@@ -246,7 +240,7 @@ def _turn(state: SessionState, command: TakeTurn) -> Events:
     return events
 
 
-def _reply(state: SessionState, command: NpcReply) -> Events:
+def _reply(state: SessionState, command: NpcReply, now: int) -> Events:
     if command.turn <= state.answered:
         return _NOTHING
     if command.turn > state.turns:
@@ -256,7 +250,7 @@ def _reply(state: SessionState, command: NpcReply) -> Events:
 
 
 def _open_task(state: SessionState, name: str) -> Task:
-    task = state.task(name)
+    task = state.tasks.get(name)
     if task is None:
         raise RefusedError("unknown-task", name)
     if task.outcome is not None:
@@ -264,9 +258,9 @@ def _open_task(state: SessionState, name: str) -> Task:
     return task
 
 
-def _add_task(state: SessionState, command: AddTask) -> Events:
+def _add_task(state: SessionState, command: AddTask, now: int) -> Events:
     assert state.charter is not None
-    if state.task(command.task) is not None:
+    if command.task in state.tasks:
         raise RefusedError("duplicate-task", command.task)
     if len(state.tasks) >= state.charter.max_tasks:
         raise RefusedError("task-limit", f"at most {state.charter.max_tasks} tasks")
@@ -289,7 +283,7 @@ def _add_task(state: SessionState, command: AddTask) -> Events:
     )
 
 
-def _route(state: SessionState, command: RouteTask) -> Events:
+def _route(state: SessionState, command: RouteTask, now: int) -> Events:
     assert state.charter is not None
     task = _open_task(state, command.task)
     if not state.charter.cast:
@@ -300,7 +294,7 @@ def _route(state: SessionState, command: RouteTask) -> Events:
 
 
 def _complete(state: SessionState, command: CompleteTask, now: int) -> Events:
-    task = state.task(command.task)
+    task = state.tasks.get(command.task)
     if task is None:
         raise RefusedError("unknown-task", command.task)
     if task.outcome is not None:
@@ -336,24 +330,23 @@ def _end(
     closing = Outcome.TIMEOUT if outcome is Outcome.TIMEOUT else Outcome.CANCELLED
     events: list[SessionEvent] = [
         _completed(task, now, closing).model_copy(update={"npc": None})
-        for task in state.tasks
+        for task in state.tasks.values()
         if task.outcome is None
     ]
     events.append(
         SessionEnded(reason=reason, outcome=outcome, active_ms=active_ms(state, now), error=error)
     )
     if state.met and not state.parent:
-        first = state.met[0]
-        events.append(NpcParted(npc=first.name, turns=first.count))
+        first = next(iter(state.met))
+        events.append(NpcParted(npc=first, turns=state.met[first]))
     return events
 
 
-def _settle(state: SessionState) -> Events:
+def _settle(state: SessionState, command: SettleOwed, now: int) -> Events:
     if not state.owed:
         return _NOTHING
     npc = state.owed[0]
-    turns = next(tally.count for tally in state.met if tally.name == npc)
-    return (NpcParted(npc=npc, turns=turns),)
+    return (NpcParted(npc=npc, turns=state.met[npc]),)
 
 
 def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
@@ -372,11 +365,37 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
                 return _NOTHING
             return _end(state, now, EndReason.INACTIVITY_TIMEOUT, Outcome.TIMEOUT)
         case "task":
-            task = state.task(command.task or "")
+            task = state.tasks.get(command.task or "")
             due = None if task is None else task_deadline(task)
             if task is None or due is None or now < due:
                 return _NOTHING
             return (_completed(task, now, Outcome.TIMEOUT),)
+
+
+_ANY: Final = frozenset(Phase)
+_BEGUN: Final = frozenset({Phase.ACTIVE, Phase.PAUSED, Phase.ENDED})
+_LIVE: Final = frozenset({Phase.ACTIVE, Phase.PAUSED})
+_ACTIVE: Final = frozenset({Phase.ACTIVE})
+
+RULES: Final[dict[type, tuple[frozenset[Phase], Callable[[SessionState, Any, int], Events]]]] = {
+    StartSession: (_ANY, _start),
+    ForkFrom: (_ANY, _fork),
+    AbandonStart: (_ANY, _abandon),
+    SettleOwed: (_BEGUN, _settle),
+    End: (_BEGUN, _stop),
+    TimerFired: (_BEGUN, _timer),
+    Resume: (_LIVE, _resume),
+    Pause: (_LIVE, _pause),
+    CompleteTask: (_LIVE, _complete),
+    NpcReply: (_LIVE, _reply),
+    TakeTurn: (_ACTIVE, _turn),
+    ReportFriction: (_ACTIVE, _friction),
+    ChangeReputation: (_ACTIVE, _reputation),
+    AddTask: (_ACTIVE, _add_task),
+    RouteTask: (_ACTIVE, _route),
+    StartTask: (_ACTIVE, _start_task),
+}
+"""Every command: the phases it is heard in, and its rule."""
 
 
 # --- deadlines ----------------------------------------
@@ -421,7 +440,7 @@ def next_deadline(state: SessionState) -> tuple[int, int, TimerFired] | None:
     due = idle_deadline(state)
     if due is not None and (best is None or due < best[0]):
         best = (due, state.touched, TimerFired(name="idle"))
-    for task in state.tasks:
+    for task in state.tasks.values():
         due = task_deadline(task)
         if due is not None and (best is None or due < best[0]):
             best = (due, task.armed, TimerFired(name="task", task=task.id))
@@ -431,190 +450,172 @@ def next_deadline(state: SessionState) -> tuple[int, int, TimerFired] | None:
 # --- evolve ----------------------------------------
 
 
-def evolve(state: SessionState, event: SessionEvent, moment: Moment) -> SessionState:
-    """The state after ``event``. Total: what was stored is never refused."""
-    match event:
-        case TurnTaken():
-            assert state.charter is not None
-            return replace(
-                state,
-                turns=event.turn,
-                npc=event.npc,
-                met=add(state.met, event.npc, 1),
-                awaiting=event.turn if state.charter.mind is not MindKind.NONE else 0,
-                awaiting_seq=moment.sequence,
-                touched=moment.sequence,
-                touched_at=moment.at,
-            )
-        case TurnAnswered():
-            return replace(
-                state,
-                answered=event.turn,
-                replies=state.replies + 1,
-                npc=event.npc,
-                met=add(state.met, event.npc, 0),
-                awaiting=0 if event.turn >= state.awaiting else state.awaiting,
-                touched=moment.sequence,
-                touched_at=moment.at,
-            )
-        case FrictionDetected():
-            return replace(
-                state,
-                frictions=add(state.frictions, event.type, 1, event.severity),
-                touched=moment.sequence,
-                touched_at=moment.at,
-            )
-        case ReputationChanged():
-            return replace(
-                state,
-                reputation=add(state.reputation, event.npc, 1, event.delta),
-                met=add(state.met, event.npc, 0),
-                touched=moment.sequence,
-                touched_at=moment.at,
-            )
-        case TaskAdded():
-            task = Task(
-                event.task,
-                moment.at,
-                event.data,
-                event.priority,
-                event.capabilities,
-                event.npc,
-                event.timeout_ms,
-            )
-            return replace(
-                state,
-                tasks=(*state.tasks, task),
-                touched=moment.sequence,
-                touched_at=moment.at,
-                met=add(state.met, event.npc, 0) if event.npc else state.met,
-            )
-        case TaskRouted():
-            return _with_task(state, event.task, moment, npc=event.npc)
-        case TaskStarted():
-            return _with_task(
-                state, event.task, moment, started_at=moment.at, armed=moment.sequence
-            )
-        case TaskCompleted():
-            return _with_task(
-                state, event.task, moment, outcome=event.outcome, duration_ms=event.duration_ms
-            )
-        case SessionStarted():
-            return SessionState(
-                phase=Phase.ACTIVE,
-                charter=Charter(
-                    event.session_kind,
-                    event.learner,
-                    event.name,
-                    event.cast,
-                    event.persona,
-                    event.tags,
-                    event.room,
-                    event.model,
-                    event.mind,
-                    event.max_tasks,
-                    event.task_timeout_ms,
-                    event.session_timeout_ms,
-                    event.idle_timeout_ms,
-                ),
-                claim=event.claim or 0,
-                started_at=moment.at,
-                started_seq=moment.sequence,
-                active_since=moment.at,
-                touched=moment.sequence,
-                touched_at=moment.at,
-            )
-        case SessionPaused():
-            return replace(
-                state,
-                phase=Phase.PAUSED,
-                active_ms=active_ms(state, moment.at),
-                active_since=0,
-                awaiting=0,
-                touched=moment.sequence,
-                touched_at=moment.at,
-            )
-        case SessionResumed():
-            return replace(
-                state,
-                phase=Phase.ACTIVE,
-                claim=event.claim or state.claim,
-                active_since=moment.at,
-                started_seq=moment.sequence,
-                touched=moment.sequence,
-                touched_at=moment.at,
-            )
-        case SessionEnded():
-            told = state.met[:1]
-            return replace(
-                state,
-                phase=Phase.ENDED,
-                active_ms=event.active_ms,
-                active_since=0,
-                awaiting=0,
-                ended_at=moment.at,
-                end_reason=event.reason,
-                outcome=event.outcome,
-                owed=() if state.parent else tuple(t.name for t in state.met if t not in told),
-                touched=moment.sequence,
-                touched_at=moment.at,
-            )
-        case NpcParted():
-            return replace(state, owed=tuple(npc for npc in state.owed if npc != event.npc))
-        case SessionStartAbandoned():
-            return SessionState(phase=Phase.ABANDONED, voided=event.claim, ended_at=moment.at)
-        case SessionResumeAbandoned():
-            return replace(state, voided=event.claim)
-        case SessionForked():
-            return _rehearsal(event, moment)
+def _on_turn(state: SessionState, event: TurnTaken, moment: Moment) -> None:
+    state.turns = event.turn
+    state.npc = event.npc
+    state.met[event.npc] = state.met.get(event.npc, 0) + 1
+    if state.charter is not None and state.charter.mind is not MindKind.NONE:
+        state.awaiting, state.awaiting_seq = event.turn, moment.sequence
 
 
-def _with_task(
-    state: SessionState,
-    name: str,
-    moment: Moment,
-    **change: object,
-) -> SessionState:
-    tasks = tuple(
-        replace(task, **change) if task.id == name else task  # type: ignore[arg-type]
-        for task in state.tasks
+def _on_answer(state: SessionState, event: TurnAnswered, moment: Moment) -> None:
+    state.answered = event.turn
+    state.replies += 1
+    state.npc = event.npc
+    state.met.setdefault(event.npc, 0)
+    if event.turn >= state.awaiting:
+        state.awaiting = 0
+
+
+def _on_friction(state: SessionState, event: FrictionDetected, moment: Moment) -> None:
+    name = event.type.value
+    state.frictions[name] = state.frictions.get(name, 0) + 1
+
+
+def _on_reputation(state: SessionState, event: ReputationChanged, moment: Moment) -> None:
+    moved = state.reputation.get(event.npc, 0.0) + event.delta
+    state.reputation[event.npc] = round(moved, 6)
+    state.met.setdefault(event.npc, 0)
+
+
+def _on_task_added(state: SessionState, event: TaskAdded, moment: Moment) -> None:
+    state.tasks[event.task] = Task(
+        event.task,
+        moment.at,
+        event.data,
+        event.priority,
+        event.capabilities,
+        event.npc,
+        event.timeout_ms,
     )
-    npc = change.get("npc")
-    return replace(
-        state,
-        tasks=tasks,
-        met=add(state.met, npc, 0) if isinstance(npc, str) else state.met,
-        touched=moment.sequence,
-        touched_at=moment.at,
+    if event.npc is not None:
+        state.met.setdefault(event.npc, 0)
+
+
+def _on_task_routed(state: SessionState, event: TaskRouted, moment: Moment) -> None:
+    _change_task(state, event.task, npc=event.npc)
+    state.met.setdefault(event.npc, 0)
+
+
+def _on_task_started(state: SessionState, event: TaskStarted, moment: Moment) -> None:
+    _change_task(state, event.task, started_at=moment.at, armed=moment.sequence)
+
+
+def _on_task_completed(state: SessionState, event: TaskCompleted, moment: Moment) -> None:
+    _change_task(state, event.task, outcome=event.outcome, duration_ms=event.duration_ms)
+
+
+def _change_task(state: SessionState, name: str, **change: Any) -> None:
+    """A task whose own checkpoint could not be read is not there to be changed."""
+    task = state.tasks.get(name)
+    if task is not None:
+        state.tasks[name] = replace(task, **change)
+
+
+def _on_started(state: SessionState, event: SessionStarted, moment: Moment) -> None:
+    state.phase = Phase.ACTIVE
+    state.charter = Charter(
+        event.session_kind,
+        event.learner,
+        event.name,
+        event.cast,
+        event.persona,
+        event.tags,
+        event.room,
+        event.model,
+        event.mind,
+        event.max_tasks,
+        event.task_timeout_ms,
+        event.session_timeout_ms,
+        event.idle_timeout_ms,
     )
+    state.claim = event.claim or 0
+    state.started_at = state.active_since = moment.at
+    state.started_seq = moment.sequence
 
 
-def _rehearsal(event: SessionForked, moment: Moment) -> SessionState:
+def _on_paused(state: SessionState, event: SessionPaused, moment: Moment) -> None:
+    state.active_ms = active_ms(state, moment.at)
+    state.phase = Phase.PAUSED
+    state.active_since = state.awaiting = 0
+
+
+def _on_resumed(state: SessionState, event: SessionResumed, moment: Moment) -> None:
+    state.phase = Phase.ACTIVE
+    state.claim = event.claim or state.claim
+    state.active_since = moment.at
+    state.started_seq = moment.sequence
+
+
+def _on_ended(state: SessionState, event: SessionEnded, moment: Moment) -> None:
+    state.phase = Phase.ENDED
+    state.active_ms = event.active_ms
+    state.active_since = state.awaiting = 0
+    state.ended_at = moment.at
+    state.end_reason, state.outcome = event.reason, event.outcome
+    state.owed = () if state.parent else tuple(state.met)[1:]
+
+
+def _on_parted(state: SessionState, event: NpcParted, moment: Moment) -> None:
+    state.owed = tuple(npc for npc in state.owed if npc != event.npc)
+
+
+def _on_start_abandoned(state: SessionState, event: SessionStartAbandoned, moment: Moment) -> None:
+    state.phase = Phase.ABANDONED
+    state.voided = event.claim
+    state.ended_at = moment.at
+
+
+def _on_resume_abandoned(
+    state: SessionState, event: SessionResumeAbandoned, moment: Moment
+) -> None:
+    state.voided = event.claim
+
+
+def _on_forked(state: SessionState, event: SessionForked, moment: Moment) -> None:
     """The parent's state, alive again from now on: clocks restart, nobody is owed anything."""
     parent = _parent_state(event.state)
-    return replace(
-        parent,
-        phase=Phase.ACTIVE,
-        parent=event.parent,
-        parent_sequence=event.sequence,
-        claim=0,
-        started_seq=moment.sequence,
-        active_ms=active_ms(parent, parent.touched_at),
-        active_since=moment.at,
-        touched=moment.sequence,
-        touched_at=moment.at,
-        ended_at=0,
-        end_reason=None,
-        outcome=None,
-        awaiting=0,
-        owed=(),
-        tasks=tuple(
-            replace(task, started_at=moment.at, armed=moment.sequence)
-            if task.started_at and task.outcome is None
-            else task
-            for task in parent.tasks
-        ),
-    )
+    for name in SessionState.__slots__:
+        setattr(state, name, getattr(parent, name))
+    state.active_ms = active_ms(parent, parent.touched_at)
+    state.phase = Phase.ACTIVE
+    state.parent, state.parent_sequence = event.parent, event.sequence
+    state.claim = 0
+    state.started_seq = moment.sequence
+    state.active_since = moment.at
+    state.ended_at = state.awaiting = 0
+    state.end_reason = state.outcome = None
+    state.owed = ()
+    for task in parent.tasks.values():
+        if task.started_at and task.outcome is None:
+            state.tasks[task.id] = replace(task, started_at=moment.at, armed=moment.sequence)
+    state.touched, state.touched_at = moment.sequence, moment.at
+
+
+def _seen(state: SessionState, moment: Moment) -> None:
+    """Any checkpoint is a sign of life: the idle timer begins anew."""
+    state.touched, state.touched_at = moment.sequence, moment.at
+
+
+CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
+    TurnTaken: _on_turn,
+    TurnAnswered: _on_answer,
+    FrictionDetected: _on_friction,
+    ReputationChanged: _on_reputation,
+    TaskAdded: _on_task_added,
+    TaskRouted: _on_task_routed,
+    TaskStarted: _on_task_started,
+    TaskCompleted: _on_task_completed,
+    SessionStarted: _on_started,
+    SessionPaused: _on_paused,
+    SessionResumed: _on_resumed,
+    SessionEnded: _on_ended,
+    NpcParted: _on_parted,
+    SessionStartAbandoned: _on_start_abandoned,
+    SessionResumeAbandoned: _on_resume_abandoned,
+    SessionForked: _on_forked,
+}
+"""Every event: what it changes."""
 
 
 # --- address ----------------------------------------
@@ -640,5 +641,5 @@ def concerns(state: SessionState, events: Events) -> tuple[str, str, str]:
 
 
 session: Final[Decider[SessionState, SessionCommand, SessionEvent]] = Decider(
-    SessionState(), decide, evolve
+    SessionState, decide, CHANGES, _seen
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from holodeck.actors.session.state import SessionState, Tally, Task
+from holodeck.actors.session.state import SessionState, Task
 from holodeck.messages.session import FrictionFinding, FrictionType, TaskRouted
 
 CLEAN_TURN: Final = 0.05
@@ -35,19 +35,6 @@ def turn_reputation(frictions: Sequence[FrictionFinding], register_aligned: bool
     return round(max(-1.0, min(1.0, delta)), 6)
 
 
-def add(
-    tallies: tuple[Tally, ...], name: str, count: int, amount: float = 0.0
-) -> tuple[Tally, ...]:
-    """``tallies`` with ``count`` and ``amount`` more for ``name``."""
-    for index, tally in enumerate(tallies):
-        if tally.name == name:
-            if not count and not amount:
-                return tallies
-            more = Tally(name, tally.count + count, round(tally.amount + amount, 6))
-            return (*tallies[:index], more, *tallies[index + 1 :])
-    return (*tallies, Tally(name, count, round(amount, 6)))
-
-
 def choose(state: SessionState, task: Task) -> TaskRouted:
     """Who of the cast gets ``task``: best capability match, then fewest open tasks, then name.
 
@@ -56,7 +43,7 @@ def choose(state: SessionState, task: Task) -> TaskRouted:
     assert state.charter is not None
     wanted = set(task.capabilities)
     load: dict[str, int] = {}
-    for other in state.tasks:
+    for other in state.tasks.values():
         if other.npc is not None and other.outcome is None:
             load[other.npc] = load.get(other.npc, 0) + 1
 

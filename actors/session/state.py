@@ -5,7 +5,7 @@ Texts are not kept: they stand in the journal. What is kept is what a decision n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -69,18 +69,9 @@ class Task:
     duration_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How often or how much, by name; in order of first appearance."""
-
-    name: str
-    count: int = 0
-    amount: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionState:
-    """One session.
+    """One session. Only its fold changes it.
 
     Attributes:
         parent: of a rehearsal, the session it was forked from.
@@ -93,6 +84,9 @@ class SessionState:
         touched: sequence of the last checkpoint; what the idle timer is armed by.
         awaiting: the learner turn a mind has still to answer, 0 none; ``awaiting_seq`` is the
             sequence of its checkpoint.
+        met: learner turns by NPC, in the order they were met.
+        frictions: how many, by type; reputation: how far it moved, by NPC.
+        tasks: by id, in the order they were added.
         owed: NPCs that still have to be told of the end.
     """
 
@@ -117,17 +111,21 @@ class SessionState:
     npc: str | None = None
     awaiting: int = 0
     awaiting_seq: int = 0
-    met: tuple[Tally, ...] = ()
-    frictions: tuple[Tally, ...] = ()
-    reputation: tuple[Tally, ...] = ()
-    tasks: tuple[Task, ...] = ()
+    met: dict[str, int] = field(default_factory=dict)
+    frictions: dict[str, int] = field(default_factory=dict)
+    reputation: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
     owed: tuple[str, ...] = ()
 
-    def task(self, task: str) -> Task | None:
-        for item in self.tasks:
-            if item.id == task:
-                return item
-        return None
+    def copy(self) -> SessionState:
+        """An equal state that shares nothing changeable with this one."""
+        return replace(
+            self,
+            met=dict(self.met),
+            frictions=dict(self.frictions),
+            reputation=dict(self.reputation),
+            tasks=dict(self.tasks),
+        )
 
 
 STATE: Final = TypeAdapter(SessionState)
