@@ -16,9 +16,9 @@ import json
 import secrets
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 import structlog
 from nats import errors as nats_errors
@@ -55,6 +55,13 @@ _INACTIVE_S: Final = 30
 _NS: Final = 1_000_000_000
 _PENDING_BYTES: Final = 256 * 1024 * 1024
 _HEADER_ROOM: Final = 16 * 1024
+_CRLF: Final = b"\r\n"
+_PUSH_BYTES: Final = 1024 * 1024
+_NO_HEADERS: Final[Headers] = {}
+_BATCH: Final = 2048
+_BATCH_BYTES: Final = 8 * 1024 * 1024
+_REST_S: Final = 0.005
+_IDLE_S: Final = 1.0
 
 _EXPECT_LAST: Final = "Nats-Expected-Last-Sequence"
 _EXPECT_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence"
@@ -62,6 +69,15 @@ _EXPECT_FILTER: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
 _CHUNKS: Final = "Holodeck-Chunks"
 _CHUNK: Final = "chunk"
 _OPERATION: Final = "KV-Operation"
+_ADDED: Final = (
+    "Nats-Stream",
+    "Nats-Subject",
+    "Nats-Sequence",
+    "Nats-Time-Stamp",
+    "Nats-Num-Pending",
+    "Nats-Last-Sequence",
+)
+"""What the server adds to the headers of a record that is got directly."""
 
 _NOT_FOUND: Final = 10037
 _NO_STREAM: Final = 10059
@@ -101,14 +117,106 @@ class CredsText:
 
 
 Credentials = Password | Token | CredsFile | CredsText
+Reads = Literal["consumer", "direct"]
+
+
+_Receive = Callable[[str, str, bytes, "Headers | None"], None]
+"""Takes one message as it is read from the socket: subject, reply, data, headers."""
+
+
+class _Lazy(Mapping[str, str]):
+    """Headers that are parsed when somebody looks: most readers never do."""
+
+    __slots__ = ("_parsed", "_raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._parsed: dict[str, str] | None = None
+
+    def _all(self) -> dict[str, str]:
+        if self._parsed is None:
+            lines = self._raw.decode(errors="replace").split("\r\n")
+            found: dict[str, str] = {}
+            status, _, description = lines[0].removeprefix("NATS/1.0").strip().partition(" ")
+            if status:
+                found["Status"] = status
+            if description:
+                found["Description"] = description
+            for line in lines[1:]:
+                key, colon, value = line.partition(":")
+                if colon:
+                    found[key.strip()] = value.strip()
+            self._parsed = found
+        return self._parsed
+
+    def __getitem__(self, key: str) -> str:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 class _Wire(Client):
     """nats-py's client; all knowledge of its inside is here.
 
     nats-py has no public way to learn the server's id or to close without flushing, and it
-    forgets to close a connection on which the handshake failed.
+    forgets to close a connection on which the handshake failed. It also has a queue and a task
+    between socket and handler and builds each command through checks made before; past those,
+    :meth:`listen` and :meth:`write` halve what a message costs.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._direct: dict[int, _Receive] = {}
+
+    async def listen(self, subject: str, queue: str, receive: _Receive) -> NatsSubscription:
+        """Subscribes; ``receive`` is called while the socket is read and must not fail."""
+        self._direct[self._sid + 1] = receive
+        return await self.subscribe(subject, queue=queue, cb=_unused)
+
+    def unlisten(self, wire: NatsSubscription) -> None:
+        self._direct.pop(wire._id, None)
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        receive = self._direct.get(sid)
+        if receive is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        receive(subject.decode(), reply.decode(), data, _Lazy(headers) if headers else None)
+
+    def write(self, subject: str, data: bytes, reply: str, headers: Headers | None) -> None:
+        """Queues one message for the socket; :meth:`push` sends what is queued."""
+        if self.is_closed:
+            raise nats_errors.ConnectionClosedError
+        if len(data) > self._max_payload:
+            raise nats_errors.MaxPayloadError
+        if headers is None:
+            command = f"PUB {subject} {reply} {len(data)}\r\n".encode() + data + _CRLF
+        else:
+            lines = "".join([f"{key}: {_one_line(value)}\r\n" for key, value in headers.items()])
+            head = f"NATS/1.0\r\n{lines}\r\n".encode()
+            command = (
+                f"HPUB {subject} {reply} {len(head)} {len(head) + len(data)}\r\n".encode()
+                + head
+                + data
+                + _CRLF
+            )
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is queued that it should be sent before more is added."""
+        return self._pending_data_size > _PUSH_BYTES
+
+    async def push(self, *, wait: bool = False) -> None:
+        if self._flush_queue is not None and (wait or self._flush_queue.empty()):
+            await self._flush_pending(force_flush=wait)
 
     async def _connect_to_server(self, s: Any) -> None:
         self._abort()
@@ -136,6 +244,7 @@ async def connect(
     credentials: Credentials | None = None,
     name: str = "holodeck",
     inbox_prefix: str = "_INBOX",
+    reads: Reads = "consumer",
     ack_timeout: float = 2.0,
     connect_timeout: float = 3.0,
     tls: ssl.SSLContext | None = None,
@@ -146,15 +255,28 @@ async def connect(
         url: ``nats://host:port``, several separated by commas; may carry ``user:password@``.
         inbox_prefix: what the subjects of answers begin with; a user with few rights may only
             listen to an own one.
+        reads: how logs and buckets are read. ``consumer``: push consumers, and the stream's
+            leader for tails. ``direct``: direct gets alone, for a user who may create no
+            consumer. Behind a cluster a direct get may miss what was acknowledged a moment ago;
+            ``Log.end`` is then the newest record that is still there, ``Log.size`` is refused.
         ack_timeout: seconds after which an append without an answer is OutcomeUnknown.
         connect_timeout: seconds in which the first connection must stand.
 
     Raises:
         StartupError: no server answers in time, it refuses the credentials, or it is too old.
     """
-    broker = NatsBroker(url, credentials, name, inbox_prefix, ack_timeout, tls)
+    broker = NatsBroker(url, credentials, name, inbox_prefix, reads, ack_timeout, tls)
     await broker._start(connect_timeout)
     return broker
+
+
+async def _unused(_msg: Msg) -> None:
+    """nats-py wants a callback; what :meth:`_Wire.listen` reads never gets to it."""
+
+
+def _one_line(value: str) -> str:
+    """A header's value: a line end in it would begin another header."""
+    return " ".join(value.split()) if "\n" in value or "\r" in value else value
 
 
 class _Sub:
@@ -167,7 +289,7 @@ class _Sub:
         broker: NatsBroker,
         subject: str,
         queue: str,
-        callback: Callable[[Msg], Coroutine[Any, Any, None]],
+        callback: _Receive,
     ) -> None:
         self._broker = broker
         self.subject, self.queue, self.callback = subject, queue, callback
@@ -191,6 +313,8 @@ class _Sub:
             # A closed connection has no subscriptions left to end.
             with contextlib.suppress(nats_errors.Error):
                 await wire.unsubscribe()
+            if self.client is not None:
+                self.client.unlisten(wire)
 
 
 class NatsBroker:
@@ -206,12 +330,14 @@ class NatsBroker:
         credentials: Credentials | None,
         name: str,
         inbox_prefix: str,
+        reads: Reads,
         ack_timeout: float,
         tls: ssl.SSLContext | None,
     ) -> None:
         self._url, self._credentials, self._name, self._tls = url, credentials, name, tls
         self._ack_timeout = ack_timeout
         self._inbox_prefix = inbox_prefix
+        self._reads = reads
         self._inbox = f"{inbox_prefix}.{secrets.token_hex(8)}"
         self._loop = asyncio.get_running_loop()
         self._nc: _Wire = _Wire()
@@ -219,7 +345,7 @@ class NatsBroker:
         self._closing = False
         self._server_id = ""
         self._subs: set[_Sub] = set()
-        self._followers: set[_Follower] = set()
+        self._followers: set[_Follower | _Poller] = set()
         self._reconnect_handlers: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._reviving = False
@@ -237,6 +363,9 @@ class NatsBroker:
         self._replies: dict[int, tuple[asyncio.Future[Delivery], str]] = {}
         self._reply_inbox = f"{self._inbox}.r."
         self._reply_at = len(self._reply_inbox)
+        self._batches: dict[int, _Batch] = {}
+        self._batch_inbox = f"{self._inbox}.d."
+        self._batch_at = len(self._batch_inbox)
 
     # --- the connection -------------------------------------------------------------------------
 
@@ -254,6 +383,8 @@ class NatsBroker:
             )
         await self._listen(self._ack_inbox + "*", "", self._on_ack)
         await self._listen(self._reply_inbox + "*", "", self._on_reply)
+        if self._reads == "direct":
+            await self._listen(self._batch_inbox + "*", "", self._on_batch)
         self._spawn(self._pump())
         self._spawn(self._sweep())
 
@@ -382,6 +513,8 @@ class NatsBroker:
         for token in [t for t in self._replies if t not in waiting]:
             future, subject = self._replies.pop(token)
             _fail(future, Unavailable(subject, "the connection was lost"))
+        for token in [t for t in self._batches if t not in waiting]:
+            self._batches.pop(token).fail("the connection was lost")
         for ping in tuple(self._pings):
             ping.cancel()
         self._up = True
@@ -455,19 +588,22 @@ class NatsBroker:
             if not self._up or not self._out:
                 continue
             batch, self._out = self._out, []
-            publish = self._nc.publish
-            acks, replies = self._acks, self._replies
+            wire = self._nc
+            acks, replies, batches = self._acks, self._replies, self._batches
             self._sending = True
             for at, (subject, data, reply, headers, token) in enumerate(batch):
-                if token and token not in acks and token not in replies:
+                if token and not (token in acks or token in replies or token in batches):
                     continue  # given up while it waited: must not be sent any more
                 try:
-                    await publish(subject, data, reply, headers)
+                    wire.write(subject, data, reply, headers)
+                    if wire.crowded:
+                        await wire.push(wait=True)
                 except (nats_errors.ConnectionClosedError, nats_errors.ConnectionDrainingError):
                     self._out[:0] = batch[at:]
                     break
                 except Exception as error:
                     self._unsent(subject, token, error)
+            await wire.push()
             self._sending = False
             if not self._out:
                 for drained in self._drained:
@@ -482,17 +618,18 @@ class NatsBroker:
             _fail(self._acks.pop(token)[0], BrokerError("append", reason))
         elif token in self._replies:
             _fail(self._replies.pop(token)[0], BrokerError("request", reason))
+        elif token in self._batches:
+            self._batches.pop(token).fail(reason)
         else:
             log.error("message not sent", subject=subject, error=reason)
 
-    async def _on_ack(self, msg: Msg) -> None:
-        entry = self._acks.pop(int(msg.subject[self._ack_at :]), None)
+    def _on_ack(self, subject: str, reply: str, data: bytes, headers: Headers | None) -> None:
+        entry = self._acks.pop(int(subject[self._ack_at :]), None)
         if entry is None:
             return
         future = entry[0]
         if future.done():
             return
-        data = msg.data
         # {"stream":"X", "seq":17} and no more: parsing it as json costs as much as everything else
         at = data.find(b'"seq":')
         if at > 0 and data[2:7] != b"error":
@@ -502,18 +639,17 @@ class NatsBroker:
             except ValueError:
                 future.set_result(int(json.loads(data)["seq"]))
             return
-        _fail(future, _append_error(msg))
+        _fail(future, _append_error(data, headers))
 
-    async def _on_reply(self, msg: Msg) -> None:
-        entry = self._replies.pop(int(msg.subject[self._reply_at :]), None)
+    def _on_reply(self, subject: str, reply: str, data: bytes, headers: Headers | None) -> None:
+        entry = self._replies.pop(int(subject[self._reply_at :]), None)
         if entry is None or entry[0].done():
             return
-        future, subject = entry
-        headers = msg.headers
-        if headers is not None and not msg.data and headers.get("Status") == "503":
-            _fail(future, NoResponder(subject))
+        future, asked = entry
+        if headers is not None and not data and headers.get("Status") == "503":
+            _fail(future, NoResponder(asked))
         else:
-            future.set_result(Delivery(msg.subject, msg.data, msg.reply, headers))
+            future.set_result(Delivery(subject, data, reply, headers))
 
     async def request(
         self,
@@ -553,8 +689,38 @@ class NatsBroker:
         if entry is not None:
             _fail(entry[0], Unavailable(subject, f"no answer within {timeout:g} s"))
 
+    async def _fetch(self, stream: str, body: dict[str, Any], take: _Take) -> int:
+        """One batch direct get; ``take`` is handed each record and how many are left behind it.
+
+        Returns:
+            how many are left behind the batch.
+
+        Raises:
+            Unavailable: it broke off; what was taken is in order and has no hole.
+            BrokerError: no such stream.
+        """
+        operation = f"DIRECT.GET.{stream}"
+        if self._closing:
+            raise Unavailable(operation, "this connection is closed")
+        self._token = token = self._token + 1
+        batch = self._batches[token] = _Batch(operation, take, self._loop)
+        data = json.dumps(body).encode()
+        self._out.append((_API + operation, data, self._batch_inbox + str(token), None, token))
+        if self._up:
+            self._wake.set()
+        try:
+            return await batch.done
+        finally:
+            self._batches.pop(token, None)
+
+    async def _on_batch(self, msg: Msg) -> None:
+        token = int(msg.subject[self._batch_at :])
+        batch = self._batches.get(token)
+        if batch is not None and not batch.receive(msg):
+            self._batches.pop(token, None)
+
     async def _sweep(self) -> None:
-        """Gives up appends without an answer, and consumers that have fallen silent."""
+        """Gives up what has no answer, and consumers that have fallen silent."""
         due = self._loop.time()
         while True:
             await asyncio.sleep(_SWEEP_S)
@@ -562,9 +728,13 @@ class NatsBroker:
             # If this very task was late, the loop was busy: what looks silent may be unread.
             stalled, due = now - due > 2 * _SWEEP_S, now
             if stalled:
-                for follower in self._followers:
-                    follower._heard = now
+                for each in (*self._followers, *self._batches.values()):
+                    each._heard = now
                 continue
+            for token, batch in tuple(self._batches.items()):
+                if now - batch._heard > _API_TIMEOUT:
+                    del self._batches[token]
+                    batch.fail(f"no answer within {_API_TIMEOUT:g} s")
             limit = now - self._ack_timeout
             while self._acks:
                 token = next(iter(self._acks))  # oldest first: tokens rise with time
@@ -597,9 +767,7 @@ class NatsBroker:
 
     # --- listening ------------------------------------------------------------------------------
 
-    async def _listen(
-        self, subject: str, queue: str, callback: Callable[[Msg], Coroutine[Any, Any, None]]
-    ) -> _Sub:
+    async def _listen(self, subject: str, queue: str, callback: _Receive) -> _Sub:
         sub = _Sub(self, subject, queue, callback)
         self._subs.add(sub)
         try:
@@ -611,28 +779,23 @@ class NatsBroker:
 
     async def _attach(self, sub: _Sub) -> None:
         sub.client = self._nc
-        wire = await self._nc.subscribe(
-            sub.subject,
-            queue=sub.queue,
-            cb=sub.callback,
-            pending_msgs_limit=0,
-            pending_bytes_limit=0,
-        )
+        wire = await self._nc.listen(sub.subject, sub.queue, sub.callback)
         if sub.alive:
             sub.wire = wire
         else:
             await wire.unsubscribe()
+            sub.client.unlisten(wire)
 
     async def subscribe(
         self, subject: str, handler: Callable[[Delivery], None], *, queue: str = ""
     ) -> Subscription:
-        async def deliver(msg: Msg) -> None:
+        def deliver(to: str, reply: str, data: bytes, headers: Headers | None) -> None:
             if not sub.alive:
                 return
             try:
-                handler(Delivery(msg.subject, msg.data, msg.reply, msg.headers))
+                handler(Delivery(to, data, reply, headers))
             except Exception:
-                log.exception("handler failed", subject=msg.subject)
+                log.exception("handler failed", subject=to)
 
         sub = _Sub(self, subject, queue, deliver)
         self._subs.add(sub)
@@ -652,7 +815,10 @@ class NatsBroker:
     # --- streams --------------------------------------------------------------------------------
 
     def log(self, spec: StreamSpec) -> Log:
-        return _Log(self, spec.name, spec.subjects)
+        return self._log(spec.name, spec.subjects)
+
+    def _log(self, name: str, subjects: tuple[str, ...]) -> _Log:
+        return (_DirectLog if self._reads == "direct" else _Log)(self, name, subjects)
 
     def bucket(self, spec: BucketSpec) -> NatsBucket:
         return NatsBucket(self, spec)
@@ -754,6 +920,9 @@ class NatsBroker:
         for reply, subject in self._replies.values():
             _fail(reply, Unavailable(subject, "the connection was closed"))
         self._replies.clear()
+        for batch in self._batches.values():
+            batch.fail("the connection was closed")
+        self._batches.clear()
         with contextlib.suppress(nats_errors.Error, OSError):
             await self._nc.close()
 
@@ -890,7 +1059,8 @@ class _Log:
             nonlocal finished
             if record.sequence <= upto:
                 if headers_only:
-                    cast("dict[str, str]", record.headers).pop("Nats-Msg-Size", None)
+                    kept = {k: v for k, v in record.headers.items() if k != "Nats-Msg-Size"}
+                    record = Record(record.subject, record.sequence, record.data, kept)
                 buffer.append(record)
             if record.sequence >= upto or not reader.pending:
                 finished = True
@@ -1022,16 +1192,15 @@ class _Follower:
             # ``num_pending`` no longer counts what was delivered meanwhile.
             self._opened(int(info["num_pending"]) + int(info["delivered"]["consumer_seq"]))
 
-    def _receiver(self, epoch: int) -> Callable[[Msg], Coroutine[Any, Any, None]]:
+    def _receiver(self, epoch: int) -> _Receive:
         handler, clock = self._handler, self._broker._loop.time
 
-        async def receive(msg: Msg) -> None:
+        def receive(subject: str, reply: str, data: bytes, headers: Headers | None) -> None:
             if not self._live or epoch != self._epoch:
                 return
             self._heard = clock()
-            reply = msg.reply
             if not reply:
-                self._control(msg.headers or {})
+                self._control(headers or _NO_HEADERS)
                 return
             # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<sequence>
             #   .<consumer sequence>.<time>.<pending>[.<token>]
@@ -1049,7 +1218,7 @@ class _Follower:
                 self.position = sequence
                 self.pending = int(pending)
                 try:
-                    handler(Record(msg.subject, sequence, msg.data, msg.headers or {}))
+                    handler(Record(subject, sequence, data, headers or _NO_HEADERS))
                 except Exception:
                     log.exception("follower's handler failed", name=self._name, sequence=sequence)
             if self._unacked >= self._ack_every:
@@ -1124,6 +1293,271 @@ class _Follower:
         await self._drop()
 
 
+_Take = Callable[[Record, int], None]
+
+
+class _Batch:
+    """One batch direct get under way: several answers to one question.
+
+    Each answer names the one before it, the last one too; so a hole is seen.
+    """
+
+    def __init__(self, operation: str, take: _Take, loop: asyncio.AbstractEventLoop) -> None:
+        self.done: asyncio.Future[int] = loop.create_future()
+        self._operation, self._take, self._clock = operation, take, loop.time
+        self._last = 0
+        self._heard = loop.time()
+
+    def receive(self, msg: Msg) -> bool:
+        """Takes one answer; whether more are to come."""
+        self._heard = self._clock()
+        headers = msg.headers or {}
+        if "Nats-Sequence" in headers:
+            pending, before = headers["Nats-Num-Pending"], headers["Nats-Last-Sequence"]
+            if int(before) != self._last:
+                self.fail("part of the answer was lost")
+                return False
+            record = _got(msg.data, headers)
+            self._last = record.sequence
+            self._take(record, int(pending))
+            return True
+        status = headers.get("Status")
+        if status == "204" and int(headers["Nats-Last-Sequence"]) == self._last:
+            if not self.done.done():
+                self.done.set_result(int(headers["Nats-Num-Pending"]))
+        elif status == "204":
+            self.fail("part of the answer was lost")
+        elif status == "404":
+            if not self.done.done():
+                self.done.set_result(0)
+        else:
+            _fail(self.done, _get_error(self._operation, headers))
+        return False
+
+    def fail(self, reason: str) -> None:
+        _fail(self.done, Unavailable(self._operation, reason))
+
+
+class _DirectLog(_Log):
+    """One stream by direct gets alone: they need no consumer, whose deliveries know no rights."""
+
+    async def _direct(self, body: dict[str, Any] | None, subject: str = "") -> Record | None:
+        operation = f"DIRECT.GET.{self._name}" + (f".{subject}" if subject else "")
+        data = json.dumps(body).encode() if body is not None else b""
+        try:
+            answer = await self._broker.request(_API + operation, data, timeout=_API_TIMEOUT)
+        except NoResponder as error:
+            raise _get_error(operation, {"Status": "503"}) from error
+        headers = dict(answer.headers or {})
+        if "Nats-Sequence" in headers:
+            return _got(answer.data, headers)
+        if headers.get("Status") == "404":
+            return None
+        raise _get_error(operation, headers)
+
+    async def get(self, sequence: int) -> Record | None:
+        return await self._direct({"seq": sequence}) if sequence > 0 else None
+
+    async def last(self, subjects: str) -> Record | None:
+        if any(token in ("*", ">") for token in subjects.split(".")):
+            return await self._direct({"last_by_subj": subjects})
+        # With the subject in the question's own, a user can be let at single keys.
+        return await self._direct(None, subjects)
+
+    async def end(self) -> int:
+        newest = await self._direct({"last_by_subj": ">"})
+        return newest.sequence if newest is not None else 0
+
+    async def size(self) -> tuple[int, int]:
+        raise BrokerError("size", "not over a connection that reads directly")
+
+    async def _fetch(self, subjects: str, after: int, most: int, take: _Take) -> int:
+        size = max(_BATCH_BYTES, 2 * self._broker.max_payload)
+        question = {"seq": after + 1, "next_by_subj": subjects, "batch": most, "max_bytes": size}
+        return await self._broker._fetch(self._name, question, take)
+
+    async def tail(self, subjects: str, after: int) -> list[Record]:
+        records: list[Record] = []
+
+        def take(record: Record, _pending: int) -> None:
+            records.append(record)
+
+        while await self._fetch(subjects, records[-1].sequence if records else after, _BATCH, take):
+            pass
+        return records
+
+    async def read(
+        self,
+        subjects: str,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        headers_only: bool = False,
+        last_per_subject: bool = False,
+    ) -> AsyncIterator[Record]:
+        newest = await self.last(subjects)
+        if newest is None:
+            return
+        end = newest.sequence if upto is None else min(upto, newest.sequence)
+        if last_per_subject:
+            kept: dict[str, Record] = {}
+            async for record in self.read(subjects, after=after, headers_only=headers_only):
+                kept.pop(record.subject, None)
+                kept[record.subject] = record
+            for record in kept.values():
+                if record.sequence <= end:
+                    yield record
+            return
+        position = after
+        buffer: deque[Record] = deque()
+        arrived, room = asyncio.Event(), asyncio.Event()
+
+        def take(record: Record, _pending: int) -> None:
+            nonlocal position
+            position = record.sequence
+            if position <= end:
+                buffer.append(record)
+                arrived.set()
+
+        async def fetch() -> None:
+            while position < end:
+                try:
+                    if not await self._fetch(subjects, position, min(_BATCH, end - position), take):
+                        return
+                except Unavailable:
+                    if self._broker._closing:
+                        raise
+                    await asyncio.sleep(0.05)
+                while len(buffer) >= _BATCH:
+                    room.clear()
+                    await room.wait()
+
+        fetching = asyncio.ensure_future(fetch())
+        fetching.add_done_callback(lambda _: arrived.set())
+        try:
+            while True:
+                while buffer:
+                    record = buffer.popleft()
+                    if len(buffer) < _BATCH:
+                        room.set()
+                    if headers_only:
+                        record = Record(record.subject, record.sequence, b"", record.headers)
+                    yield record
+                if fetching.done() and not buffer:
+                    fetching.result()
+                    return
+                arrived.clear()
+                if not buffer and not fetching.done():
+                    await arrived.wait()
+        finally:
+            fetching.cancel()
+
+    async def follow(
+        self,
+        subjects: str,
+        handler: Callable[[Record], None],
+        *,
+        after: int,
+        name: str,
+        window: int = 2048,
+    ) -> Follower:
+        poller = _Poller(self._broker, self, subjects, handler, after, name, window)
+        await poller._begin()
+        return poller
+
+
+class _Poller:
+    """Follows by batch direct gets, one after the other, each behind the last record.
+
+    A core subscription only wakes it: what is published may be refused yet, or is stored a
+    moment later. So it asks again soon after each hint, then ever more seldom, at least once a
+    second.
+    """
+
+    def __init__(
+        self,
+        broker: NatsBroker,
+        log_: _DirectLog,
+        subjects: str,
+        handler: Callable[[Record], None],
+        after: int,
+        name: str,
+        window: int,
+    ) -> None:
+        self.position, self.gaps, self.pending = after, 0, 0
+        self._broker, self._log, self._subjects, self._handler = broker, log_, subjects, handler
+        self._name, self._window = name, max(1, window)
+        self._stopped = False
+        self._heard = broker._loop.time()
+        self._hinted = asyncio.Event()
+        self._sub: _Sub | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def _begin(self) -> None:
+        await self._log.get(1)  # tells at once if there is no such stream
+        self._sub = await self._broker._listen(self._subjects, "", self._hint)
+        self._broker._followers.add(self)
+        self._task = self._broker._spawn(self._run())
+
+    async def _hint(self, _msg: Msg) -> None:
+        self._hinted.set()
+
+    def _lost(self, _reason: str) -> None:
+        """The connection was away, and hints with it."""
+        self._hinted.set()
+
+    def _take(self, record: Record, pending: int) -> None:
+        if self._stopped or record.sequence <= self.position:
+            return
+        self.position, self.pending = record.sequence, pending
+        try:
+            self._handler(record)
+        except Exception:
+            log.exception("follower's handler failed", name=self._name, sequence=record.sequence)
+
+    async def _run(self) -> None:
+        idle, wait = _REST_S, 0.05
+        while not self._stopped:
+            self._hinted.clear()
+            self._heard = self._broker._loop.time()
+            before = self.position
+            try:
+                more = await self._log._fetch(
+                    self._subjects, self.position, self._window, self._take
+                )
+            except (BrokerError, Unavailable) as error:
+                log.info("cannot follow yet", name=self._name, error=str(error))
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, 2.0)
+                continue
+            wait = 0.05
+            if more:
+                continue
+            self.pending = 0
+            # A rest even if there are hints: what comes meanwhile is got in one batch.
+            await asyncio.sleep(_REST_S)
+            if self.position > before or self._hinted.is_set():
+                idle = _REST_S
+            else:
+                idle = min(2 * idle, _IDLE_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(idle):
+                    await self._hinted.wait()
+                    idle = _REST_S
+
+    def _forget(self) -> None:
+        self._stopped = True
+        self._broker._followers.discard(self)
+
+    async def stop(self) -> None:
+        self._forget()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        sub, self._sub = self._sub, None
+        if sub is not None:
+            await sub.end()
+
+
 class NatsBucket:
     """A key-value bucket laid out as NATS's own clients do, so that they can read it.
 
@@ -1135,7 +1569,7 @@ class NatsBucket:
 
     def __init__(self, broker: NatsBroker, spec: BucketSpec) -> None:
         self._broker, self._name = broker, spec.name
-        self._log = _Log(broker, f"KV_{spec.name}", (f"$KV.{spec.name}.>",))
+        self._log = broker._log(f"KV_{spec.name}", (f"$KV.{spec.name}.>",))
         self._front = f"$KV.{spec.name}."
         self._chunked: dict[str, str] = {}
 
@@ -1331,15 +1765,31 @@ def _headers(raw: bytes) -> dict[str, str]:
     return out
 
 
-def _append_error(msg: Msg) -> Exception:
+def _got(data: bytes, headers: dict[str, str]) -> Record:
+    """A record from the answer to a direct get."""
+    subject, sequence = headers["Nats-Subject"], int(headers["Nats-Sequence"])
+    for name in _ADDED:
+        headers.pop(name, None)
+    return Record(subject, sequence, data, headers)
+
+
+def _get_error(operation: str, headers: Headers) -> BrokerError:
+    """What an answer to a direct get means that is neither a record nor their end."""
+    status = headers.get("Status", "")
+    if status == "503":
+        return BrokerError(operation, "no such stream, or it allows no direct get", _NO_STREAM)
+    return BrokerError(operation, f"answer {status} {headers.get('Description', '')}".strip())
+
+
+def _append_error(data: bytes, headers: Headers | None) -> Exception:
     """What an answer to an append that is no acknowledgement means."""
-    if msg.headers is not None and msg.headers.get("Status") == "503":
+    if headers is not None and headers.get("Status") == "503":
         return BrokerError("append", "no stream takes this subject", 503)
     try:
-        problem = json.loads(msg.data)["error"]
+        problem = json.loads(data)["error"]
         code, text = int(problem.get("err_code", 0)), str(problem.get("description", ""))
     except (ValueError, KeyError, TypeError):
-        return BrokerError("append", f"answer not understood: {msg.data[:200]!r}")
+        return BrokerError("append", f"answer not understood: {data[:200]!r}")
     if code in _WRONG_LAST:
         last = text.rpartition(":")[2].strip()
         return LostFence(int(last) if last.isdigit() else 0)
