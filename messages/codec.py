@@ -172,7 +172,10 @@ def decode_checkpoint(data: bytes, subject: str) -> Checkpoint:
     if version > SCHEMA:
         raise FutureSchema(subject, f"schema {version}, this program knows {SCHEMA}")
     while version < SCHEMA:
-        raw = UPCASTERS[version](raw)
+        upcast = UPCASTERS.get(version)
+        if upcast is None:
+            raise DecodeError(subject, f"there never was a schema {version}")
+        raw = upcast(raw)
         version += 1
     try:
         events = _EVENTS.validate_python(raw.get("events"))

@@ -17,6 +17,10 @@ class HolodeckError(Exception):
 
     code: str = "error"
 
+    def __str__(self) -> str:
+        """What happened; without words of its own, what its class says."""
+        return super().__str__() or (type(self).__doc__ or "").partition("\n")[0]
+
 
 # --- the message is wrong in itself ----------------------------------------
 

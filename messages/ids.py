@@ -41,7 +41,7 @@ def check_id(value: str) -> str:
     Raises:
         InvalidId: it is not 1 to 64 of ``A-Za-z0-9_-`` beginning with a letter or digit.
     """
-    if _ID.match(value) is None:
+    if _ID.fullmatch(value) is None:
         raise InvalidId(value)
     return value
 
@@ -71,14 +71,17 @@ def encode_foreign(name: str) -> str:
     name encodes to that, because ``zz`` is no hex number.
 
     Raises:
-        InvalidId: the name is empty, or longer than 64 characters once encoded.
+        InvalidId: the name is empty, longer than 64 characters once encoded, or no Unicode text
+            (a lone surrogate).
     """
-    out = "".join(
-        chr(b) if b < 128 and _PLAIN.match(chr(b)) else f"_{b:02x}" for b in name.encode()
-    )
+    try:
+        raw = name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidId(name) from error
+    out = "".join(chr(b) if b < 128 and _PLAIN.match(chr(b)) else f"_{b:02x}" for b in raw)
     if out and not out[0].isalnum():
         out = "x_zz" + out
-    if _ID.match(out) is None:
+    if _ID.fullmatch(out) is None:
         raise InvalidId(name)
     return out
 
@@ -94,7 +97,7 @@ def decode_foreign(identity: str) -> str:
         raw = re.sub(
             rb"_([0-9a-f]{2})", lambda m: bytes([int(m.group(1), 16)]), rest.encode()
         ).decode()
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise InvalidId(identity) from error
     if encode_foreign(raw) != identity:
         raise InvalidId(identity)
