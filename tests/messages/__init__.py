@@ -1,0 +1,1 @@
+"""Contracts, ids, subjects, errors and bytes: pure, no broker."""
