@@ -9,6 +9,7 @@ again by itself when Ray restarts the process, without anyone calling it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
@@ -195,6 +196,15 @@ class _RayLauncher:
         ray.kill(actor, no_restart=False)
 
 
+def _quieten() -> None:
+    """Keeps Ray from reporting home and from talking into the terminal of whoever starts us.
+
+    What is set already stays; errors are still shown.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+
 def actor_name(ns: str, part: str) -> str:
     """A Ray actor's name: ``<ns>-supervisor``, ``<ns>-tiles``, ``<ns>-host-0``."""
     return f"{ns}-{part}"
@@ -232,6 +242,7 @@ class Cluster:
         """
         if ray.is_initialized():
             return
+        _quieten()
         options: dict[str, Any] = {
             "namespace": NAMESPACE,
             "log_to_driver": False,
@@ -305,6 +316,14 @@ class Cluster:
     def where(self, name: str, *, seconds: float = 30.0) -> Placed:
         """A service as it stands now; after a restart it has another pid."""
         return self._placed(name, self.services[name].actor, seconds)
+
+    def kill(self) -> None:
+        """Ends what this object started at once, without laying anything down."""
+        for placed in list(self.services.values()):
+            try:
+                ray.kill(placed.actor, no_restart=True)
+            except ray.exceptions.RayError as error:
+                log.warning("service.kill-failed", name=placed.name, reason=str(error)[:300])
 
     def stop(self) -> None:
         """Stops what this object started, hosts in good order first, and nothing else."""

@@ -23,7 +23,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -73,7 +72,7 @@ The server inherits the lock on its folder, so the folder is in use exactly as l
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """The passwords of the embedded server's two users."""
+    """The passwords of the embedded server's two users: hosts, and all outside clients."""
 
     runtime: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     client: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -153,7 +152,8 @@ class EmbeddedServer:
     Attributes:
         url: where it listens, without credentials.
         runtime, client: how hosts and how outside clients sign in.
-        client_inbox_prefix: what ``client`` has to give as ``inbox_prefix``.
+        client_inbox_prefix: what ``client`` has to give as ``inbox_prefix``; and it reads with
+            ``reads="direct"``, since it may create no consumer.
         pid: process id of the nats-server itself; 0 when it does not run.
     """
 
@@ -281,7 +281,7 @@ class EmbeddedServer:
         except OSError as error:
             raise StartupError(
                 f"the store folder {self.folder} cannot be written ({error.strerror})",
-                "choose another one with HOLODECK_HOME",
+                "choose another one with HOLODECK_STATE_DIR",
             ) from error
         loop = asyncio.get_running_loop()
         deadline = loop.time() + 8.0
@@ -299,7 +299,7 @@ class EmbeddedServer:
                 raise StartupError(
                     f"the store folder {self.folder} is in use by another server"
                     + (f" (started by process {owner})" if owner else ""),
-                    "stop that one, or choose another folder with HOLODECK_HOME",
+                    "stop that one, or choose another folder with HOLODECK_STATE_DIR",
                 ) from error
             break
         lock.truncate(0)
@@ -324,7 +324,7 @@ class EmbeddedServer:
         except OSError as error:
             raise StartupError(
                 f"{path} cannot be written ({error.strerror})",
-                "choose another folder with HOLODECK_HOME",
+                "choose another folder with HOLODECK_STATE_DIR",
             ) from error
         return path
 
@@ -343,10 +343,29 @@ class EmbeddedServer:
             f' "{self.ns}.cmd.{{{{partition({self.partitions},1)}}}}.{kind}.{{{{wildcard(1)}}}}"'
             for kind in _KINDS
         )
-        publish = json.dumps(self._client_may_publish())
-        listen = json.dumps(
-            [f"{self.client_inbox_prefix}.>", f"{self.ns}.tile.>", f"{self.ns}.checkpoint.>"]
+        asks, batches, hears = self._client_rights()
+        exports = [
+            *({"service": subject, "response": "singleton"} for subject in asks),
+            # Several answers each. Their address is kept until then: it costs 0.7 KB.
+            *(
+                {"service": subject, "response": "stream", "response_threshold": "10s"}
+                for subject in batches
+            ),
+            *({"stream": subject} for subject in hears),
+        ]
+        imports = [
+            *(
+                {"service": {"account": "HOLODECK", "subject": subject}}
+                for subject in (*asks, *batches)
+            ),
+            *({"stream": {"account": "HOLODECK", "subject": subject}} for subject in hears),
+        ]
+        exported = "\n".join(
+            f"      {json.dumps({**export, 'accounts': ['CLIENTS']})}" for export in exports
         )
+        imported = "\n".join(f"      {json.dumps(each)}" for each in imports)
+        publish = json.dumps([*asks, *batches])
+        listen = json.dumps([f"{self.client_inbox_prefix}.>", *hears])
         return f"""\
 # Written by holodeck at each start; changes are lost.
 listen: "127.0.0.1:{self._port}"
@@ -365,8 +384,21 @@ accounts {{
     mappings {{
 {mappings}
     }}
+    exports: [
+{exported}
+    ]
     users: [
       {{ user: "runtime", password: {json.dumps(self.users.runtime)} }}
+    ]
+  }}
+  CLIENTS {{
+    mappings {{
+{mappings}
+    }}
+    imports: [
+{imported}
+    ]
+    users: [
       {{ user: "client", password: {json.dumps(self.users.client)}, permissions: {{
           publish: {{ allow: {publish} }}
           subscribe: {{ allow: {listen} }}
@@ -376,31 +408,31 @@ accounts {{
 }}
 """
 
-    def _client_may_publish(self) -> Sequence[str]:
-        """Commands, and what reading the journal, the tiles and the partition table takes.
+    def _client_rights(self) -> tuple[list[str], list[str], list[str]]:
+        """What ``client`` may ask, ask with several answers, and hear.
 
-        Following takes a push consumer, and the server lets whoever may create one name any
-        subject for its deliveries. Tried on 2.15.1: a client that listens on one literal
-        checkpoint subject and names it as deliver subject of a consumer on TILES gets copies of
-        tiles stored in CHECKPOINTS, unfenced; listeners it may not address can be reached the
-        same way. So these rights guard against mistakes, not against a hostile client:
-        strangers belong behind the gateway, without this user's password.
+        The server checks neither the deliver subject of a consumer nor the reply subject of a
+        question against the asker's rights: within one account, whoever may ask anything can
+        have the answer published to a checkpoint or host subject. So clients have an account of
+        their own. What stands here is all that leads out of it, and answers come back into it,
+        where there is no stream and no host. Consumers, whose deliveries would be in the
+        runtime's account, are not among it: ``connect(..., reads="direct")``.
+
+        All clients share this user, so they can read each other's answers and live hints, and
+        forge them for each other; per connection rights exist only with JWT users (templates
+        such as ``{{name()}}``) or an auth callout.
         """
         front = "" if self.ns == "holodeck" else f"{self.ns}_"
-        subjects = [f"{self.ns}.cmd.>", f"{self.ns}.ctl.supervisor.>"]
-        for stream in (f"{front}CHECKPOINTS", f"{front}TILES", f"KV_{front}cluster"):
-            subjects += [
-                f"$JS.API.STREAM.INFO.{stream}",
-                f"$JS.API.STREAM.MSG.GET.{stream}",
-                f"$JS.API.DIRECT.GET.{stream}",
-                f"$JS.API.DIRECT.GET.{stream}.>",
-                f"$JS.API.CONSUMER.CREATE.{stream}.>",
-                f"$JS.API.CONSUMER.INFO.{stream}.*",
-                f"$JS.API.CONSUMER.DELETE.{stream}.*",
-                f"$JS.ACK.{stream}.>",
-                f"$JS.ACK.*.*.{stream}.>",
-            ]
-        return subjects
+        asks = [
+            f"{self.ns}.cmd.>",
+            f"{self.ns}.ctl.supervisor.>",
+            f"$JS.API.DIRECT.GET.KV_{front}cluster.$KV.{front}cluster.deployment",
+        ]
+        batches = []
+        for stream in (f"{front}CHECKPOINTS", f"{front}TILES"):
+            asks.append(f"$JS.API.DIRECT.GET.{stream}.>")
+            batches.append(f"$JS.API.DIRECT.GET.{stream}")
+        return asks, batches, [f"{self.ns}.tile.>", f"{self.ns}.checkpoint.>"]
 
     def _spawn(self, binary: Path, config: Path) -> None:
         assert self._lock is not None
@@ -497,7 +529,7 @@ class _PortTaken(StartupError):
     def __init__(self, port: int) -> None:
         super().__init__(
             f"port {port} on 127.0.0.1 is taken",
-            "stop what listens there, or choose another with HOLODECK_NATS_PORT",
+            "stop what listens there, or choose another port (0 takes a free one)",
         )
 
 

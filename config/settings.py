@@ -23,6 +23,9 @@ from holodeck.messages.errors import SettingsError
 PREFIX: Final = "HOLODECK_"
 ALIASES: Final = {"keep_days": "HOLODECK_KEEP"}
 """Fields whose variable is not named after them."""
+ELSEWHERE: Final = frozenset({"HOLODECK_NATS_SERVER"})
+"""Variables that are no settings of a deployment and are read where they matter: which nats-server
+program to run."""
 
 GIB: Final = 1024**3
 _DAY_S: Final = 86_400
@@ -220,7 +223,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """One warning for each ``HOLODECK_*`` variable that sets nothing, with what was meant."""
-    known = {variable_of(field) for field in Settings.model_fields}
+    known = {variable_of(field) for field in Settings.model_fields} | ELSEWHERE
     present = os.environ if environ is None else environ
     return [
         f"{name} is no setting and has no effect" + _meant(name)

@@ -78,7 +78,7 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.folder = settings.state_dir
+        self.folder = settings.state_path
         self.server: EmbeddedServer | None = None
         self.cluster: Cluster | None = None
         self._file = runtime_path(settings)
@@ -176,6 +176,7 @@ class Runtime:
                 user=client.user,
                 password=client.password,
                 inbox_prefix=self.server.client_inbox_prefix,
+                reads="direct",
                 name="holodeck-client",
             ),
         )
@@ -213,6 +214,16 @@ class Runtime:
         if self._wrote:
             self._file.unlink(missing_ok=True)
             self._wrote = False
+
+    def kill(self) -> None:
+        """For those who will not wait for :meth:`stop`: ends the services on Ray at once.
+
+        A Ray and a nats-server started here end with this process, which is to end next.
+        """
+        if self.cluster is not None:
+            self.cluster.kill()
+        if self._wrote:
+            self._file.unlink(missing_ok=True)
 
 
 class DeckStatus:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from holodeck.actors.host import HostOptions
 from holodeck.actors.supervisor import SupervisorOptions
 from holodeck.broker import Broker, CredsFile, Password, Token
+from holodeck.broker.nats import Reads
 from holodeck.broker.nats import connect as connect_nats
 from holodeck.broker.streams import Layout, layout
 from holodeck.config import Settings, load_settings
@@ -30,6 +31,7 @@ class Connection:
     Attributes:
         user, password, token, creds: who we are; at most one kind is given.
         inbox_prefix: what the subjects of our answers begin with.
+        reads: ``direct`` for a user who may create no consumers.
     """
 
     url: str
@@ -38,6 +40,7 @@ class Connection:
     token: str = field(default="", repr=False)
     creds: str = ""
     inbox_prefix: str = "_INBOX"
+    reads: Reads = "consumer"
     name: str = "holodeck"
 
     async def __call__(self) -> Broker:
@@ -54,7 +57,11 @@ class Connection:
         elif self.creds:
             credentials = CredsFile(self.creds)
         return await connect_nats(
-            self.url, credentials=credentials, name=self.name, inbox_prefix=self.inbox_prefix
+            self.url,
+            credentials=credentials,
+            name=self.name,
+            inbox_prefix=self.inbox_prefix,
+            reads=self.reads,
         )
 
 
@@ -114,7 +121,7 @@ def _alive(pid: int) -> bool:
 
 
 def runtime_path(settings: Settings) -> Path:
-    return settings.state_dir / "runtime.json"
+    return settings.state_path / "runtime.json"
 
 
 def given_connection(settings: Settings, name: str = "holodeck") -> Connection | None:
