@@ -434,16 +434,16 @@ def _done(state: SessionState, move: Move) -> bool:
             return turn <= state.turns
         case NpcReply(turn=turn):
             return turn <= state.answered
+        case AddTask(task=name):
+            return name in state.tasks
+        case StartTask(task=name):
+            task = state.tasks.get(name)
+            return task is not None and bool(task.started_at or task.outcome)
+        case CompleteTask(task=name):
+            task = state.tasks.get(name)
+            return task is not None and task.outcome is not None
         case End():
             return state.phase is Phase.ENDED
-    task = state.task(move.task)
-    match move:
-        case AddTask():
-            return task is not None
-        case StartTask():
-            return task is not None and bool(task.started_at or task.outcome)
-        case CompleteTask():
-            return task is not None and task.outcome is not None
 
 
 async def _until_answered(ask: Callable[[], Awaitable[T]]) -> T:
