@@ -437,9 +437,7 @@ def _same(what: str, folded: dict[Any, Any], live: dict[Any, Any]) -> Claim:
         if found != expected:
             name = "/".join(key) if isinstance(key, tuple) else key
             wrong.append(f"{name}: {_difference(expected, found)}")
-    return Claim(
-        what, f"{len(folded):,}", f"{len(folded) - len(wrong):,}", not wrong, _some(wrong)
-    )
+    return Claim(what, f"{len(folded):,}", f"{len(folded) - len(wrong):,}", not wrong, _some(wrong))
 
 
 def _difference(expected: Any, found: Any) -> str:
