@@ -211,8 +211,9 @@ class Lease:
                         told = True
                         tell(None)
                 await asyncio.sleep(self._renew_s)
-            with contextlib.suppress(TransientError):
-                await bucket.delete(lease_key(self._me.incarnation), after=self._revision)
+            if not self.revoked:
+                with contextlib.suppress(TransientError):
+                    await bucket.delete(lease_key(self._me.incarnation), after=self._revision)
         finally:
             await broker.close(discard=True)
 

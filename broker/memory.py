@@ -556,7 +556,9 @@ class _Follower:
         handler: Callable[[Record], None],
         after: int,
     ) -> None:
-        self.position, self.gaps, self.pending = after, 0, 0
+        sequences = stream.sequences
+        self.position, self.gaps = after, 0
+        self.pending = len(sequences) - bisect.bisect_right(sequences, after)
         self._broker, self._stream, self._subjects, self._handler = (
             broker,
             stream,
@@ -591,6 +593,8 @@ class _Follower:
                 log.exception("follower's handler failed", sequence=sequence)
         if left > 256:
             self.wake()
+        else:
+            self.pending = 0
 
     async def stop(self) -> None:
         self._end()

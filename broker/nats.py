@@ -1183,14 +1183,18 @@ class _Follower:
             mem_storage=True,
             num_replicas=1,
         )
+        before = self.position
         info = await broker._api(
             f"CONSUMER.CREATE.{self._stream}.{consumer}",
             {"stream_name": self._stream, "config": config, "action": "create"},
         )
         self._heard = broker._loop.time()
+        # ``num_pending`` no longer counts what was delivered meanwhile.
+        pending = int(info["num_pending"]) + int(info["delivered"]["consumer_seq"])
+        if self.position == before:
+            self.pending = pending
         if self._opened is not None:
-            # ``num_pending`` no longer counts what was delivered meanwhile.
-            self._opened(int(info["num_pending"]) + int(info["delivered"]["consumer_seq"]))
+            self._opened(pending)
 
     def _receiver(self, epoch: int) -> _Receive:
         handler, clock = self._handler, self._broker._loop.time

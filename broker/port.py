@@ -75,7 +75,8 @@ class Follower(Protocol):
     Attributes:
         position: sequence of the last record handed to the handler (or skipped as not matching).
         gaps: how often it found deliveries missing and opened a new consumer.
-        pending: how many records the broker still had to deliver at the last delivery.
+        pending: how many records the broker still had to deliver at the last delivery, or, before
+            the first one, when the reader was opened.
     """
 
     position: int
