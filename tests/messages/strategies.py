@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel
 
@@ -19,6 +20,10 @@ from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.learner import LearnerCommand
 from holodeck.messages.npc import NpcCommand
 from holodeck.messages.session import CastMember, SessionCommand
+
+few = settings(max_examples=20, deadline=None)
+"""For tests that run once for each kind."""
+many = settings(max_examples=150, deadline=None)
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=10),

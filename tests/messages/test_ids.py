@@ -18,6 +18,7 @@ from holodeck.messages.ids import (
     new_id,
     partition_of,
 )
+from tests.messages.strategies import many
 
 IDS = st.from_regex(ID_PATTERN, fullmatch=True)
 
@@ -47,6 +48,7 @@ def test_fresh_ids_are_valid_and_differ() -> None:
     assert all(check_id(one).startswith("sess_") for one in made)
 
 
+@many
 @given(st.text())
 def test_a_foreign_name_comes_back_as_it_was_or_is_refused(name: str) -> None:
     try:
@@ -65,6 +67,7 @@ def test_half_a_surrogate_pair_is_no_name() -> None:
         decode_foreign("a\ud800")
 
 
+@many
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_two_foreign_names_never_share_an_id(one: str, other: str) -> None:
     try:
@@ -74,6 +77,7 @@ def test_two_foreign_names_never_share_an_id(one: str, other: str) -> None:
     assert same == (one == other)
 
 
+@many
 @given(IDS)
 def test_only_what_was_encoded_is_decoded(identity: str) -> None:
     try:
@@ -122,6 +126,7 @@ def test_the_partition_hash_is_fnv_1a(text: str, digest: int) -> None:
     assert partition_of(text, 2**32) == digest
 
 
+@many
 @given(st.text(st.characters(codec="utf-8")), st.integers(1, 1024))
 def test_the_partition_agrees_with_a_second_implementation(text: str, partitions: int) -> None:
     """Straight from the definition, with unbounded integers and one modulus at the end of each."""

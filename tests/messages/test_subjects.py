@@ -22,6 +22,7 @@ from holodeck.messages.subjects import (
     place_of,
     writer_filter,
 )
+from tests.messages.strategies import few, many
 
 ROUTES = {
     name: value for name in subjects.__all__ if isinstance(value := getattr(subjects, name), Route)
@@ -67,6 +68,7 @@ def test_the_matcher_of_these_tests_is_nats_own_rule(pattern: str, subject: str,
 
 
 @pytest.mark.parametrize("name", ROUTES)
+@few
 @given(data=st.data())
 def test_every_filter_of_a_template_matches_its_subjects(name: str, data: st.DataObject) -> None:
     route = ROUTES[name]
@@ -88,6 +90,7 @@ def test_every_filter_of_a_template_matches_its_subjects(name: str, data: st.Dat
     assert not matches(route.of(*wrong), subject)
 
 
+@many
 @given(TOKENS, TOKENS, TOKENS)
 def test_a_checkpoint_is_found_by_everyone_it_concerns(
     session: str, npc: str, learner: str
@@ -111,6 +114,7 @@ def test_a_checkpoint_is_found_by_everyone_it_concerns(
     )
 
 
+@many
 @given(TOKENS, st.integers(0, P - 1))
 def test_a_checkpoint_that_concerns_nobody_is_in_no_inbox(session: str, partition: int) -> None:
     subject = checkpoint(session)
@@ -119,6 +123,7 @@ def test_a_checkpoint_that_concerns_nobody_is_in_no_inbox(session: str, partitio
     assert matches(all_checkpoints("hd"), subject)
 
 
+@many
 @given(TOKENS, TOKENS)
 def test_a_writers_filter_leaves_all_other_writers_out(one: str, other: str) -> None:
     p = partition_of(one, P)
