@@ -1,0 +1,114 @@
+"""What a simulated learner does: an endless, seeded sequence of commands with an exact mix.
+
+One law: of each forty steps exactly twenty are turns, eight friction reports, four changes of
+reputation, six task steps (two tasks, each added, started and completed), and two are a pause with
+the resume that follows it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+TEXT: Final = (
+    "Hola, quisiera un café con leche y, si puede ser, una mesa cerca de la ventana; "
+    "¿me recomienda algo dulce para acompañarlo?"
+)
+"""One turn's utterance; a turn's checkpoint then is about as long as the raw limits' payload."""
+FRICTIONS: Final = ("lexical", "morphosyntactic", "phonemic", "register", "pragmatic", "cultural")
+KINDS: Final = ("turn", "friction", "reputation", "task", "pause", "resume")
+_TURNS, _FRICTIONS, _REPUTATIONS, _TASKS = 20, 8, 4, 2
+ROUND: Final = _TURNS + _FRICTIONS + _REPUTATIONS + 3 * _TASKS + 2
+"""Steps until the mix is exact again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command.
+
+    Attributes:
+        kind: one of :data:`KINDS`; a ``resume`` goes through the supervisor and has no body.
+    """
+
+    kind: str
+    body: dict[str, Any]
+
+
+class Script:
+    """The steps of one session.
+
+    Args:
+        turn, task: how many turns were taken and tasks added before.
+    """
+
+    def __init__(self, npc: str, seed: str, *, turn: int = 0, task: int = 0) -> None:
+        self._npc = npc
+        self._chance = random.Random(seed)
+        self._turn = turn
+        self._task = task
+        self._steps: deque[Step] = deque()
+
+    def next(self) -> Step:
+        if not self._steps:
+            self._steps = deque(self._round())
+        return self._steps.popleft()
+
+    def _round(self) -> list[Step]:
+        """Forty steps: shuffled, but each task in its order and the resume behind its pause."""
+        chance = self._chance
+        tasks = [f"task-{self._task + index + 1}" for index in range(_TASKS)]
+        self._task += _TASKS
+        slots = (
+            ["turn"] * _TURNS
+            + ["friction"] * _FRICTIONS
+            + ["reputation"] * _REPUTATIONS
+            + [name for name in tasks for _ in range(3)]
+            + ["pause"]
+        )
+        chance.shuffle(slots)
+        verbs = {name: iter(("add-task", "start-task", "complete-task")) for name in tasks}
+        steps: list[Step] = []
+        for slot in slots:
+            match slot:
+                case "turn":
+                    self._turn += 1
+                    body = {"kind": "take-turn", "turn": self._turn, "npc": self._npc, "text": TEXT}
+                    steps.append(Step("turn", body))
+                case "friction":
+                    finding = {"type": chance.choice(FRICTIONS), "severity": 0.5}
+                    body = {"kind": "report-friction", "finding": finding, "npc": self._npc}
+                    steps.append(Step("friction", body))
+                case "reputation":
+                    delta = chance.choice((-0.05, 0.05, 0.1))
+                    body = {"kind": "change-reputation", "npc": self._npc, "delta": delta,
+                            "reason": "bench"}  # fmt: skip
+                    steps.append(Step("reputation", body))
+                case "pause":
+                    steps.append(Step("pause", {"kind": "pause"}))
+                    steps.append(Step("resume", {}))
+                case task:
+                    verb = next(verbs[task])
+                    body = {"kind": verb, "task": task}
+                    if verb == "add-task":
+                        body |= {"npc": self._npc}
+                    steps.append(Step("task", body))
+        return steps
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was acknowledged of one session.
+
+    Attributes:
+        acked: ids of acknowledged commands that led to a checkpoint.
+        counts: acknowledged commands by verb (``take-turn``, ``add-task``, … ``resume``).
+        moved: how far reputation moved.
+        unknown: ids without an answer until their deadline.
+    """
+
+    acked: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    moved: float = 0.0
+    unknown: list[str] = field(default_factory=list)

@@ -1,0 +1,59 @@
+"""A host or a tile emitter as a plain process, without Ray (``python -m bench._service host``).
+
+Made for measuring memory: on ``{"ask": "memory"}`` it collects garbage and says how much memory
+is resident; when its stdin ends it stops in good order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+import structlog
+import uvloop
+
+from bench._processes import orders, report_line, resident_bytes
+from holodeck.actors.host import Host
+from holodeck.actors.keeper import HostKeeper, TilesService
+from holodeck.config import load_settings
+from holodeck.local import default_minds
+from holodeck.wiring import Connection, host_options, layout_of
+
+
+def service(kind: str, order: dict[str, Any]) -> HostKeeper | TilesService:
+    """What runs here, wired as ``holodeck up`` wires it."""
+    settings = load_settings(**order["settings"])
+    connect = Connection(**order["connection"])
+    layout = layout_of(settings)
+    if kind == "tiles":
+        return TilesService(connect, layout)
+    options = host_options(settings, order["name"])
+    return HostKeeper(
+        lambda lost: Host(connect, layout, options, minds=default_minds(), on_lost=lost)
+    )
+
+
+async def _main() -> None:
+    # Resident bytes are a matter of what was imported, too: a host under Ray has no logs to stdout.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+                        logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # fmt: skip
+    stdin = await orders()
+    running = service(sys.argv[1], json.loads(await stdin.readline()))
+    await running.start()
+    report_line(ready=os.getpid())
+    while line := await stdin.readline():
+        if json.loads(line)["ask"] == "memory":
+            gc.collect()
+            await asyncio.sleep(0.2)
+            resident, _ = resident_bytes(os.getpid())
+            report_line(memory=resident)
+    await running.stop()
+
+
+if __name__ == "__main__":
+    uvloop.run(_main())
