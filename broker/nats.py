@@ -257,8 +257,8 @@ async def connect(
             listen to an own one.
         reads: how logs and buckets are read. ``consumer``: push consumers, and the stream's
             leader for tails. ``direct``: direct gets alone, for a user who may create no
-            consumer. Behind a cluster a direct get may miss what was acknowledged a moment ago;
-            ``Log.end`` is then the newest record that is still there, ``Log.size`` is refused.
+            consumer. In a cluster a direct get may miss what was acknowledged a moment ago;
+            ``Log.end`` is then the newest record that is still there.
         ack_timeout: seconds after which an append without an answer is OutcomeUnknown.
         connect_timeout: seconds in which the first connection must stand.
 
@@ -713,10 +713,10 @@ class NatsBroker:
         finally:
             self._batches.pop(token, None)
 
-    async def _on_batch(self, msg: Msg) -> None:
-        token = int(msg.subject[self._batch_at :])
+    def _on_batch(self, subject: str, _reply: str, data: bytes, headers: Headers | None) -> None:
+        token = int(subject[self._batch_at :])
         batch = self._batches.get(token)
-        if batch is not None and not batch.receive(msg):
+        if batch is not None and not batch.receive(data, headers or {}):
             self._batches.pop(token, None)
 
     async def _sweep(self) -> None:
@@ -957,6 +957,15 @@ class _Log:
                 if over != subject:
                     out[_EXPECT_FILTER] = over
         return self._broker._append(subject, data, out)
+
+    def append_run(
+        self, records: Sequence[tuple[str, bytes, Headers]], *, after: int
+    ) -> asyncio.Future[int]:
+        for subject, data, headers in records[:-1]:
+            self._broker.post(subject, data, headers={**headers, _EXPECT_LAST: str(after)})
+            after += 1
+        subject, data, headers = records[-1]
+        return self.append(subject, data, after=after, headers=headers)
 
     async def _message(self, body: dict[str, Any]) -> Record | None:
         """One stored message, from the stream's leader."""
@@ -1312,31 +1321,31 @@ class _Batch:
         self._last = 0
         self._heard = loop.time()
 
-    def receive(self, msg: Msg) -> bool:
+    def receive(self, data: bytes, headers: Headers) -> bool:
         """Takes one answer; whether more are to come."""
         self._heard = self._clock()
-        headers = msg.headers or {}
-        if "Nats-Sequence" in headers:
-            pending, before = headers["Nats-Num-Pending"], headers["Nats-Last-Sequence"]
-            if int(before) != self._last:
-                self.fail("part of the answer was lost")
-                return False
-            record = _got(msg.data, headers)
-            self._last = record.sequence
-            self._take(record, int(pending))
-            return True
-        status = headers.get("Status")
-        if status == "204" and int(headers["Nats-Last-Sequence"]) == self._last:
-            if not self.done.done():
-                self.done.set_result(int(headers["Nats-Num-Pending"]))
-        elif status == "204":
-            self.fail("part of the answer was lost")
-        elif status == "404":
+        stored = "Nats-Sequence" in headers
+        # A stored message may have a header "Status" of its own.
+        status = "" if stored else headers.get("Status", "")
+        if status == "404":
             if not self.done.done():
                 self.done.set_result(0)
-        else:
+            return False
+        if status not in ("", "204"):
             _fail(self.done, _get_error(self._operation, headers))
-        return False
+            return False
+        if headers.get("Nats-Last-Sequence") != str(self._last):
+            self.fail("part of the answer was lost")
+            return False
+        pending = int(headers["Nats-Num-Pending"])
+        if not stored:
+            if not self.done.done():
+                self.done.set_result(pending)
+            return False
+        record = _got(data, headers)
+        self._last = record.sequence
+        self._take(record, pending)
+        return True
 
     def fail(self, reason: str) -> None:
         _fail(self.done, Unavailable(self._operation, reason))
@@ -1352,7 +1361,7 @@ class _DirectLog(_Log):
             answer = await self._broker.request(_API + operation, data, timeout=_API_TIMEOUT)
         except NoResponder as error:
             raise _get_error(operation, {"Status": "503"}) from error
-        headers = dict(answer.headers or {})
+        headers = answer.headers or {}
         if "Nats-Sequence" in headers:
             return _got(answer.data, headers)
         if headers.get("Status") == "404":
@@ -1371,9 +1380,6 @@ class _DirectLog(_Log):
     async def end(self) -> int:
         newest = await self._direct({"last_by_subj": ">"})
         return newest.sequence if newest is not None else 0
-
-    async def size(self) -> tuple[int, int]:
-        raise BrokerError("size", "not over a connection that reads directly")
 
     async def _fetch(self, subjects: str, after: int, most: int, take: _Take) -> int:
         size = max(_BATCH_BYTES, 2 * self._broker.max_payload)
@@ -1503,7 +1509,7 @@ class _Poller:
         self._broker._followers.add(self)
         self._task = self._broker._spawn(self._run())
 
-    async def _hint(self, _msg: Msg) -> None:
+    def _hint(self, _subject: str, _reply: str, _data: bytes, _headers: Headers | None) -> None:
         self._hinted.set()
 
     def _lost(self, _reason: str) -> None:
@@ -1769,12 +1775,10 @@ def _headers(raw: bytes) -> dict[str, str]:
     return out
 
 
-def _got(data: bytes, headers: dict[str, str]) -> Record:
+def _got(data: bytes, headers: Headers) -> Record:
     """A record from the answer to a direct get."""
-    subject, sequence = headers["Nats-Subject"], int(headers["Nats-Sequence"])
-    for name in _ADDED:
-        headers.pop(name, None)
-    return Record(subject, sequence, data, headers)
+    own = {name: value for name, value in headers.items() if name not in _ADDED}
+    return Record(headers["Nats-Subject"], int(headers["Nats-Sequence"]), data, own)
 
 
 def _get_error(operation: str, headers: Headers) -> BrokerError:

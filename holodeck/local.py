@@ -152,6 +152,7 @@ class Local:
                 user=client.user,
                 password=client.password,
                 inbox_prefix=self.server.client_inbox_prefix,
+                reads="direct",
                 name="holodeck-client",
             )()
 

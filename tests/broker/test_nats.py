@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -18,7 +19,9 @@ import nats
 import pytest
 
 from holodeck.broker import (
+    Delivery,
     EmbeddedServer,
+    Headers,
     Layout,
     NatsBroker,
     Password,
@@ -31,6 +34,7 @@ from holodeck.broker import (
 from holodeck.messages.errors import (
     BrokerError,
     LostFence,
+    NoResponder,
     OutcomeUnknown,
     StartupError,
     TransientError,
@@ -403,23 +407,38 @@ async def test_a_server_without_jetstream_is_told(need_server: None, tmp_path: P
 # --- rights and mapping ---------------------------------------------------------------------------
 
 
+async def open_client(server: EmbeddedServer, url: str = "") -> NatsBroker:
+    return await connect(
+        url or server.url,
+        credentials=server.client,
+        inbox_prefix=server.client_inbox_prefix,
+        reads="direct",
+    )
+
+
 async def test_a_client_may_ask_and_read_but_neither_write_nor_eavesdrop(
     server: EmbeddedServer,
 ) -> None:
     runtime = await open_runtime(server)
-    client = await connect(
-        server.url, credentials=server.client, inbox_prefix=server.client_inbox_prefix
-    )
+    client = await open_client(server)
     subject = f"holodeck.checkpoint.session.1.s.turn.{NOBODY}"
     theirs, ours = client.log(LAYOUT.checkpoints), runtime.log(LAYOUT.checkpoints)
-    await ours.append(subject, b"1")
-    await runtime.bucket(LAYOUT.cluster).put("table", b"t")
+    await ours.append(subject, b"1", headers={"Command": "c", "Status": "404"})
+    cluster = runtime.bucket(LAYOUT.cluster)
+    await cluster.put("deployment", b"d")
+    await cluster.put("table", b"t")
 
-    assert [r.data for r in await theirs.tail(subject, 0)] == [b"1"]
+    [record] = await theirs.tail(subject, 0)
+    assert (record.subject, record.sequence, record.data) == (subject, 1, b"1")
+    assert dict(record.headers) == {"Command": "c", "Status": "404"}
     assert [r.data async for r in theirs.read("holodeck.checkpoint.>")] == [b"1"]
+    assert [r and r.data for r in (await theirs.get(1), await theirs.last(subject))] == [b"1"] * 2
+    assert await theirs.get(7) is None
+    assert await theirs.last("holodeck.checkpoint.npc.>") is None
     assert await theirs.end() == 1
-    entry = await client.bucket(LAYOUT.cluster).get("table")
+    entry = await client.bucket(LAYOUT.cluster).get("deployment")
     assert entry is not None
+    assert (entry.key, entry.data) == ("deployment", b"d")
     seen: list[int] = []
     follower = await theirs.follow(
         "holodeck.checkpoint.session.1.s.>", lambda r: seen.append(r.sequence), after=0, name="c"
@@ -432,6 +451,8 @@ async def test_a_client_may_ask_and_read_but_neither_write_nor_eavesdrop(
     await runtime.subscribe("holodeck.cmd.*.session.*", lambda d: runtime.post(d.reply, b"ok"))
     answer = await client.request("holodeck.cmd.session.s1", b"", timeout=2.0)
     assert answer.data == b"ok"
+    with pytest.raises(NoResponder):
+        await client.request("holodeck.cmd.npc.n1", b"", timeout=2.0)
 
     heard: list[bytes] = []
     await client.subscribe("_INBOX.>", lambda d: heard.append(d.data))
@@ -439,16 +460,214 @@ async def test_a_client_may_ask_and_read_but_neither_write_nor_eavesdrop(
     forged = theirs.append(subject, b"forged")
     client.post("holodeck.tile.friction.x.s", b"forged")
     client.post("_INBOX.somebody", b"forged")
-    with pytest.raises(Unavailable):
-        await client.request("$JS.API.STREAM.PURGE.CHECKPOINTS", b"", timeout=0.3)
-    with pytest.raises(Unavailable):
-        await client.request("$JS.API.STREAM.DELETE.CHECKPOINTS", b"", timeout=0.3)
+    for refused in (
+        "STREAM.PURGE.CHECKPOINTS",
+        "STREAM.DELETE.CHECKPOINTS",
+        "CONSUMER.CREATE.TILES",
+        "STREAM.MSG.GET.KV_cluster",
+        "DIRECT.GET.KV_cluster",
+        "DIRECT.GET.KV_cluster.$KV.cluster.table",
+    ):
+        with pytest.raises(Unavailable):
+            await client.request(f"$JS.API.{refused}", b"", timeout=0.2)
     await runtime.request("holodeck.cmd.1.session.x", b"", timeout=1.0)
     with pytest.raises(OutcomeUnknown):
         await forged
     assert await ours.end() == 2
     assert await runtime.log(LAYOUT.tiles).end() == 0
     assert heard == []
+    await client.close()
+    await runtime.close()
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        f"holodeck.checkpoint.session.1.victim.turn.{NOBODY}",
+        "holodeck.ctl.host.h1.stop",
+        "holodeck.cmd.1.session.victim",
+        "$JS.API.STREAM.PURGE.TILES",
+    ],
+)
+async def test_a_client_has_nothing_delivered_or_answered_to_where_it_may_not_write(
+    server: EmbeddedServer, goal: str
+) -> None:
+    """The server lets a consumer deliver, and a question be answered, to any subject at all."""
+    runtime = await open_runtime(server)
+    tiles = runtime.log(LAYOUT.tiles)
+    await tiles.append("holodeck.tile.friction.x.s", b"what somebody said")
+    reached: list[str] = []
+    for heard in ("holodeck.checkpoint.>", "holodeck.ctl.host.>"):
+        await runtime.subscribe(heard, lambda d: reached.append(d.subject))
+
+    def answer(asked: Delivery) -> None:
+        reached.extend([asked.subject] if asked.subject == goal else [])
+        runtime.post(asked.reply, b"answer")
+
+    await runtime.subscribe("holodeck.cmd.>", answer)
+    await runtime.subscribe("holodeck.ctl.supervisor.>", answer)
+    plain = await nats.connect(
+        server.url, user="client", password=server.users.client, inbox_prefix=b"_INBOX_client"
+    )
+
+    async def unheard(_message: object) -> None: ...
+
+    # A push consumer delivers only where somebody listens.
+    await plain.subscribe(goal, cb=unheard)
+    consumer = {"name": "x", "deliver_subject": goal, "ack_policy": "none"}
+    create = json.dumps({"stream_name": "TILES", "config": consumer}).encode()
+    for subject, data in (
+        ("$JS.API.CONSUMER.CREATE.TILES", create),
+        ("$JS.API.CONSUMER.CREATE.TILES.x", create),
+        ("$JS.API.CONSUMER.CREATE.TILES.x.holodeck.tile.>", create),
+        ("$JS.API.CONSUMER.DURABLE.CREATE.TILES.x", create),
+        ("$JS.API.DIRECT.GET.TILES", b'{"seq":1}'),
+        ("$JS.API.DIRECT.GET.TILES", b'{"seq":1,"batch":10}'),
+        ("$JS.API.DIRECT.GET.TILES.holodeck.tile.friction.x.s", b""),
+        ("$JS.API.DIRECT.GET.KV_cluster.$KV.cluster.deployment", b""),
+        ("$JS.API.STREAM.MSG.GET.TILES", b'{"seq":1}'),
+        ("$JS.API.STREAM.INFO.TILES", b""),
+        ("holodeck.cmd.session.s1", b""),
+        ("holodeck.ctl.supervisor.status", b""),
+        (goal, b"straight"),
+    ):
+        await plain.publish(subject, data, reply=goal)
+    await plain.flush()
+    await asyncio.sleep(0.3)
+    allowed = goal.startswith("holodeck.cmd.")  # commands are what a client is for
+    assert reached == ([goal] if allowed else [])
+    assert await runtime.log(LAYOUT.checkpoints).end() == 0
+    assert len(await tiles.tail("holodeck.tile.>", 0)) == 1
+    info = await runtime.request("$JS.API.STREAM.INFO.TILES", b"", timeout=2.0)
+    assert json.loads(info.data)["state"]["consumer_count"] == 0
+    await plain.close()
+    await runtime.close()
+
+
+async def test_a_client_reads_all_of_a_stream_that_is_being_written(
+    server: EmbeddedServer,
+) -> None:
+    runtime = await open_runtime(server)
+    client = await open_client(server)
+    ours, theirs = runtime.log(LAYOUT.checkpoints), client.log(LAYOUT.checkpoints)
+    subject = f"holodeck.checkpoint.session.{{}}.s.turn.{NOBODY}"
+    count = 20_000
+    seen: list[int] = []
+    some: list[int] = []
+    follower = await theirs.follow(
+        "holodeck.checkpoint.>", lambda r: seen.append(r.sequence), after=0, name="all"
+    )
+    narrow = await theirs.follow(
+        "holodeck.checkpoint.*.3.>", lambda r: some.append(r.sequence), after=0, name="some"
+    )
+
+    async def write() -> None:
+        for start in range(0, count, 500):
+            await asyncio.gather(
+                *(ours.append(subject.format(n % 4), bytes(256)) for n in range(start, start + 500))
+            )
+
+    writing = asyncio.create_task(write())
+    reads = 0
+    while not writing.done():
+        read = [r.sequence async for r in theirs.read("holodeck.checkpoint.>")]
+        assert read == list(range(1, len(read) + 1))
+        reads += 1
+    await writing
+    assert reads > 3
+    everything = list(range(1, count + 1))
+    assert [r.sequence async for r in theirs.read("holodeck.checkpoint.>")] == everything
+    part = [r.sequence async for r in theirs.read("holodeck.checkpoint.*.3.>", after=10, upto=999)]
+    assert part == list(range(12, 999, 4))
+    await until(lambda: len(seen) == count and len(some) == count // 4)
+    assert seen == everything
+    assert some == everything[3::4]
+    assert (follower.position, follower.gaps, follower.pending) == (count, 0, 0)
+    assert narrow.gaps == 0
+    await client.close()
+    await runtime.close()
+
+
+async def test_a_client_hears_soon_of_each_record(server: EmbeddedServer) -> None:
+    runtime = await open_runtime(server)
+    client = await open_client(server)
+    lags: list[float] = []
+    await client.log(LAYOUT.tiles).follow(
+        "holodeck.tile.*.*.s",
+        lambda r: lags.append(time.monotonic() - float(r.data)),
+        after=0,
+        name="f",
+    )
+    for n in range(20):
+        await asyncio.sleep(0.05 if n % 5 else 0.3)
+        subject = "holodeck.tile.friction.x.s"
+        await runtime.log(LAYOUT.tiles).append(subject, repr(time.monotonic()).encode())
+    await until(lambda: len(lags) == 20)
+    assert sorted(lags)[10] < 0.1
+    await client.close()
+    await runtime.close()
+
+
+async def test_a_client_follows_and_reads_over_cuts_and_restarts_without_a_hole(
+    server: EmbeddedServer,
+) -> None:
+    writing = await open_runtime(server)
+    async with Proxy(server.port) as proxy:
+        client = await open_client(server, proxy.url)
+        seen: list[Record] = []
+        log = client.log(LAYOUT.checkpoints)
+        follower = await log.follow("holodeck.checkpoint.>", seen.append, after=0, name="all")
+        writers = [Writer(writing, n) for n in range(200)]
+        stop = False
+        work = [asyncio.create_task(w.run(lambda: stop)) for w in writers]
+        for _ in range(4):
+            await asyncio.sleep(0.3)
+            proxy.cut()
+        proxy.pause()
+        await asyncio.sleep(0.3)
+        proxy.resume()
+        await server.kill()
+        await server.start()
+        await until(lambda: writing.connected and client.connected)
+        await asyncio.sleep(0.3)
+        await server.restart()
+        await until(lambda: writing.connected and client.connected)
+        await asyncio.sleep(0.3)
+        stop = True
+        await asyncio.gather(*work)
+        await check(writers, seen, writing)
+        assert follower.gaps == 0
+        sequences = []
+        async for record in log.read("holodeck.checkpoint.>"):
+            sequences.append(record.sequence)
+            if len(sequences) % 2500 == 100 and proxy.connections < 20:
+                proxy.cut()
+        assert sequences == [r.sequence for r in seen]
+        await client.close()
+    await writing.close()
+
+
+async def test_a_part_of_an_answer_that_was_lost_is_noticed(server: EmbeddedServer) -> None:
+    runtime = await open_runtime(server)
+    client = await open_client(server)
+    await asyncio.gather(
+        *(runtime.log(LAYOUT.tiles).append("holodeck.tile.a.b.s", b"x") for _ in range(50))
+    )
+    receive, swallowed = client._on_batch, []
+
+    def lossy(subject: str, reply: str, data: bytes, headers: Headers | None) -> None:
+        if len(swallowed) < 2 and (headers or {}).get("Nats-Sequence") in ("20", "50"):
+            swallowed.append(subject)
+        else:
+            receive(subject, reply, data, headers)
+
+    for sub in client._subs:
+        if sub.callback == client._on_batch:
+            assert sub.wire is not None
+            client._nc._direct[sub.wire._id] = lossy
+    log = client.log(LAYOUT.tiles)
+    assert [r.sequence async for r in log.read("holodeck.tile.>")] == list(range(1, 51))
+    assert len(swallowed) == 2
     await client.close()
     await runtime.close()
 
