@@ -180,6 +180,8 @@ class Host:
         self._heap: list[tuple[int, str]] = []
         self._fold_from: dict[tuple[str, str], int] = {}
         self._readers: list[_Reader] = []
+        self._reader_at: dict[tuple[str, str], _Reader] = {}
+        self._reading = True
         self._waiters: list[tuple[int, int, str, int, Callable[[], None]]] = []
         self._waiter = 0
         self._subs: dict[int, Subscription] = {}
@@ -327,7 +329,16 @@ class Host:
                 self._server = self.broker.server_id
             fresh = wanted - self.owned
             if fresh and not self.draining:
-                await self._adopt(fresh)
+                try:
+                    await self._adopt(fresh)
+                except BaseException:
+                    # Held by halves is worse than not held: the next look takes them up anew.
+                    for partition in fresh:
+                        await self._drop(partition)
+                    raise
+            elif not self._reading:
+                await self._stop_readers()
+                await self._open_readers(await self.journal.end())
             self.metrics.partitions_owned.set(len(self.owned))
         if self._suspect and table.server == self.broker.server_id:
             await self._trust_again()
@@ -378,12 +389,15 @@ class Host:
             if due:
                 heapq.heappush(self._heap, (due, identity))
         for partition in fresh:
-            name = str(partition)
-            self.folds.partition(name, known[partition])
-            self._fold_from["npc", name] = self._fold_from["learner", name] = marks[partition][1]
             async for _ in self._archive.scan(f"log.{partition}.>", headers_only=True):
                 self._archived.add(partition)
                 break
+        # A reader that is further on must not hand a fresh partition anything before its backlog.
+        await self._stop_readers()
+        for partition in fresh:
+            name = str(partition)
+            self.folds.partition(name, known[partition])
+            self._fold_from["npc", name] = self._fold_from["learner", name] = marks[partition][1]
         self.owned |= fresh
         self.high = max(self.high, end)
         await self._open_readers(end)
@@ -539,24 +553,29 @@ class Host:
 
     # -- folds ----------------------------------------
 
-    async def _open_readers(self, end: int) -> None:
-        """Reads the journal from the oldest place any owned partition has folded to."""
-        for key in self._fold_from:
-            self._fold_from[key] = max(self._fold_from[key], self._folded(*key))
-        old, self._readers = self._readers, []
-        for reader in old:
+    async def _stop_readers(self) -> None:
+        """Ends all readers, and notes up to where each partition has been folded."""
+        self._reading = False
+        for reader in self._readers:
             if reader.follower is not None:
                 await reader.follower.stop()
-        for number, (subjects, role) in enumerate(
-            inbox_filters(self.ns, self.owned, self.partitions)
-        ):
-            after = min(
-                place
-                for (kind, name), place in self._fold_from.items()
+        for role, name in self._fold_from:
+            self._fold_from[role, name] = self._folded(role, name)
+        self._readers, self._reader_at = [], {}
+
+    async def _open_readers(self, end: int) -> None:
+        """Reads the journal from the oldest place any owned partition has folded to."""
+        filters = inbox_filters(self.ns, self.owned, self.partitions)
+        for number, (subjects, role) in enumerate(filters):
+            served = [
+                (kind, name)
+                for kind, name in self._fold_from
                 if role is None or (kind == role and subjects == _filter(self.ns, role, name))
-            )
+            ]
+            after = min(self._fold_from[key] for key in served)
             reader = _Reader(role, after, end)
             self._readers.append(reader)
+            self._reader_at.update(dict.fromkeys(served, reader))
             reader.follower = await self.journal.follow(
                 subjects,
                 partial(self._on_record, reader),
@@ -564,26 +583,13 @@ class Host:
                 name=f"{self.incarnation}-{number}-{self._waiter}",
             )
             self._waiter += 1
+        self._reading = True
 
     def _folded(self, role: str, partition: str) -> int:
         """Up to which sequence a partition's cells of ``role`` contain everything."""
         place = self._fold_from[role, partition]
-        for reader in self._readers:
-            if reader.role is None or (
-                reader.role == role
-                and reader.follower is not None
-                and int(partition) in self.owned
-                and reader is self._reader_of(role, partition)
-            ):
-                return max(place, reader.reached())
-        return place
-
-    def _reader_of(self, role: str, partition: str) -> _Reader | None:
-        mine = sorted(self.owned)
-        if len(self._readers) == 1:
-            return self._readers[0]
-        index = mine.index(int(partition)) * 2 + (role == "learner")
-        return self._readers[index] if index < len(self._readers) else None
+        reader = self._reader_at.get((role, partition))
+        return place if reader is None else max(place, reader.reached())
 
     def _on_record(self, reader: _Reader, record: Record) -> None:
         """One checkpoint from the journal: folded by whom its subject names."""
@@ -673,13 +679,7 @@ class Host:
         heapq.heappush(self._waiters, (sequence, self._waiter, role, partition, then))
 
     def _caught_up(self, role: str, partition: int, sequence: int) -> bool:
-        reader = (
-            self._readers[0]
-            if len(self._readers) == 1
-            else self._reader_of(role, str(partition))
-            if partition in self.owned
-            else None
-        )
+        reader = self._reader_at.get((role, str(partition)))
         return reader is not None and reader.reached() >= max(sequence, reader.target)
 
     def _wake_folded(self) -> None:
