@@ -420,6 +420,15 @@ class MemoryLog:
             raise BrokerError(operation, "stream not found", 10059)
         return stream
 
+    def append_run(
+        self, records: Sequence[tuple[str, bytes, Headers]], *, after: int
+    ) -> asyncio.Future[int]:
+        for place, (subject, data, headers) in enumerate(records):
+            last = self.append(subject, data, after=after + place, headers=headers)
+            # Only the last one's answer is looked at: it fails with any before it.
+            last.add_done_callback(_looked_at)
+        return last
+
     def append(
         self,
         subject: str,
@@ -670,6 +679,11 @@ class MemoryBucket:
             after=await self._log.end(),
             name="watch",
         )
+
+
+def _looked_at(future: asyncio.Future[int]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _fail(future: asyncio.Future[int], error: Exception) -> None:

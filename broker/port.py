@@ -117,6 +117,23 @@ class Log(Protocol):
         """
         ...
 
+    def append_run(
+        self, records: Sequence[tuple[str, bytes, Headers]], *, after: int
+    ) -> asyncio.Future[int]:
+        """Stores records one behind the other; the future answers for the last and so for all.
+
+        The k-th is stored at the sequence ``after + k`` or not at all (each is fenced over the
+        whole stream), so the answer for the last says that every place up to it is taken. That
+        suffices for writers that agree on what belongs into each place; one answer for a run
+        costs the broker little more than its records. The future raises as :meth:`append` does;
+        how many were stored is then unknown.
+
+        Args:
+            records: subject, data and headers of each; at least one.
+            after: the stream's last sequence before the first.
+        """
+        ...
+
     async def tail(self, subjects: str, after: int) -> list[Record]:
         """Every record that ``subjects`` matches with a sequence above ``after``.
 

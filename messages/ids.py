@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import lru_cache
 from typing import Annotated, Final, NewType
 
 from pydantic import StringConstraints
@@ -51,6 +52,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(8)}"
 
 
+@lru_cache(maxsize=65_536)
 def partition_of(identity: str, partitions: int) -> int:
     """The partition of an id: 0 to ``partitions`` - 1.
 

@@ -630,15 +630,20 @@ def concerns(state: SessionState, events: Events) -> tuple[str, str, str]:
     family = first.kind.partition(".")[0]
     if state.parent or isinstance(first, SessionForked):
         return family, "", ""
-    if isinstance(first, SessionStarted | SessionStartAbandoned):
-        return family, "", first.learner
+    if state.charter is None:
+        return family, "", first.learner if isinstance(first, _OPENINGS) else ""
     npc = ""
     for event in events:
-        npc = getattr(event, "npc", None) or ""
-        if npc:
-            break
-    return family, npc, state.charter.learner if state.charter else ""
+        if type(event) in _NAMING:
+            npc = event.npc or ""  # type: ignore[union-attr]
+            if npc:
+                break
+    return family, npc, state.charter.learner
 
+
+_OPENINGS: Final = (SessionStarted, SessionStartAbandoned)
+_NAMING: Final = frozenset(event for event in CHANGES if "npc" in event.model_fields)
+"""The events that name an NPC."""
 
 session: Final[Decider[SessionState, SessionCommand, SessionEvent]] = Decider(
     SessionState, decide, CHANGES, _seen

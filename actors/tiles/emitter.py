@@ -69,18 +69,20 @@ class _Ready(NamedTuple):
 
 
 class _Flight:
-    """The appends of one run that are on their way, oldest first."""
+    """The runs of tiles that are on their way, oldest first. Its length counts tiles."""
 
     def __init__(self, wake: Callable[[], None], landed: Callable[[Origin], None]) -> None:
         self._wake, self._landed = wake, landed
-        self._queue: deque[tuple[asyncio.Future[int], Origin, Counter]] = deque()
+        self._queue: deque[tuple[asyncio.Future[int], list[_Ready]]] = deque()
+        self._tiles = 0
         self.failure: BaseException | None = None
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return self._tiles
 
-    def add(self, future: asyncio.Future[int], tile: _Ready) -> None:
-        self._queue.append((future, tile.origin, tile.counter))
+    def add(self, future: asyncio.Future[int], run: list[_Ready]) -> None:
+        self._queue.append((future, run))
+        self._tiles += len(run)
         future.add_done_callback(self._settle)
 
     def _settle(self, future: asyncio.Future[int]) -> None:
@@ -88,15 +90,17 @@ class _Flight:
             future.exception()  # seen: behind the first failure all others fail too
         queue = self._queue
         while queue and queue[0][0].done() and self.failure is None:
-            first, origin, counter = queue[0]
+            first, run = queue[0]
             if first.cancelled():
                 self.failure = OutcomeUnknown("the append was given up")
             elif (error := first.exception()) is not None:
                 self.failure = error
             else:
                 queue.popleft()
-                counter.inc()
-                self._landed(origin)
+                self._tiles -= len(run)
+                for tile in run:
+                    tile.counter.inc()
+                self._landed(run[-1].origin)
         self._wake()
 
 
@@ -240,29 +244,26 @@ class TileEmitter:
             log.info("emitting tiles", checkpoint=start.sequence, tiles=expected)
             while True:
                 self._wake.clear()
+                run: list[_Ready] = []
                 for _ in range(_SLICE):
                     if flight.failure is not None:
                         raise flight.failure
-                    if self._stopping or len(flight) >= self._window:
+                    if self._stopping or len(flight) + len(run) >= self._window:
                         break
                     record = intake.pop()
                     if record is None:
                         break
                     try:
-                        ready = self._ready(record, start)
+                        run += self._ready(record, start)
                     except (DecodeError, TooLarge) as error:
-                        reason = error.code
-                        await self._dead.bury(record, reason, str(error))
-                        continue
-                    for tile in ready:
-                        future = self._tiles.append(
-                            tile.subject, tile.data, after=expected, headers=tile.headers
-                        )
-                        flight.add(future, tile)
-                        expected += 1
+                        await self._dead.bury(record, error.code, str(error))
                 else:
                     self._wake.set()  # there may be more: only the others get a turn
-                    await asyncio.sleep(0)
+                if run:
+                    rows = [(tile.subject, tile.data, tile.headers) for tile in run]
+                    flight.add(self._tiles.append_run(rows, after=expected), run)
+                    expected += len(run)
+                await asyncio.sleep(0)
                 if self._stopping and not flight:
                     return
                 self._lag_gauge.set(intake.lag)

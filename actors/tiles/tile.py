@@ -8,13 +8,15 @@ On the wire a tile is JSON, unlike everything else here: sinks and plain tools r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, assert_never
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
 from holodeck.messages.codec import explain
-from holodeck.messages.envelope import AnyEvent, Checkpoint
+from holodeck.messages.envelope import Checkpoint
 from holodeck.messages.errors import DecodeError
 from holodeck.messages.ids import NOBODY
 from holodeck.messages.learner import LearnerClaimed
@@ -120,11 +122,7 @@ def tiles_of(
     Raises:
         DecodeError: the time lies behind the year 9999.
     """
-    try:
-        at = (_EPOCH + timedelta(milliseconds=checkpoint.at)).isoformat(timespec="milliseconds")
-    except OverflowError as error:
-        raise DecodeError(place.identity, "its time lies behind the year 9999") from error
-    at = at.removesuffix("+00:00") + "Z"
+    at = _written(place.identity, checkpoint.at)
     identity = place.identity
     own_id = _OWN_ID.get(place.kind, "actor_id")
     learner = place.learner
@@ -143,12 +141,12 @@ def tiles_of(
             answer["learner"] = learner
         exclude = _STATE if kind == "session.forked" else None
         answer |= event.model_dump(mode="json", exclude=exclude)
-        if isinstance(event, SessionStarted):  # the names the session manager promised
-            answer["agent_id"] = event.learner
-            answer["session_name"] = event.name
+        if kind == "session.started":  # the names the session manager promised
+            answer["agent_id"] = answer["learner"]
+            answer["session_name"] = answer["name"]
         elif isinstance(event, SessionForked):  # its field "sequence" is not this tile's
             answer["parent_sequence"] = event.sequence
-        about, extra = _about(event, place)
+        about, extra = _ABOUT[type(event)](event, place)
         out.append(
             Tile(
                 id=f"{identity}.{sequence}.{n}",
@@ -162,47 +160,116 @@ def tiles_of(
     return tuple(out)
 
 
-def _about(event: AnyEvent, place: Place) -> tuple[str, tuple[str, ...]]:
-    """The question's words, on one line, and the tags behind the first three."""
+def _written(identity: str, at: int) -> str:
+    seconds, ms = divmod(at, 1000)
+    try:
+        return f"{_second(seconds)}.{ms:03d}Z"
+    except OverflowError as error:
+        raise DecodeError(identity, "its time lies behind the year 9999") from error
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Checkpoints come in the order of time, so most have the second of the one before."""
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+_Words = tuple[str, tuple[str, ...]]
+"""The question's words, on one line, and the tags behind the first three."""
+
+
+def _whole(place: Place) -> str:
     who = place.learner
-    whole = f"{who}:{place.identity}" if who != NOBODY else place.identity
-    match event:
-        case TurnTaken():
-            return f"{who} → {event.npc}, turn {event.turn}", (event.npc,)
-        case TurnAnswered():
-            return f"{event.npc} → {who}, turn {event.turn}", (event.npc,)
-        case FrictionDetected():
-            return f"{whole}: {event.type.value} {event.severity:.2f}", (event.type.value,)
-        case ReputationChanged():
-            return f"{who} with {event.npc} {event.delta:+.3f}", (event.npc,)
-        case TaskAdded():
-            return _line(event.task), (event.priority.value,)
-        case TaskRouted():
-            return f"{_line(event.task)} → {event.npc}", (event.npc,)
-        case TaskStarted():
-            return f"{_line(event.task)} → {event.npc or NOBODY}", ()
-        case TaskCompleted():
-            outcome = event.outcome.value
-            return f"{_line(event.task)} — {outcome.upper()}", (outcome,)
-        case SessionStarted():
-            return f"{event.learner}:{_line(event.name) or place.identity}", (event.learner,)
-        case SessionEnded():
-            outcome = event.outcome.value
-            return f"{whole} — {outcome.upper()}", (outcome,)
-        case SessionForked():
-            return f"{place.identity} from {event.parent} at {event.sequence}", (event.parent,)
-        case SessionStartAbandoned() | SessionResumeAbandoned():
-            return f"{whole}, claim {event.claim}", ()
-        case SessionPaused() | SessionResumed():
-            return whole, ()
-        case NpcParted():
-            return f"{who} from {event.npc} after {event.turns} turns", (event.npc,)
-        case NpcDescribed():
-            return f"{place.identity}: {_line(event.name)}", (place.identity,)
-        case LearnerClaimed():
-            return f"{place.identity}:{event.session}", (place.identity,)
-        case _:
-            assert_never(event)
+    return f"{who}:{place.identity}" if who != NOBODY else place.identity
+
+
+def _turn(event: TurnTaken, place: Place) -> _Words:
+    return f"{place.learner} → {event.npc}, turn {event.turn}", (event.npc,)
+
+
+def _reply(event: TurnAnswered, place: Place) -> _Words:
+    return f"{event.npc} → {place.learner}, turn {event.turn}", (event.npc,)
+
+
+def _friction(event: FrictionDetected, place: Place) -> _Words:
+    name = event.type.value
+    return f"{_whole(place)}: {name} {event.severity:.2f}", (name,)
+
+
+def _reputation(event: ReputationChanged, place: Place) -> _Words:
+    return f"{place.learner} with {event.npc} {event.delta:+.3f}", (event.npc,)
+
+
+def _task_added(event: TaskAdded, place: Place) -> _Words:
+    return _line(event.task), (event.priority.value,)
+
+
+def _task_routed(event: TaskRouted, place: Place) -> _Words:
+    return f"{_line(event.task)} → {event.npc}", (event.npc,)
+
+
+def _task_started(event: TaskStarted, place: Place) -> _Words:
+    return f"{_line(event.task)} → {event.npc or NOBODY}", ()
+
+
+def _task_ended(event: TaskCompleted, place: Place) -> _Words:
+    outcome = event.outcome.value
+    return f"{_line(event.task)} — {outcome.upper()}", (outcome,)
+
+
+def _started(event: SessionStarted, place: Place) -> _Words:
+    return f"{event.learner}:{_line(event.name) or place.identity}", (event.learner,)
+
+
+def _ended(event: SessionEnded, place: Place) -> _Words:
+    outcome = event.outcome.value
+    return f"{_whole(place)} — {outcome.upper()}", (outcome,)
+
+
+def _forked(event: SessionForked, place: Place) -> _Words:
+    return f"{place.identity} from {event.parent} at {event.sequence}", (event.parent,)
+
+
+def _abandoned(event: SessionStartAbandoned | SessionResumeAbandoned, place: Place) -> _Words:
+    return f"{_whole(place)}, claim {event.claim}", ()
+
+
+def _changed(event: SessionPaused | SessionResumed, place: Place) -> _Words:
+    return _whole(place), ()
+
+
+def _parted(event: NpcParted, place: Place) -> _Words:
+    return f"{place.learner} from {event.npc} after {event.turns} turns", (event.npc,)
+
+
+def _described(event: NpcDescribed, place: Place) -> _Words:
+    return f"{place.identity}: {_line(event.name)}", (place.identity,)
+
+
+def _claimed(event: LearnerClaimed, place: Place) -> _Words:
+    return f"{place.identity}:{event.session}", (place.identity,)
+
+
+_ABOUT: Final[dict[type, Callable[[Any, Place], _Words]]] = {
+    TurnTaken: _turn,
+    TurnAnswered: _reply,
+    FrictionDetected: _friction,
+    ReputationChanged: _reputation,
+    TaskAdded: _task_added,
+    TaskRouted: _task_routed,
+    TaskStarted: _task_started,
+    TaskCompleted: _task_ended,
+    SessionStarted: _started,
+    SessionEnded: _ended,
+    SessionForked: _forked,
+    SessionStartAbandoned: _abandoned,
+    SessionResumeAbandoned: _abandoned,
+    SessionPaused: _changed,
+    SessionResumed: _changed,
+    NpcParted: _parted,
+    NpcDescribed: _described,
+    LearnerClaimed: _claimed,
+}
 
 
 def _line(text: str) -> str:

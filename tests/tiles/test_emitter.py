@@ -197,7 +197,7 @@ async def test_trimming_removes_old_tiles_but_never_the_last(either: Broker) -> 
     assert await emitter.trim(0) == 30
 
 
-async def test_who_stands_by_completes_what_a_dead_rival_left_half_done(
+async def test_what_a_dead_rival_left_half_done_is_completed(
     memory: MemoryBroker,
 ) -> None:
     emitter = TileEmitter(memory, LAYOUT, Metrics())
@@ -206,7 +206,6 @@ async def test_who_stands_by_completes_what_a_dead_rival_left_half_done(
     rivals = {HEADER_ORIGIN: "1.0"}  # its first tile was stored, then the rival died
     await memory.log(LAYOUT.tiles).append("holodeck.tile.turn.turn.s0", b"{}", headers=rivals)
     await journal(memory, 1)
-    await until(lambda: emitter.standing_by)
     await until_tiles(memory, 3)
     await emitter.stop()
     assert await origins(memory) == expected(1)
