@@ -166,10 +166,16 @@ def _resumed(state: LearnerState, event: SessionResumed, moment: Moment) -> None
 
 def _let_go(
     state: LearnerState,
-    event: SessionPaused | SessionStartAbandoned | SessionResumeAbandoned,
+    event: SessionPaused | SessionStartAbandoned,
     moment: Moment,
 ) -> None:
     _release(state, moment.writer)
+
+
+def _resume_abandoned(state: LearnerState, event: SessionResumeAbandoned, moment: Moment) -> None:
+    """A later claim of the same session stays: it may yet resume on that one."""
+    if state.claim is not None and state.claim.number <= event.claim:
+        _release(state, moment.writer)
 
 
 def _ended(state: LearnerState, event: SessionEnded, moment: Moment) -> None:
@@ -209,7 +215,7 @@ learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
         SessionResumed: _resumed,
         SessionPaused: _let_go,
         SessionStartAbandoned: _let_go,
-        SessionResumeAbandoned: _let_go,
+        SessionResumeAbandoned: _resume_abandoned,
         SessionEnded: _ended,
     },
     _seen,

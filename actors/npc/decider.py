@@ -58,6 +58,14 @@ class NpcState:
         return replace(self)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenTasks:
+    """How many tasks of one session the NPC was given that have not ended yet."""
+
+    session: str
+    count: int
+
+
 @dataclass(slots=True)
 class Relation:
     """How one NPC stands with one learner.
@@ -67,7 +75,7 @@ class Relation:
         interactions: turns, either way.
         sessions: sessions that ended between them.
         friction, reputations, tasks: messages of that family that reached the NPC.
-        open_tasks: tasks it was given and that have not ended yet.
+        open: tasks it was given and that have not ended yet, by session.
         first_at, last_at: ms since 1970 UTC.
     """
 
@@ -77,7 +85,7 @@ class Relation:
     friction: int = 0
     reputations: int = 0
     tasks: int = 0
-    open_tasks: int = 0
+    open: tuple[OpenTasks, ...] = ()
     first_at: int = 0
     last_at: int = 0
     last_reason: str = ""
@@ -135,22 +143,32 @@ def _reputation(state: Relation, event: ReputationChanged, moment: Moment) -> No
     state.last_reason = event.reason
 
 
-def _task(state: Relation, event: TaskAdded | TaskStarted, moment: Moment) -> None:
+def _task(state: Relation, event: TaskStarted, moment: Moment) -> None:
     state.tasks += 1
 
 
-def _task_given(state: Relation, event: TaskRouted, moment: Moment) -> None:
+def _task_given(state: Relation, event: TaskAdded | TaskRouted, moment: Moment) -> None:
     state.tasks += 1
-    state.open_tasks += 1
+    if event.npc is not None:
+        _open(state, moment.writer, 1)
 
 
 def _task_done(state: Relation, event: TaskCompleted, moment: Moment) -> None:
+    """What a session's end closes names nobody: the parting says it."""
     state.tasks += 1
-    state.open_tasks = max(0, state.open_tasks - 1)
+    if event.npc is not None:
+        _open(state, moment.writer, -1)
+
+
+def _open(state: Relation, session: str, change: int) -> None:
+    counts = {item.session: item.count for item in state.open}
+    counts[session] = counts.get(session, 0) + change
+    state.open = tuple(OpenTasks(name, count) for name, count in counts.items() if count > 0)
 
 
 def _parted(state: Relation, event: NpcParted, moment: Moment) -> None:
     state.sessions += 1
+    state.open = tuple(item for item in state.open if item.session != moment.writer)
 
 
 def _nothing(state: Relation, command: NpcCommand, now: int) -> Sequence[NpcEvent]:
@@ -172,7 +190,7 @@ relation: Final[Decider[Relation, NpcCommand, AnyEvent]] = Decider(
         TurnAnswered: _spoke,
         FrictionDetected: _friction,
         ReputationChanged: _reputation,
-        TaskAdded: _task,
+        TaskAdded: _task_given,
         TaskStarted: _task,
         TaskRouted: _task_given,
         TaskCompleted: _task_done,
