@@ -177,6 +177,10 @@ class Host:
         self._dirty: dict[int, set[str]] = {}
         self._marks: dict[int, int] = {}
         self._archived: set[int] = set()
+        self._retain_at: dict[int, float] = {}
+        # Looking through what has ended costs a read of all of it: hourly is soon enough for
+        # days, and a short retention is looked after accordingly.
+        self._retain_every = min(3600.0, max(options.flush_s, options.keep_s / 20))
         self._heap: list[tuple[int, str]] = []
         self._fold_from: dict[tuple[str, str], int] = {}
         self._readers: list[_Reader] = []
@@ -949,7 +953,9 @@ class Host:
                 if partition in self.owned and self.valid():
                     try:
                         await self.flush(partition)
-                        await self._retain(partition)
+                        if self.time() >= self._retain_at.get(partition, 0.0):
+                            self._retain_at[partition] = self.time() + self._retain_every
+                            await self._retain(partition)
                     except TransientError as error:
                         log.warning("flush.failed", partition=partition, reason=str(error))
 

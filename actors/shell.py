@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import structlog
 
@@ -21,8 +21,8 @@ from holodeck.actors.decider import Moment
 from holodeck.actors.folds import Cell
 from holodeck.actors.memory import CommandMemory
 from holodeck.actors.metrics import Metrics
-from holodeck.actors.session.decider import SessionState, concerns, next_deadline, session
-from holodeck.actors.session.state import SCHEMA, STATE, Phase
+from holodeck.actors.session.decider import concerns, next_deadline, session
+from holodeck.actors.session.state import SCHEMA, STATE, Phase, SessionState
 from holodeck.broker.port import Log, Record
 from holodeck.messages.base import MAX_MESSAGE
 from holodeck.messages.codec import decode_checkpoint, encode_checkpoint, pack, unpack
@@ -32,6 +32,7 @@ from holodeck.messages.envelope import (
     MAX_DEADLINE_MS,
     Answer,
     AwaitReply,
+    Checkpoint,
     Envelope,
     ReadState,
 )
@@ -47,6 +48,7 @@ from holodeck.messages.ids import NOBODY, partition_of
 from holodeck.messages.session import (
     INTERNAL_COMMANDS,
     NpcReply,
+    SessionEvent,
     SettleOwed,
     TimerFired,
 )
@@ -340,7 +342,7 @@ class SessionShell(Shell):
 
     def __init__(self, house: House, identity: str, partition: int) -> None:
         super().__init__(house, identity, partition)
-        self.state: SessionState = session.initial
+        self.state: SessionState = session.new()
         self.sequence = 0
         self.at = 0
         self.memory: CommandMemory | None = None
@@ -401,16 +403,16 @@ class SessionShell(Shell):
         house = self.house
         if not self._admit(work, self.memory):
             return
-        match work.body:
-            case ReadState():
-                self._read(work)
-                return
-            case AwaitReply(turn=turn):
-                self._await_reply(work, turn)
-                return
+        body = work.body
+        if isinstance(body, ReadState):
+            self._read(work)
+            return
+        if isinstance(body, AwaitReply):
+            self._await_reply(work, body.turn)
+            return
         at = max(house.now(), self.at)
         try:
-            events = session.decide(self.state, work.body, at)
+            events = session.decide(self.state, body, at)
         except RefusedError as error:
             self._refuse(work, error)
             return
@@ -541,16 +543,15 @@ class SessionShell(Shell):
 
     async def _read_at(self, work: Work, at: int) -> None:
         """The state as of an earlier checkpoint, by folding the journal up to there."""
-        state, sequence = session.initial, 0
+        state, sequence = session.new(), 0
         try:
             for record in await self.house.history(self.identity, self.partition, 0):
                 if record.sequence > at:
                     break
                 checkpoint = decode_checkpoint(record.data, record.subject)
                 sequence = record.sequence
-                state = session.fold(
-                    state, checkpoint.events, Moment(sequence, checkpoint.at, self.identity)
-                )
+                moment = Moment(sequence, checkpoint.at, self.identity)
+                session.advance(state, session_events(checkpoint), moment)
         except TransientError as error:
             log.warning("read.failed", reason=str(error))
             return
@@ -799,6 +800,11 @@ class FoldShell(Shell):
                 house.answer(work, Answer(status="ok", sequence=cell.sequence, state=cell.shown()))
 
         house.when_ready(cell, ready)
+
+
+def session_events(checkpoint: Checkpoint) -> tuple[SessionEvent, ...]:
+    """The events of a checkpoint that a session wrote."""
+    return cast("tuple[SessionEvent, ...]", checkpoint.events)
 
 
 __all__ = ["FoldShell", "House", "SessionShell", "Shell", "Work"]

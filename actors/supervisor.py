@@ -397,15 +397,14 @@ class Supervisor:
                 )
             except ValidationError as error:
                 raise DecodeError(delivery.subject, explain(error)) from error
-        match order:
-            case SpawnSession():
-                return await self._start_session(order)
-            case ResumeSession():
-                return await self._resume(order)
-            case ForkSession():
-                return await self._fork(order)
-            case DrainHost():
-                return Reported(status="ok", value=self._drain(order))
+        if isinstance(order, SpawnSession):
+            return await self._start_session(order)
+        if isinstance(order, ResumeSession):
+            return await self._resume(order)
+        if isinstance(order, ForkSession):
+            return await self._fork(order)
+        if isinstance(order, DrainHost):
+            return Reported(status="ok", value=self._drain(order))
         match verb:
             case "status":
                 return Reported(status="ok", value=await self.status())

@@ -32,7 +32,7 @@ UPCASTERS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 """From a version to the next one: takes a raw checkpoint of that version. Empty while 1 is all."""
 
 _EVENTS: Final[TypeAdapter[tuple[AnyEvent, ...]]] = TypeAdapter(tuple[AnyEvent, ...])
-_pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+_pack: Final[Callable[[Any], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
 
 def pack(value: Any) -> bytes:

@@ -470,6 +470,8 @@ def _on_answer(state: SessionState, event: TurnAnswered, moment: Moment) -> None
 def _on_friction(state: SessionState, event: FrictionDetected, moment: Moment) -> None:
     name = event.type.value
     state.frictions[name] = state.frictions.get(name, 0) + 1
+    if event.npc is not None:
+        state.met.setdefault(event.npc, 0)
 
 
 def _on_reputation(state: SessionState, event: ReputationChanged, moment: Moment) -> None:
@@ -577,7 +579,7 @@ def _on_forked(state: SessionState, event: SessionForked, moment: Moment) -> Non
     parent = _parent_state(event.state)
     for name in SessionState.__slots__:
         setattr(state, name, getattr(parent, name))
-    state.active_ms = active_ms(parent, parent.touched_at)
+    state.active_ms = 0
     state.phase = Phase.ACTIVE
     state.parent, state.parent_sequence = event.parent, event.sequence
     state.claim = 0
