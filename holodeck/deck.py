@@ -32,6 +32,7 @@ from holodeck.messages.codec import decode_checkpoint, pack, unpack
 from holodeck.messages.control import DrainHost, ForkSession, Reported, ResumeSession, SpawnSession
 from holodeck.messages.envelope import HEADER_COMMAND, Answer, AnyEvent, AwaitReply, ReadState
 from holodeck.messages.errors import (
+    BrokerError,
     Busy,
     DecodeError,
     NoResponder,
@@ -469,7 +470,7 @@ class Deck:
         streams = layout(ns)
         try:
             found = await known_deployment(broker.bucket(streams.cluster))
-        except Unavailable as error:
+        except (BrokerError, Unavailable) as error:
             await broker.close()
             raise StartupError(
                 f"the broker holds no namespace {ns!r} ({error})",
