@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,6 +198,16 @@ class Session:
     ) -> Reply:
         """As :meth:`take_turn`, and waits for what the NPC answers; ``timeout`` in seconds."""
         step = await self.take_turn(text, to=to, frictions=frictions)
+        return await self.reply(step, to=to, timeout=timeout)
+
+    async def reply(
+        self,
+        step: Step,
+        *,
+        to: str,
+        timeout: float = 15.0,  # noqa: ASYNC109 - how long the NPC may think
+    ) -> Reply:
+        """What the NPC ``to`` answers to the turn that led to ``step``; waits for it."""
         turn = next((e.turn for e in step.events if e.kind == "turn.taken"), self._turns or 0)
         try:
             answer = await self._deck.caller.command(
@@ -374,7 +385,7 @@ class Session:
             self._deck.ns, "session", partition_of(self.id, self._deck.partitions), self.id
         )
         async for record in journal.read(subjects, after=after, upto=upto):
-            yield _step_of(record)
+            yield step_of(record)
 
     async def fork(self, *, at: int | None = None, id: str | None = None) -> Session:
         """A rehearsal that goes on from a checkpoint; it touches no NPC and no learner.
@@ -389,12 +400,13 @@ class Session:
         )
         return Session(self._deck, child)
 
-    async def tiles(self) -> AsyncIterator[Tile]:
+    async def tiles(self) -> AsyncGenerator[Tile, None]:
         """Every tile of this session, from its first on; ends behind its last."""
-        async for tile in self._deck.tiles(session=self.id):
-            yield tile
-            if tile.question.startswith("[SESSION_END]"):
-                return
+        async with aclosing(self._deck.tiles(session=self.id)) as following:
+            async for tile in following:
+                yield tile
+                if tile.question.startswith("[SESSION_END]"):
+                    return
 
 
 class Learner:
@@ -572,7 +584,7 @@ class Deck:
 
     async def tiles(
         self, *, session: str | None = None, event: str | None = None, after: int = 0
-    ) -> AsyncIterator[Tile]:
+    ) -> AsyncGenerator[Tile, None]:
         """Tiles as they come, from the beginning on, for ever; of one session or one event."""
         queue: asyncio.Queue[Record] = asyncio.Queue()
         name = event.lower().replace("_", "-") if event else ANY
@@ -637,7 +649,8 @@ def _step(answer: Answer) -> Step:
     return Step(answer.sequence, checkpoint.at, "", checkpoint.events)
 
 
-def _step_of(record: Record) -> Step:
+def step_of(record: Record) -> Step:
+    """A session's checkpoint as it stands in the journal."""
     checkpoint = decode_checkpoint(record.data, record.subject)
     command = record.headers.get(HEADER_COMMAND, "")
     return Step(record.sequence, checkpoint.at, command, checkpoint.events)
