@@ -491,13 +491,18 @@ class Supervisor:
         answer = await self._caller.command("session", order.session, f"{order.id}.start", start)
         return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
 
-    async def _claim(self, command: str, learner: str, session: str, *, switch: bool) -> int | None:
+    async def _claim(
+        self, command: str, learner: str, session: str, *, switch: bool, after: int = 0
+    ) -> int | None:
         """The number of a claim of ``learner`` for ``session``; None if it is active on it already.
+
+        Args:
+            after: what the learner's fold must have seen before it is asked.
 
         Raises:
             RefusedError: ``learner-busy`` with the id of the active session.
         """
-        after, attempt, holder = 0, 0, ""
+        attempt, holder = 0, ""
         while True:
             attempt += 1
             if attempt > 40:
@@ -582,8 +587,13 @@ class Supervisor:
             and state.charter.kind.claims
             and not state.parent
         ):
+            # A learner that has not heard of the pause yet would take the session for active.
             claim = await self._claim(
-                order.id, state.charter.learner, order.session, switch=order.switch
+                order.id,
+                state.charter.learner,
+                order.session,
+                switch=order.switch,
+                after=answer.sequence,
             )
         answer = await self._caller.command(
             "session", order.session, f"{order.id}.resume", Resume(claim=claim)
