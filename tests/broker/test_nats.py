@@ -653,7 +653,8 @@ async def test_a_part_of_an_answer_that_was_lost_is_noticed(server: EmbeddedServ
     await asyncio.gather(
         *(runtime.log(LAYOUT.tiles).append("holodeck.tile.a.b.s", b"x") for _ in range(50))
     )
-    receive, swallowed = client._on_batch, []
+    receive = client._on_batch
+    swallowed: list[str] = []
 
     def lossy(subject: str, reply: str, data: bytes, headers: Headers | None) -> None:
         if len(swallowed) < 2 and (headers or {}).get("Nats-Sequence") in ("20", "50"):
