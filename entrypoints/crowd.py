@@ -48,8 +48,11 @@ RATE: Final = 900.0
 """Commands a second the crowd aims at."""
 ATTEMPTS: Final = 4
 """How many deadlines a command is given before its outcome stays unknown."""
-_CALM_MS: Final = 40.0
-_STRAINED_MS: Final = 120.0
+LEAST: Final = 0.45
+"""The share of that rate below which the crowd does not fall by thinking, however slow answers
+are."""
+_CALM_MS: Final = 20.0
+_STRAINED_MS: Final = 60.0
 
 _NAMES: Final = (
     "ana", "bruno", "chen", "dilara", "emeka", "farah", "goran", "hana", "ines", "jonas", "kaori",
@@ -306,15 +309,16 @@ class Crowd:
             pulse = self.pulse
             if pulse.failing_over or self.ending.is_set():
                 continue
-            _, p95, _ = pulse.quantiles(2.0)
+            p50, _, _ = pulse.quantiles(2.0)
             rate = pulse.rate()
-            if p95 > _STRAINED_MS:
-                self.think *= 1.2
+            if p50 > _STRAINED_MS:
+                self.think *= 1.15
             elif rate > self.target * 1.15:
                 self.think *= 1.1
-            elif rate < self.target * 0.95 and p95 < _CALM_MS:
-                self.think *= 0.88
-            self.think = min(5.0, max(0.005, self.think))
+            elif rate < self.target * 0.95 and p50 < _CALM_MS:
+                self.think *= 0.85
+            longest = self.size / (self.target * LEAST)
+            self.think = min(longest, max(0.005, self.think))
 
 
 class _Learner:

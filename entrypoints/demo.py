@@ -18,11 +18,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeVar
 
 import typer
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -30,15 +31,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from holodeck.actors.caller import Caller
 from holodeck.actors.metrics import merge
 from holodeck.broker.port import Broker
 from holodeck.config import Settings, configure_logging, load_settings
 from holodeck.deck import Deck
-from holodeck.entrypoints import gateway
+from holodeck.entrypoints import gateway, transcripts
 from holodeck.entrypoints.crowd import Crowd, Pulse, quantiles
 from holodeck.entrypoints.proof import (
     Claim,
     DeckActors,
+    Intent,
     Ledger,
     Proof,
     count_dead,
@@ -48,7 +51,7 @@ from holodeck.entrypoints.proof import (
     read_tiles,
 )
 from holodeck.messages.codec import encode_command
-from holodeck.messages.envelope import ReadState, ToSession
+from holodeck.messages.envelope import QUERY_KINDS, Answer, ReadState, ToSession
 from holodeck.messages.errors import HolodeckError, StartupError, TransientError
 from holodeck.messages.ids import new_id, partition_of
 from holodeck.messages.subjects import COMMAND, all_tiles
@@ -62,8 +65,10 @@ T = TypeVar("T")
 
 KEPT: Final = 5
 """How many state folders of earlier demos are kept."""
-CALM_MS: Final = 60.0
+CALM_MS: Final = 100.0
 """A p99 below this counts as well again, whatever it was before the kill; ms."""
+PATIENCE_S: Final = 30.0
+"""How long the run waits beyond its time for the recovery, seconds."""
 SETTLE_S: Final = 60.0
 """How long the folds and the tile emitter may take to catch up at the end."""
 _QUIET: Final = {
@@ -134,6 +139,11 @@ class Failover:
     def since(self) -> float:
         return time.monotonic() - self.killed
 
+    def rested(self) -> float:
+        """Seconds since the last of the four."""
+        steps = (self.owned, self.answered, self.calm, self.back)
+        return self.since() - max((took for took in steps if took is not None), default=0.0)
+
 
 @dataclass(slots=True)
 class Scene:
@@ -165,10 +175,8 @@ class Scene:
         line.add_column()
         line.add_column(justify="right")
         share = min(1.0, now / total) if total else 1.0
-        bar = "━" * round(30 * share)
-        left = Text.assemble(
-            ("Holodeck ", "bold"), ("● ", "green"), (bar, "green"), ("━" * (30 - len(bar)), "dim")
-        )
+        bar, rest = "━" * round(30 * share), "─" * (30 - round(30 * share))
+        left = Text.assemble(("Holodeck ", "bold"), ("● ", "green"), (bar, "green"), (rest, "dim"))
         line.add_row(
             Text.assemble(left, f"  {min(now, 1e6):.0f} s of {total:.0f} s  ", (self.phase, "dim")),
             Text(f"metrics {self.metrics}/metrics", style="dim"),
@@ -222,7 +230,9 @@ class Scene:
         return out
 
     def _hosts(self) -> RenderableType:
-        table = Table(expand=True, border_style="blue", header_style="dim", padding=(0, 1))
+        table = Table(
+            expand=True, border_style="blue", header_style="dim", padding=(0, 1), box=box.ROUNDED
+        )
         for name in ("host", "process", "state"):
             table.add_column(name)
         for name in ("partitions", "sessions awake", "actors folded", "inbox lag"):
@@ -254,7 +264,7 @@ class Scene:
         )
         steps = (
             ("partitions owned", story.owned),
-            ("every partition answers", story.answered),
+            ("all answer", story.answered),
             ("latency as before", story.calm),
             (f"{story.host} back", story.back),
         )
@@ -432,8 +442,7 @@ class Watcher:
         for name in sorted({*scene.hosts, *found}):
             row = found.get(name) or HostRow(name, scene.hosts[name].pid, state="dead")
             if story is not None and not story.over and row.state == "alive":
-                behind = story.answered is None or story.calm is None
-                row.state = "recovering" if behind else "alive"
+                row.state = "alive" if _recovered(story) else "recovering"
             scene.hosts[name] = row
         if story is not None:
             self._follow(story, status)
@@ -480,11 +489,11 @@ class Killer:
         os.kill(row.pid, signal.SIGKILL)
         scene.failover = story
         row.state = "dead"
-        pulse.say(f"{row.name} (process {row.pid}) killed with SIGKILL")
+        pulse.say(f"SIGKILL to {row.name}, process {row.pid}")
         await asyncio.gather(*(self._answers(partition) for partition in row.partitions))
         story.answered = story.since()
         pulse.say(f"every partition answers again after {story.answered:.1f} s")
-        limit = max(CALM_MS, 1.5 * before)
+        limit = max(CALM_MS, 2.0 * before)
         while pulse.quantiles(1.0)[2] > limit or pulse.oldest_ms() > limit * 2:
             await asyncio.sleep(0.1)
         story.calm = story.since()
@@ -506,6 +515,34 @@ class Killer:
                 await deck.caller.send(subject, encode_command(question), 0.5)
                 return
             await asyncio.sleep(0.1)
+
+
+class TimedCaller(Caller):
+    """Tells the pulse of every command another player sends."""
+
+    def __init__(self, deck: Deck, pulse: Pulse) -> None:
+        super().__init__(deck.broker, deck.ns, deck.partitions)
+        self._pulse = pulse
+
+    async def command(
+        self,
+        kind: str,
+        identity: str,
+        command: str,
+        body: Any,
+        *,
+        deadline_s: float | None = None,
+    ) -> Answer:
+        if body.kind in QUERY_KINDS:
+            return await super().command(kind, identity, command, body, deadline_s=deadline_s)
+        number = self._pulse.sent()
+        try:
+            answer = await super().command(kind, identity, command, body, deadline_s=deadline_s)
+        except BaseException:
+            self._pulse.back(number, body.kind, good=False)
+            raise
+        self._pulse.back(number, body.kind)
+        return answer
 
 
 def _alive(pid: int) -> bool:
@@ -621,6 +658,7 @@ class Demo:
     def __init__(self, wanted: Wanted, settings: Settings, screen: Screen) -> None:
         self.wanted, self.settings, self.screen = wanted, settings, screen
         self.folder = settings.state_dir
+        self.extra: list[Claim] = []
 
     async def run(self) -> Result:
         """Starts, runs, proves, stops.
@@ -661,7 +699,8 @@ class Demo:
                 metrics.write_text(merge(await status_deck.metrics()))
             proof, checkpoints, tiles = await self._prove(ledger, deck, broker)
             if self.wanted.kill:
-                proof = _with_failover(proof, scene.failover)
+                self.extra.append(_answers_again(scene.failover))
+            proof = replace(proof, claims=(*proof.claims, *self.extra))
             return Result(
                 proof,
                 pulse,
@@ -729,14 +768,20 @@ class Demo:
         watcher = Watcher(scene, status_deck, broker)
         await watcher.look()
         killer = Killer(scene, status_deck, broker)
-        crowd = Crowd(
-            deck, ledger, pulse, sessions=wanted.sessions, npcs=wanted.npcs, seed=wanted.seed
-        )
+        crowd: Crowd | None = None
+        work: Coroutine[Any, Any, None]
         pulse.began = time.monotonic()
-        pulse.say(f"{wanted.sessions:,} learners and {wanted.npcs} NPCs come in")
+        if wanted.transcripts is not None:
+            work = self._recite(wanted.transcripts, deck, ledger, pulse)
+        else:
+            crowd = Crowd(
+                deck, ledger, pulse, sessions=wanted.sessions, npcs=wanted.npcs, seed=wanted.seed
+            )
+            work = crowd.run()
+            pulse.say(f"{wanted.sessions:,} learners and {wanted.npcs} NPCs come in")
         helpers = [asyncio.create_task(watcher.run()), asyncio.create_task(self._show(scene))]
         striking: asyncio.Task[None] | None = None
-        playing = asyncio.create_task(crowd.run())
+        playing = asyncio.create_task(work)
         try:
             if wanted.kill:
                 await _sleep(wanted.seconds / 2, playing)
@@ -745,12 +790,11 @@ class Demo:
             if striking is not None:
                 # Nobody goes home before all is well, or what was recovered would not be seen.
                 scene.phase = "waiting for the recovery"
-                while not (scene.failover and scene.failover.over) and pulse.now() < (
-                    wanted.seconds + 30.0
-                ):
-                    await _sleep(0.2, playing)
-            scene.phase = "learners end their sessions"
-            crowd.finish()
+                while not _recovered(scene.failover) and pulse.now() < wanted.seconds + PATIENCE_S:
+                    await asyncio.sleep(0.2)
+            scene.phase = "sessions end"
+            if crowd is not None:
+                crowd.finish()
             await playing
             scene.phase = "done"
             with contextlib.suppress(HolodeckError):
@@ -760,6 +804,42 @@ class Demo:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _recite(self, path: Path, deck: Deck, ledger: Ledger, pulse: Pulse) -> None:
+        """Plays recorded dialogues, at a speed at which they last about as long as is wanted."""
+        dialogues, faults = transcripts.load(path)
+        if faults:
+            raise StartupError(f"{path}: {faults[0]}", "Mend the file, or leave the line out")
+        deck.caller = TimedCaller(deck, pulse)
+        parallel = min(transcripts.PARALLEL, max(1, len(dialogues)))
+        said = sum(dialogue.turns + dialogue.replies for dialogue in dialogues)
+        pulse.say(f"{len(dialogues):,} dialogues with {said:,} utterances from {path.name}")
+
+        def progress(summary: transcripts.Summary) -> None:
+            pulse.started, pulse.ended = summary.started, summary.done - len(summary.failed)
+            pulse.live = pulse.started - pulse.ended
+
+        def acknowledged(session: str, command: str, sequence: int) -> None:
+            ledger.acknowledge(Intent("session", session, command), sequence, "recorded")
+
+        summary = await transcripts.play(
+            deck,
+            dialogues,
+            parallel=parallel,
+            speed=max(0.01, said / parallel / self.wanted.seconds),
+            on_progress=progress,
+            on_ack=acknowledged,
+        )
+        given_up = "; ".join(f"{session}: {why}" for session, why in summary.failed[:3])
+        self.extra.append(
+            Claim(
+                "recorded dialogues played",
+                f"{len(dialogues):,}",
+                f"{summary.done - len(summary.failed):,}",
+                summary.done == len(dialogues) and not summary.failed,
+                given_up or f"{summary.turns:,} turns, {summary.replies:,} replies",
+            )
+        )
 
     async def _show(self, scene: Scene) -> None:
         screen, wanted = self.screen, self.wanted
@@ -781,7 +861,7 @@ class Demo:
                     spoken = time.monotonic()
                     screen.say(scene.line())
                 story = scene.failover
-                if not pictured and story is not None and story.calm and story.since() > 4.0:
+                if not pictured and story is not None and story.over and story.rested() > 3.5:
                     pictured = True
                     assert wanted.picture is not None
                     draw(scene, wanted.picture)
@@ -819,6 +899,10 @@ class Demo:
         return proof, reading.checkpoints, len(tiles)
 
 
+def _recovered(story: Failover | None) -> bool:
+    return story is not None and story.answered is not None and story.back is not None
+
+
 def _services(runtime: Runtime) -> int:
     """How many services run; -1 while Ray does not."""
     import ray
@@ -828,19 +912,17 @@ def _services(runtime: Runtime) -> int:
     return len(runtime.cluster.services)
 
 
-def _with_failover(proof: Proof, story: Failover | None) -> Proof:
+def _answers_again(story: Failover | None) -> Claim:
     if story is None:
-        claim = Claim("a host was killed", "1", "0", False, "none was alive half way")
-    else:
-        answered = story.answered
-        claim = Claim(
-            "partitions of the killed host that answer again",
-            str(len(story.partitions)),
-            str(len(story.partitions)) if answered is not None else "not all",
-            answered is not None,
-            "" if answered is None else f"the last after {answered:.1f} s",
-        )
-    return Proof((*proof.claims, claim), proof.lost, proof.twice)
+        return Claim("a host was killed", "1", "0", False, "none was alive half way")
+    answered = story.answered
+    return Claim(
+        "partitions of the killed host that answer again",
+        str(len(story.partitions)),
+        str(len(story.partitions)) if answered is not None else "not all",
+        answered is not None,
+        "" if answered is None else f"the last after {answered:.1f} s",
+    )
 
 
 def draw(scene: Scene, path: Path) -> None:
@@ -968,24 +1050,27 @@ def run(wanted: Wanted) -> int:
     except (HolodeckError, OSError) as error:
         screen.say(str(error), style="red")
         return 1
+    who = f"{wanted.sessions:,} learners, {wanted.npcs} NPCs, seed {wanted.seed}"
+    if wanted.transcripts is not None:
+        who = f"dialogues of {wanted.transcripts.name}"
     kill = "no host is killed" if not wanted.kill else "one host is killed half way"
     screen.say(
-        f"Holodeck demo: {wanted.sessions:,} learners, {wanted.npcs} NPCs, {wanted.hosts} hosts, "
-        f"{wanted.seconds:g} s, seed {wanted.seed}, {kill}",
+        f"Holodeck demo: {who}, {wanted.hosts} hosts, {wanted.seconds:g} s, {kill}",
         style="bold",
     )
     # Ray prints from threads of its own; the view is no place for that.
-    with (logs / "demo.log").open("a", buffering=1) as noise:
-        configure_logging(settings.log_level, True, stream=noise)
-        with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
-            try:
-                result, status = _run_loop(_main(Demo(wanted, settings, screen)))
-            except StartupError as error:
-                screen.say(f"{error.problem}. {error.remedy}", style="red")
-                return 1
-            except HolodeckError as error:
-                screen.say(f"the demo failed: {error}; see {logs}", style="red")
-                return 1
+    # It stays open to the end of the process: what Ray has put around it flushes it then.
+    noise = io.TextIOWrapper(io.FileIO(logs / "demo.log", "a"), write_through=True)
+    configure_logging(settings.log_level, True, stream=noise)
+    with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
+        try:
+            result, status = _run_loop(_main(Demo(wanted, settings, screen)))
+        except StartupError as error:
+            screen.say(str(error), style="red")
+            return 1
+        except HolodeckError as error:
+            screen.say(f"the demo failed: {error}; see {logs}", style="red")
+            return 1
     if result is None:
         screen.say("interrupted; everything that was started is stopped")
         return status

@@ -386,9 +386,10 @@ def _once(reading: Reading) -> tuple[Claim, int]:
 
 
 def _refused(ledger: Ledger, reading: Reading) -> Claim:
+    answers = {**dict.fromkeys(ledger.obeyed, "nothing to do"), **ledger.refused}
     stored = [
-        f"{intent} at {reading.standing[intent]}"
-        for intent in (*ledger.refused, *ledger.obeyed)
+        f"{intent} ({answer}) at {reading.standing[intent]}"
+        for intent, answer in answers.items()
         if intent in reading.standing
     ]
     words = Counter(ledger.refused.values())
