@@ -1,0 +1,217 @@
+"""Every command in every phase: what it leads to, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holodeck.actors.session import session
+from holodeck.messages.errors import RefusedError
+from holodeck.messages.session import (
+    SESSION_COMMAND,
+    AbandonStart,
+    AddTask,
+    ChangeReputation,
+    CompleteTask,
+    End,
+    ForkFrom,
+    FrictionFinding,
+    FrictionType,
+    NpcReply,
+    Outcome,
+    Pause,
+    ReportFriction,
+    Resume,
+    RouteTask,
+    SettleOwed,
+    StartTask,
+    TimerFired,
+)
+from tests.actors.reasons import reasons_in
+from tests.actors.session.stories import (
+    OPEN,
+    START,
+    Story,
+    abandoned,
+    active,
+    ended,
+    fork_of,
+    new,
+    paused,
+    rehearsal,
+    story,
+    turn,
+)
+from tests.messages.strategies import SESSION_COMMANDS, kind_of
+
+PHASES: dict[str, Callable[[], Story]] = {
+    "new": new,
+    "active": active,
+    "paused": paused,
+    "ended": ended,
+    "abandoned": abandoned,
+}
+FRICTION = ReportFriction(finding=FrictionFinding(type=FrictionType.REGISTER, severity=0.5))
+TASK = "done-soon"
+COMMANDS: list[Any] = [
+    START,
+    AbandonStart(learner="ana", claim=9),
+    fork_of(active().state),
+    turn(1),
+    NpcReply(turn=0, npc="marta", text="¡Hola!"),
+    FRICTION,
+    ChangeReputation(npc="joan", delta=0.2),
+    AddTask(task="new"),
+    RouteTask(task=TASK),
+    StartTask(task=TASK),
+    CompleteTask(task=TASK),
+    Pause(),
+    Resume(claim=9),
+    End(),
+    SettleOwed(),
+    TimerFired(name="session"),
+]
+NO, DUP, PSD = "!unknown-session", "!session-exists", "!session-paused"
+OVER, GONE = "!session-ended", "!start-abandoned"
+CLOSED = "task.completed session.ended"
+# What each leads to in each of the PHASES: event kinds, "-" for nothing to do, "!reason" for a refusal.
+TABLE = {
+    "start":             ("session.started", DUP, DUP, DUP, GONE),
+    "abandon-start":     ("session.start-abandoned", "!session-active", "session.resume-abandoned", "-", "-"),
+    "fork":              ("session.forked", DUP, DUP, DUP, DUP),
+    "take-turn":         (NO, "turn.taken", PSD, OVER, GONE),
+    "npc-reply":         (NO, "turn.answered", "turn.answered", OVER, GONE),
+    "report-friction":   (NO, "friction.detected", PSD, OVER, GONE),
+    "change-reputation": (NO, "reputation.changed", PSD, OVER, GONE),
+    "add-task":          (NO, "task.added", PSD, OVER, GONE),
+    "route-task":        (NO, "task.routed", PSD, OVER, GONE),
+    "start-task":        (NO, "task.started", PSD, OVER, GONE),
+    "complete-task":     (NO, "task.completed", "task.completed", OVER, GONE),
+    "pause":             (NO, "session.paused", "-", OVER, GONE),
+    "resume":            (NO, "-", "session.resumed", OVER, GONE),
+    "end":               (NO, CLOSED, CLOSED, "-", GONE),
+    "settle-owed":       (NO, "-", "-", "-", GONE),
+    "timer":             (NO, "-", "-", "-", GONE),
+}  # fmt: skip
+CELLS = [
+    (phase, command, TABLE[command.kind][column])
+    for command in COMMANDS
+    for column, phase in enumerate(PHASES)
+]
+
+
+def outcome(told: Story, command: Any) -> str:
+    try:
+        return " ".join(event.kind for event in told.says(command)) or "-"
+    except RefusedError as error:
+        return f"!{error.reason}"
+
+
+def test_the_table_knows_every_command() -> None:
+    assert set(TABLE) == {kind_of(model) for model in SESSION_COMMANDS}
+    assert {command.kind for command in COMMANDS} == set(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("phase", "command", "expected"), CELLS, ids=[f"{c.kind}-{p}" for p, c, _ in CELLS]
+)
+def test_a_command_in_a_phase(phase: str, command: Any, expected: str) -> None:
+    assert outcome(PHASES[phase](), command) == expected
+
+
+@pytest.mark.parametrize(
+    ("phase", "command", "expected"), CELLS, ids=[f"{c.kind}-{p}" for p, c, _ in CELLS]
+)
+def test_a_command_obeyed_twice_has_its_effect_once(
+    phase: str, command: Any, expected: str
+) -> None:
+    """Also without any memory of command ids: the state knows. Only what has no name of its own
+    (a friction, a change of standing, a pause after a resume) needs the id."""
+    told = PHASES[phase]()
+    if expected.startswith("!") or command.kind in ("report-friction", "change-reputation"):
+        return
+    told.tell(command)
+    again = outcome(told, command)
+    assert again in ("-", "!session-exists", "!duplicate-task")
+
+
+REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
+    ("a-claiming-kind-needs-a-claim", new, START.model_copy(update={"claim": None}), "claim-required"),
+    ("to-resume-too", paused, Resume(), "claim-required"),
+    ("not-on-the-claim-it-had", paused, Resume(claim=5), "claim-void"),
+    ("not-on-an-older-one", paused, Resume(claim=4), "claim-void"),
+    ("not-on-one-given-up", lambda: paused().tell(AbandonStart(learner="ana", claim=9)), Resume(claim=9), "claim-void"),
+    ("no-turn-is-left-out", active, turn(2), "turn-order"),
+    ("no-reply-before-its-turn", active, NpcReply(turn=1, npc="marta", text="?"), "turn-order"),
+    ("a-turn-goes-to-the-cast", active, turn(1, "stranger"), "unknown-npc"),
+    ("a-reply-comes-from-the-cast", lambda: active().tell(turn(1)), NpcReply(turn=1, npc="stranger", text="?"), "unknown-npc"),
+    ("friction-is-with-the-cast", active, FRICTION.model_copy(update={"npc": "stranger"}), "unknown-npc"),
+    ("standing-is-with-the-cast", active, ChangeReputation(npc="stranger", delta=1), "unknown-npc"),
+    ("a-task-is-for-the-cast", active, AddTask(task="t", npc="stranger"), "unknown-npc"),
+    ("a-task-is-added-once", active, AddTask(task=TASK), "duplicate-task"),
+    ("also-when-it-is-done", lambda: active().tell(CompleteTask(task=TASK)), AddTask(task=TASK), "duplicate-task"),
+    ("there-is-a-limit-of-tasks", lambda: active().tell(AddTask(task="b")), AddTask(task="c"), "task-limit"),
+    ("done-tasks-count-too", lambda: active().tell(AddTask(task="b"), CompleteTask(task="b")), AddTask(task="c"), "task-limit"),
+    ("only-a-known-task-is-routed", active, RouteTask(task="x"), "unknown-task"),
+    ("only-a-known-task-is-started", active, StartTask(task="x"), "unknown-task"),
+    ("only-a-known-task-is-completed", active, CompleteTask(task="x"), "unknown-task"),
+    ("a-done-task-is-not-routed", lambda: active().tell(CompleteTask(task=TASK)), RouteTask(task=TASK), "task-completed"),
+    ("a-done-task-is-not-started", lambda: active().tell(CompleteTask(task=TASK)), StartTask(task=TASK), "task-completed"),
+    ("a-done-task-keeps-its-outcome", lambda: active().tell(CompleteTask(task=TASK)), CompleteTask(task=TASK, outcome=Outcome.FAILED), "task-completed"),
+    ("without-a-cast-nobody-gets-a-task", lambda: story(OPEN, AddTask(task="t")), RouteTask(task="t"), "no-cast"),
+    ("a-fork-needs-a-state", new, ForkFrom(parent="p", sequence=1, state=b"nonsense"), "bad-fork"),
+    ("and-not-any-msgpack", new, ForkFrom(parent="p", sequence=1, state=b"\x93\x01\x02\x03"), "bad-fork"),
+    ("what-never-began-is-not-forked", new, fork_of(session.initial), "bad-fork"),
+    ("what-was-abandoned-is-not-forked", new, fork_of(abandoned().state), "bad-fork"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "when", "reason"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
+)
+def test_a_sound_command_is_refused(given: Callable[[], Story], when: Any, reason: str) -> None:
+    told = given()
+    before = told.state.copy()
+    with pytest.raises(RefusedError) as caught:
+        told.says(when)
+    assert caught.value.reason == reason
+    assert told.state == before
+
+
+def test_every_refusal_reason_the_decider_can_give_is_in_these_tables() -> None:
+    tested = {row[3] for row in REFUSALS}
+    tested |= {cell[1:] for row in TABLE.values() for cell in row if cell.startswith("!")}
+    assert reasons_in("actors/session") == tested
+
+
+def test_a_start_is_what_the_session_then_is() -> None:
+    (event,) = new().says(START)
+    assert event.kind == "session.started"
+    for name in ("learner", "claim", "cast", "max_tasks"):
+        assert getattr(event, name) == getattr(START, name)
+    told = active()
+    assert told.state.charter is not None
+    assert told.state.charter.session_timeout_ms == 600_000
+    assert (told.state.claim, told.state.started_at) == (5, told.at)
+
+
+def test_an_agents_session_needs_no_claim() -> None:
+    assert story(OPEN).state.phase == "active"
+    assert story(OPEN).tell(Pause(), Resume()).state.phase == "active"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.kind)
+def test_every_command_of_the_tables_survives_the_wire(command: Any) -> None:
+    assert SESSION_COMMAND.validate_python(command.model_dump()) == command
+
+
+def test_a_rehearsal_is_a_session_like_any_other() -> None:
+    told = rehearsal()
+    for command in COMMANDS:
+        if command.kind in ("start", "fork"):
+            assert outcome(told, command) == "!session-exists"
+        elif command.kind == "take-turn":
+            assert outcome(told, turn(2)) == "turn.taken"
+    assert told.tell(Pause(), Resume()).state.phase == "active"

@@ -1,0 +1,253 @@
+"""How sessions end, are forked and are given up; and who is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from holodeck.actors.decider import Moment
+from holodeck.actors.session import concerns, session
+from holodeck.messages.codec import decode_checkpoint
+from holodeck.messages.errors import RefusedError
+from holodeck.messages.session import (
+    AbandonStart,
+    AddTask,
+    ChangeReputation,
+    End,
+    EndReason,
+    NpcParted,
+    Outcome,
+    Pause,
+    Resume,
+    SessionForked,
+    SettleOwed,
+    StartTask,
+    TimerFired,
+)
+from tests.actors.session.stories import (
+    OPEN,
+    START,
+    Story,
+    active,
+    ended,
+    fork_of,
+    new,
+    paused,
+    rehearsal,
+    story,
+    turn,
+)
+from tests.messages.freeze import SAMPLES
+
+
+def addresses(told: Story) -> list[tuple[str, str, str]]:
+    """Family, NPC and learner of each checkpoint."""
+    state, found = session.initial, []
+    for moment, events in told.log:
+        found.append(concerns(state, events))
+        state = session.fold(state, events, moment)
+    return found
+
+
+# --- partings ----------------------------------------
+
+
+def test_every_npc_that_was_met_is_told_of_the_end_once() -> None:
+    told = story(OPEN, turn(1, "a"), turn(2, "b"), turn(3, "a"), ChangeReputation(npc="c", delta=1))
+    told.tell(End())
+    assert told.state.owed == ("b", "c")
+    told.tell(SettleOwed(), SettleOwed())
+    assert told.state.owed == ()
+    assert told.says(SettleOwed()) == []
+    partings = [event for event in told.events if isinstance(event, NpcParted)]
+    assert partings == [
+        NpcParted(npc="a", turns=2),
+        NpcParted(npc="b", turns=1),
+        NpcParted(npc="c", turns=0),
+    ]
+
+
+def test_a_debt_is_paid_once_however_often_it_is_asked_for() -> None:
+    told = story(OPEN, turn(1, "a"), turn(2, "b"), End())
+    first = told.says(SettleOwed())
+    assert first == told.says(SettleOwed())
+    assert told.tell(SettleOwed()).says(SettleOwed()) == []
+
+
+def test_a_debt_outlives_a_second_end() -> None:
+    told = story(OPEN, turn(1, "a"), turn(2, "b"), End(), End(), TimerFired(name="session"))
+    assert told.state.owed == ("b",)
+
+
+def test_a_session_that_met_nobody_owes_nobody() -> None:
+    told = story(OPEN, End())
+    assert told.state.owed == ()
+    assert [event.kind for event in told.events] == ["session.started", "session.ended"]
+
+
+def test_who_only_got_a_task_is_told_of_the_end_too() -> None:
+    told = story(OPEN, AddTask(task="t", npc="a"), End())
+    assert NpcParted(npc="a", turns=0) in told.events
+
+
+# --- the end ----------------------------------------
+
+
+@pytest.mark.parametrize("reason", list(EndReason))
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_session_ends_for_a_reason_with_an_outcome(reason: EndReason, outcome: Outcome) -> None:
+    told = active().tell(End(reason=reason, outcome=outcome, error="why"))
+    assert (told.state.end_reason, told.state.outcome) == (reason, outcome)
+
+
+def test_the_first_end_stands() -> None:
+    told = active().tell(End(outcome=Outcome.FAILED)).tell(End(outcome=Outcome.SUCCESS), after_s=9)
+    assert told.state.outcome is Outcome.FAILED
+    assert told.state.ended_at == told.at - 9000
+
+
+def test_a_paused_session_can_be_ended() -> None:
+    assert paused().tell(End()).state.phase == "ended"
+
+
+# --- addresses ----------------------------------------
+
+
+def test_a_checkpoint_is_addressed_to_whom_it_concerns() -> None:
+    told = story(
+        START,
+        turn(1, "marta"),
+        AddTask(task="t"),
+        AddTask(task="u", npc="joan"),
+        StartTask(task="u"),
+        Pause(),
+        Resume(claim=9),
+        End(),
+        SettleOwed(),
+    )
+    assert addresses(told) == [
+        ("session", "", "ana"),
+        ("turn", "marta", "ana"),
+        ("task", "", "ana"),
+        ("task", "joan", "ana"),
+        ("task", "joan", "ana"),
+        ("session", "", "ana"),
+        ("session", "", "ana"),
+        ("task", "marta", "ana"),
+        ("npc", "joan", "ana"),
+    ]
+
+
+def test_an_abandoned_start_is_told_to_the_learner() -> None:
+    told = new().tell(AbandonStart(learner="ana", claim=5))
+    assert addresses(told) == [("session", "", "ana")]
+
+
+def test_a_rehearsal_concerns_nobody_but_itself() -> None:
+    told = rehearsal().tell(
+        turn(2, "joan"),
+        ChangeReputation(npc="marta", delta=1),
+        AddTask(task="more", npc="joan"),
+        Pause(),
+        Resume(),
+        End(),
+    )
+    assert {(npc, learner) for _, npc, learner in addresses(told)} == {("", "")}
+    assert told.state.owed == ()
+    assert not [event for event in told.events if isinstance(event, NpcParted)]
+
+
+# --- forks ----------------------------------------
+
+
+def test_a_fork_goes_on_where_its_parent_was() -> None:
+    parent = active().tell(turn(1), turn(2, "joan"))
+    told = new().tell(fork_of(parent.state, parent.sequence))
+    assert (told.state.parent, told.state.parent_sequence) == ("sess_0", parent.sequence)
+    assert told.state.turns == 2
+    assert told.state.charter == parent.state.charter
+    assert told.state.tasks == parent.state.tasks
+    assert [event.kind for event in told.says(turn(3))] == ["turn.taken"]
+    assert told.says(turn(2)) == []
+
+
+def test_a_fork_leaves_its_parent_alone() -> None:
+    parent = active().tell(turn(1), StartTask(task="done-soon"))
+    before = parent.state.copy()
+    new().tell(fork_of(parent.state), turn(2), End())
+    assert parent.state == before
+
+
+@pytest.mark.parametrize("parent", [active, paused, ended], ids=["active", "paused", "ended"])
+def test_a_fork_of_any_phase_is_alive(parent: object) -> None:
+    assert callable(parent)
+    told = new().tell(fork_of(parent().state))
+    assert told.state.phase == "active"
+    assert (told.state.outcome, told.state.end_reason, told.state.ended_at) == (None, None, 0)
+    assert (told.state.claim, told.state.owed, told.state.awaiting) == (0, (), 0)
+    assert told.says(turn(1))
+
+
+def test_a_rehearsal_needs_no_claim_to_resume() -> None:
+    assert rehearsal().tell(Pause(), Resume()).state.phase == "active"
+
+
+def test_a_fork_of_a_session_that_ran_out_of_time_has_time() -> None:
+    parent = active().tell(TimerFired(name="session"), after_s=9999)
+    assert parent.state.outcome is Outcome.TIMEOUT
+    told = new().tell(fork_of(parent.state))
+    assert told.says(TimerFired(name="session"), after_s=599) == []
+
+
+def test_a_fork_can_be_forked() -> None:
+    again = new().tell(fork_of(rehearsal().state, 30))
+    assert (again.state.parent_sequence, again.state.turns) == (30, 1)
+
+
+def test_a_fork_that_was_stored_long_ago_still_begins() -> None:
+    """Its checkpoint holds the parent's state as it was laid out then: that too is for ever."""
+    stored = decode_checkpoint((SAMPLES / "session.forked.v1.msgpack").read_bytes(), "")
+    state = session.fold(session.initial, stored.events, Moment(40, stored.at, "fork_1"))
+    assert isinstance(stored.events[0], SessionForked)
+    assert state.charter is not None
+    assert (state.phase, state.parent, state.charter.name) == ("active", "sess_1", "café")
+    assert state.charter.cast[0].capabilities == ("waiter",)
+
+
+# --- claims ----------------------------------------
+
+
+def test_a_start_that_was_given_up_never_happens() -> None:
+    told = new().tell(AbandonStart(learner="ana", claim=5))
+    assert told.state.phase == "abandoned"
+    for late in (START, START.model_copy(update={"claim": 99})):
+        with pytest.raises(RefusedError, match="start-abandoned"):
+            told.says(late)
+    assert told.says(AbandonStart(learner="ana", claim=5)) == []
+
+
+def test_a_session_that_began_cannot_be_given_up() -> None:
+    with pytest.raises(RefusedError, match="session-active"):
+        active().says(AbandonStart(learner="ana", claim=5))
+
+
+def test_a_resume_that_was_given_up_needs_a_later_claim() -> None:
+    told = paused().tell(AbandonStart(learner="ana", claim=9))
+    assert told.state.voided == 9
+    with pytest.raises(RefusedError, match="claim-void"):
+        told.says(Resume(claim=9))
+    assert told.tell(Resume(claim=10)).state.claim == 10
+
+
+@pytest.mark.parametrize("claim", [4, 5])
+def test_the_claim_a_paused_session_has_used_up_needs_no_giving_up(claim: int) -> None:
+    assert paused().says(AbandonStart(learner="ana", claim=claim)) == []
+
+
+def test_a_claim_is_given_up_once() -> None:
+    told = paused().tell(AbandonStart(learner="ana", claim=9))
+    assert told.says(AbandonStart(learner="ana", claim=9)) == []
+    assert told.says(AbandonStart(learner="ana", claim=8)) == []
+
+
+def test_what_has_ended_has_nothing_to_give_up() -> None:
+    assert ended().says(AbandonStart(learner="ana", claim=9)) == []

@@ -1,0 +1,276 @@
+"""What holds for every session whatever is said to it, in whatever order."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from holodeck.actors.decider import Moment
+from holodeck.actors.session import STATE, SessionState, concerns, next_deadline, session
+from holodeck.messages.codec import decode_checkpoint, encode_checkpoint, pack, unpack
+from holodeck.messages.errors import RefusedError
+from holodeck.messages.session import (
+    AbandonStart,
+    AddTask,
+    ChangeReputation,
+    CompleteTask,
+    End,
+    FrictionFinding,
+    FrictionType,
+    MindKind,
+    NpcReply,
+    Outcome,
+    Pause,
+    ReportFriction,
+    Resume,
+    RouteTask,
+    SessionKind,
+    SettleOwed,
+    StartSession,
+    StartTask,
+    TakeTurn,
+    TimerFired,
+)
+from tests.actors.session.stories import JOAN, MARTA, Story, active, fork_of, replayed
+from tests.messages.strategies import EVENTS, SESSION_COMMANDS, any_of
+
+NPCS = st.sampled_from(["marta", "joan", "stranger"])
+TASKS = st.sampled_from(["t1", "t2", "t3", "a task\nwith: anything"])
+NUMBERS = st.integers(0, 6)
+FINDINGS = st.builds(
+    FrictionFinding, type=st.sampled_from(list(FrictionType)), severity=st.floats(0, 1)
+)
+OUTCOMES = st.sampled_from(list(Outcome))
+CLAIMS = st.none() | st.integers(1, 60)
+
+STARTS = st.builds(
+    StartSession,
+    learner=st.just("ana"),
+    session_kind=st.sampled_from(list(SessionKind)),
+    claim=CLAIMS,
+    cast=st.sampled_from([(), (MARTA, JOAN)]),
+    mind=st.sampled_from(list(MindKind)),
+    max_tasks=st.integers(1, 3),
+    task_timeout_s=st.sampled_from([0, 5, 60]),
+    session_timeout_s=st.sampled_from([0, 30, 600]),
+    idle_timeout_s=st.sampled_from([0, 20]),
+)
+LIKELY = st.one_of(
+    st.builds(
+        TakeTurn,
+        turn=NUMBERS.filter(bool),
+        npc=NPCS,
+        text=st.just("hola"),
+        frictions=st.none() | st.lists(FINDINGS, max_size=3).map(tuple),
+        register_aligned=st.none() | st.booleans(),
+    ),
+    st.builds(NpcReply, turn=NUMBERS, npc=NPCS, text=st.just("sí")),
+    st.builds(ReportFriction, finding=FINDINGS, npc=st.none() | NPCS),
+    st.builds(ChangeReputation, npc=NPCS, delta=st.floats(-1, 1)),
+    st.builds(AddTask, task=TASKS, npc=st.none() | NPCS, capabilities=st.just(("cook",))),
+    st.builds(RouteTask, task=TASKS),
+    st.builds(StartTask, task=TASKS),
+    st.builds(CompleteTask, task=TASKS, outcome=OUTCOMES),
+    st.builds(Pause),
+    st.builds(Resume, claim=CLAIMS),
+    st.builds(End, outcome=OUTCOMES),
+    st.builds(SettleOwed),
+    st.builds(TimerFired, name=st.sampled_from(["session", "idle"])),
+    st.builds(TimerFired, name=st.just("task"), task=st.none() | TASKS),
+    st.builds(AbandonStart, learner=st.just("ana"), claim=st.integers(1, 60)),
+    STARTS,
+    st.just(fork_of(active().state)),
+)
+OPENINGS = st.one_of(
+    STARTS.filter(lambda start: start.claim is not None), st.just(fork_of(active().state)), LIKELY
+)
+SCRIPTS = st.builds(
+    lambda first, more: [(0.0, first), *more],
+    OPENINGS,
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0, 25.0, 700.0]), LIKELY), max_size=25),
+)
+laws = settings(max_examples=150, deadline=None)
+
+
+def told(script: list[tuple[float, Any]]) -> Story:
+    """The story of a script; refused commands are left out, any other error is a bug."""
+    story = Story()
+    for after_s, command in script:
+        with contextlib.suppress(RefusedError):
+            story.tell(command, after_s=after_s)
+    event(story.state.phase)
+    return story
+
+
+def dumped(state: SessionState) -> bytes:
+    return pack(STATE.dump_python(state))
+
+
+@laws
+@given(SCRIPTS)
+def test_a_checkpoint_names_at_most_one_npc(script: list[tuple[float, Any]]) -> None:
+    story = told(script)
+    state = session.initial
+    for moment, events in story.log:
+        named = {npc for e in events if (npc := getattr(e, "npc", None)) is not None}
+        family, npc, learner = concerns(state, events)
+        assert family == events[0].kind.partition(".")[0]
+        state = session.fold(state, events, moment)
+        if state.parent:
+            assert (npc, learner) == ("", "")
+        else:
+            assert named <= {npc}
+            assert len(named) <= 1
+            assert learner == "ana"
+
+
+@laws
+@given(SCRIPTS)
+def test_replaying_the_journal_gives_every_state_there_was(
+    script: list[tuple[float, Any]],
+) -> None:
+    """Step by step, through the bytes that are stored, in place and by copies, byte for byte."""
+    story = Story()
+    in_place = session.initial
+    for after_s, command in script:
+        length = len(story.log)
+        with contextlib.suppress(RefusedError):
+            story.tell(command, after_s=after_s)
+        for moment, events in story.log[length:]:
+            read = decode_checkpoint(encode_checkpoint(moment.at, events), "s")
+            assert read.events == events
+            session.advance(in_place, read.events, moment)
+        assert dumped(in_place) == dumped(story.state)
+    assert dumped(replayed(story.log)) == dumped(story.state)
+
+
+@laws
+@given(SCRIPTS)
+def test_a_snapshot_is_the_state_byte_for_byte(script: list[tuple[float, Any]]) -> None:
+    state = told(script).state
+    data = dumped(state)
+    back = STATE.validate_python(unpack(data))
+    assert back == state
+    assert dumped(back) == data
+    assert next_deadline(back) == next_deadline(state)
+
+
+@laws
+@given(SCRIPTS, LIKELY, st.integers(0, 10**6))
+def test_deciding_is_pure(script: list[tuple[float, Any]], command: Any, later: int) -> None:
+    story = told(script)
+    before = dumped(story.state)
+
+    def answer(state: SessionState) -> Any:
+        try:
+            return tuple(session.decide(state, command, story.at + later))
+        except RefusedError as error:
+            return (error.reason, error.detail)
+
+    first = answer(story.state)
+    assert dumped(story.state) == before
+    assert answer(story.state) == first
+    assert answer(STATE.validate_python(unpack(before))) == first
+
+
+@laws
+@given(SCRIPTS, st.data())
+def test_a_command_told_twice_in_a_row_is_obeyed_once(
+    script: list[tuple[float, Any]], data: st.DataObject
+) -> None:
+    """But for what has no number or name of its own, which is what command ids are for."""
+    story = told(script)
+    command = data.draw(LIKELY)
+    if isinstance(command, ReportFriction | ChangeReputation | SettleOwed):
+        return
+    with contextlib.suppress(RefusedError):
+        story.tell(command)
+        after = dumped(story.state)
+        with contextlib.suppress(RefusedError):
+            story.tell(command)
+        assert dumped(story.state) == after
+
+
+@laws
+@given(SCRIPTS)
+def test_an_ended_session_stays_as_it_ended(script: list[tuple[float, Any]]) -> None:
+    story = told([*script, (0.0, End())])
+    if story.state.phase != "ended":
+        return
+    while story.state.owed:
+        story.tell(SettleOwed())
+    before = dumped(story.state)
+    for _, command in script:
+        with contextlib.suppress(RefusedError):
+            story.tell(command, after_s=1)
+    assert dumped(story.state) == before
+    assert all(task.outcome is not None for task in story.state.tasks.values())
+    assert next_deadline(story.state) is None
+
+
+@laws
+@given(SCRIPTS)
+def test_every_npc_a_session_named_is_told_of_its_end_exactly_once(
+    script: list[tuple[float, Any]],
+) -> None:
+    story = told([*script, (0.0, End())])
+    if story.state.phase != "ended" or story.state.parent:
+        return
+    while story.state.owed:
+        story.tell(SettleOwed())
+    named = {npc for e in story.events if (npc := getattr(e, "npc", None)) is not None}
+    parted = [e.npc for e in story.events if e.kind == "npc.parted"]
+    assert sorted(parted) == sorted(named)
+
+
+@laws
+@given(SCRIPTS)
+def test_after_its_last_deadline_nothing_is_left_to_wait_for(
+    script: list[tuple[float, Any]],
+) -> None:
+    """Each timer that fires when it is due leads to something, so a host never fires in circles."""
+    story = told(script)
+    for _ in range(20):
+        found = next_deadline(story.state)
+        if found is None:
+            return
+        story.at = max(story.at, found[0])
+        length = len(story.log)
+        story.tell(found[2])
+        assert len(story.log) == length + 1
+    raise AssertionError("deadlines without end")
+
+
+@laws
+@given(any_of(SESSION_COMMANDS), st.sampled_from([0, 2**52]))
+def test_no_sound_command_is_ever_a_bug(command: Any, now: int) -> None:
+    for story in (Story(), active()):
+        with contextlib.suppress(RefusedError):
+            events = session.decide(story.state, command, max(now, story.at))
+            session.fold(story.state, events, Moment(99, max(now, story.at)))
+
+
+@laws
+@given(st.lists(any_of(e for e in EVENTS if e.__name__ != "SessionForked"), max_size=8))
+def test_no_stored_event_is_ever_refused(events: list[Any]) -> None:
+    """Also where one before it could not be read and was skipped."""
+    for state in (session.initial, active().state):
+        before = dumped(state)
+        dumped(session.fold(state, events, Moment(99, 2**41)))
+        assert dumped(state) == before
+
+
+def test_a_copied_state_shares_nothing_that_changes() -> None:
+    state = active().state
+    twin = state.copy()
+    assert twin == state
+    for field in fields(SessionState):
+        value = getattr(state, field.name)
+        if isinstance(value, dict | list | set):
+            assert getattr(twin, field.name) is not value
+        elif is_dataclass(value):
+            assert value.__dataclass_params__.frozen  # type: ignore[attr-defined]
