@@ -196,6 +196,7 @@ class Host:
         self._closed = False
         self._server = ""
         self._suspect = False
+        self._seen = 0
 
     # -- life ----------------------------------------
 
@@ -272,7 +273,7 @@ class Host:
     async def _abandon(self) -> None:
         await self._close()
         await self.broker.close(discard=True)
-        await self.lease.stop(release=False)
+        await self.lease.stop()
         log.warning("host.abandoned", incarnation=self.incarnation)
         if self._on_lost is not None:
             self._on_lost()
@@ -1209,23 +1210,25 @@ class Host:
         until the supervisor has looked (DESIGN: machine lost power)."""
         if self.broker.server_id == self._server:
             return
+        if not self._suspect:
+            # What is read from here on may be of the new line of history.
+            self._seen = self.high
         self._suspect = True
         self.spawn(self._check_server())
 
     async def _check_server(self) -> None:
         while self._suspect:
             try:
-                end = await self.journal.end()
-                if end < self.high:
-                    log.error("journal.shorter", end=end, seen=self.high)
-                    self._lost()
-                    return
                 await self.reread_table()
             except TransientError as error:
                 log.warning("server.unchecked", reason=str(error))
             await asyncio.sleep(0.1)
 
     async def _trust_again(self) -> None:
+        if self._table.end < self._seen:
+            log.error("journal.shorter", end=self._table.end, seen=self._seen)
+            self._lost()
+            return
         self._server = self.broker.server_id
         self._suspect = False
         for shell in self.sessions.values():

@@ -117,6 +117,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._subs: list[Subscription] = []
         self._checked = ""
+        self._end = 0
         self._full = False
         self._live = 0
         self.discarded = 0
@@ -281,7 +282,9 @@ class Supervisor:
 
     async def _write(self, owners: tuple[str, ...]) -> None:
         try:
-            self._table = await write_table(self._cluster, self._table, owners, self._checked)
+            self._table = await write_table(
+                self._cluster, self._table, owners, self._checked, self._end
+            )
         except LostFence:
             self._table = await read_table(self._cluster, self.partitions)
             self._wake.set()
@@ -314,8 +317,9 @@ class Supervisor:
         """
         server = self.broker.server_id
         self._table = await read_table(self._cluster, self.partitions)
+        self._end = self._table.end
         if self._table.server != server:
-            end = await self._journal.end()
+            end = self._end = await self._journal.end()
             discarded = 0
             for spec in (self._layout.live, self._layout.actors):
                 bucket = self.broker.bucket(spec)

@@ -35,12 +35,14 @@ class Table:
     Attributes:
         epoch: the revision of the key, rising with every change.
         owners: incarnation by partition; empty text where nobody does.
-        server: the run of the broker's server whose store was last found whole.
+        server: the run of the broker's server whose store was last looked at.
+        end: where its journal ended then, before anybody appended to it.
     """
 
     epoch: int
     owners: tuple[str, ...]
     server: str
+    end: int = 0
 
     def of(self, incarnation: str) -> set[int]:
         """The partitions an incarnation owns."""
@@ -71,14 +73,16 @@ async def read_table(cluster: Bucket, partitions: int) -> Table:
     if entry is None:
         return Table(0, ("",) * partitions, "")
     raw = unpack(entry.data)
-    return Table(entry.revision, tuple(raw["owners"]), raw["server"])
+    return Table(entry.revision, tuple(raw["owners"]), raw["server"], raw.get("end", 0))
 
 
-async def write_table(cluster: Bucket, old: Table, owners: tuple[str, ...], server: str) -> Table:
+async def write_table(
+    cluster: Bucket, old: Table, owners: tuple[str, ...], server: str, end: int
+) -> Table:
     """A new table in place of ``old``.
 
     Raises:
         LostFence: somebody else changed it since ``old`` was read.
     """
-    data = pack({"owners": list(owners), "server": server})
-    return Table(await cluster.put(TABLE, data, after=old.epoch), owners, server)
+    data = pack({"owners": list(owners), "server": server, "end": end})
+    return Table(await cluster.put(TABLE, data, after=old.epoch), owners, server, end)

@@ -503,12 +503,14 @@ class NatsBroker:
             self._reviving = False
 
     def _came_back(self) -> None:
+        another = self._server_id != self._nc.server_id
         self._server_id = self._nc.server_id
         log.info("connection is back", name=self._name, server=self._shown)
         # What was on its way may or may not have arrived; what still waits in the out-list was
-        # never sent and goes out now.
+        # never sent and goes out now. Appends only to the same run of the server: another one may
+        # have lost its unsynced tail, and with it what they were decided on.
         waiting = {token for *_, token in self._out}
-        for token in [t for t in self._acks if t not in waiting]:
+        for token in [t for t in self._acks if another or t not in waiting]:
             _fail(self._acks.pop(token)[0], OutcomeUnknown("the connection was lost"))
         for token in [t for t in self._replies if t not in waiting]:
             future, subject = self._replies.pop(token)

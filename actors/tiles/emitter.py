@@ -41,6 +41,7 @@ from holodeck.messages.errors import (
     StoreFull,
     TooLarge,
     TransientError,
+    Unavailable,
 )
 from holodeck.messages.subjects import all_checkpoints, all_tiles, place_of
 from holodeck.messages.tiles import HEADER_ORIGIN, HEADER_TILE
@@ -146,6 +147,16 @@ class TileEmitter:
         self._owed = 0
         self.position = 0
         self.standing_by = False
+        self._server = broker.server_id
+        self._anew = False
+        broker.on_reconnect(self._reconnected)
+
+    def _reconnected(self) -> None:
+        """Another run of the server may hold a shorter journal: begin again from what is there."""
+        if self._broker.server_id != self._server:
+            self._server = self._broker.server_id
+            self._anew = True
+            self._wake.set()
 
     @property
     def running(self) -> bool:
@@ -227,6 +238,7 @@ class TileEmitter:
 
     async def _emit(self) -> None:
         """Makes tiles until stopped or something fails."""
+        self._anew = False
         expected, start = await self._resume()
         self.position = start.sequence
         flight = _Flight(self._wake.set, self._landed)
@@ -244,6 +256,8 @@ class TileEmitter:
             log.info("emitting tiles", checkpoint=start.sequence, tiles=expected)
             while True:
                 self._wake.clear()
+                if self._anew:
+                    raise Unavailable("tiles", "the server was started anew")
                 run: list[_Ready] = []
                 for _ in range(_SLICE):
                     if flight.failure is not None:
