@@ -508,13 +508,25 @@ class Killer:
         while partition_of(name := f"probe-{number}", deck.partitions) != partition:
             number += 1
         subject = COMMAND.of(deck.ns, partition, "session", name)
-        while True:
+        answered = asyncio.Event()
+
+        async def ask() -> None:
             now = int(time.time() * 1000)
-            question = ToSession(id=new_id("ask"), sent=now, deadline=now + 2000, body=ReadState())
+            question = ToSession(id=new_id("ask"), sent=now, deadline=now + 5000, body=ReadState())
             with contextlib.suppress(TransientError):
-                await deck.caller.send(subject, encode_command(question), 0.5)
-                return
-            await asyncio.sleep(0.1)
+                await deck.caller.send(subject, encode_command(question), 5.0)
+                answered.set()
+
+        # A new question before the old ones are given up: one that was lost must not count.
+        async with asyncio.TaskGroup() as group:
+            asking: list[asyncio.Task[None]] = []
+            while not answered.is_set():
+                asking.append(group.create_task(ask()))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.25):
+                        await answered.wait()
+            for task in asking:
+                task.cancel()
 
 
 class TimedCaller(Caller):

@@ -1,0 +1,294 @@
+"""The proof finds every way in which a journal, its tiles or its folds can be wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pytest
+
+from holodeck.actors.learner.decider import LearnerState
+from holodeck.actors.npc.decider import NpcState, Relation
+from holodeck.broker import MemoryBroker, MemoryServer
+from holodeck.broker.streams import Layout, layout
+from holodeck.entrypoints.proof import (
+    Intent,
+    Ledger,
+    Proof,
+    Reading,
+    count_dead,
+    prove,
+    read_actors,
+    read_journal,
+    read_tiles,
+)
+from holodeck.messages.codec import encode_checkpoint
+from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, AnyEvent
+from holodeck.messages.errors import Unavailable
+from holodeck.messages.ids import NOBODY
+from holodeck.messages.session import (
+    FrictionDetected,
+    FrictionType,
+    ReputationChanged,
+    SessionKind,
+    SessionStarted,
+    TaskAdded,
+    TurnTaken,
+)
+from holodeck.messages.subjects import CHECKPOINT, DEAD, TILE
+from holodeck.messages.tiles import HEADER_TILE
+
+LAYOUT: Final[Layout] = layout(max_bytes=256 * 1024 * 1024)
+STARTED: Final = SessionStarted(session_kind=SessionKind.AGENT, learner="ana")
+TURN: Final[tuple[AnyEvent, ...]] = (
+    TurnTaken(turn=1, npc="marta", text="hola", analysed=True),
+    FrictionDetected(type=FrictionType.LEXICAL, severity=0.3, turn=1, npc="marta"),
+    ReputationChanged(npc="marta", delta=0.25, turn=1),
+)
+TASK: Final = TaskAdded(task="t", npc="marta")
+
+
+class World:
+    """A hand-made journal with its tiles, the ledger that goes with it, and actors that folded
+    it; sound unless a test breaks something."""
+
+    def __init__(self) -> None:
+        self.broker = MemoryBroker(MemoryServer())
+        self.ledger = Ledger()
+        self.tiles: list[str] = []
+        self.spoil: dict[object, object] = {}
+
+    async def open(self) -> World:
+        await self.broker.declare(LAYOUT.streams, LAYOUT.buckets)
+        await self.store("start", STARTED, npc=NOBODY)
+        await self.store("turn-1", *TURN)
+        await self.store("task-1", TASK)
+        return self
+
+    async def store(
+        self,
+        command: str,
+        *events: AnyEvent,
+        npc: str = "marta",
+        writer: str = "inc-1",
+        told: bool = True,
+    ) -> int:
+        """Appends a checkpoint, makes its tiles and notes the answer."""
+        family = events[0].kind.partition(".")[0]
+        subject = CHECKPOINT.of(
+            "holodeck", "session", 3, "s1", family, 4 if npc != NOBODY else NOBODY, npc, 5, "ana"
+        )
+        headers = {HEADER_COMMAND: command, HEADER_WRITER: writer}
+        sequence = await self.broker.log(LAYOUT.checkpoints).append(
+            subject, encode_checkpoint(1000 + len(self.tiles), events), headers=headers
+        )
+        self.tiles += [f"s1.{sequence}.{n}" for n in range(len(events))]
+        if told:
+            self.ledger.acknowledge(intent(command), sequence, family)
+        return sequence
+
+    async def proof(self) -> Proof:
+        log = self.broker.log(LAYOUT.tiles)
+        for tile in self.tiles:
+            subject = TILE.of("holodeck", "turn", "turn", "s1")
+            await log.append(subject, b"{}", headers={HEADER_TILE: tile})
+        reading = await read_journal(self.broker, LAYOUT)
+        live = await read_actors(Folded(reading, self.spoil), reading, parallel=2)
+        tiles = await read_tiles(self.broker, LAYOUT)
+        return prove(self.ledger, reading, tiles, live, await count_dead(self.broker, LAYOUT))
+
+
+@dataclass
+class Folded:
+    """Actors that hold what a fresh fold gives, except where they are spoilt."""
+
+    reading: Reading
+    spoil: dict[object, object]
+
+    def _say(self, key: object, sound: object) -> object:
+        answer = self.spoil.get(key, sound)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def npc(self, identity: str, after: int) -> NpcState:
+        return self._say(identity, self.reading.npcs[identity])  # type: ignore[return-value]
+
+    async def relation(self, identity: str, learner: str, after: int) -> Relation:
+        both = (identity, learner)
+        return self._say(both, self.reading.relations[both])  # type: ignore[return-value]
+
+    async def learner(self, identity: str, after: int) -> LearnerState:
+        return self._say(identity, self.reading.learners[identity])  # type: ignore[return-value]
+
+
+def intent(command: str) -> Intent:
+    return Intent("session", "s1", command)
+
+
+@pytest.fixture
+async def world() -> World:
+    return await World().open()
+
+
+def broken(proof: Proof) -> list[str]:
+    return [claim.what for claim in proof.claims if not claim.holds]
+
+
+async def test_a_sound_journal_is_proved(world: World) -> None:
+    proof = await world.proof()
+
+    assert broken(proof) == []
+    assert proof.holds
+    assert (proof.lost, proof.twice) == (0, 0)
+
+
+async def test_an_acknowledged_id_that_is_nowhere_is_lost(world: World) -> None:
+    world.ledger.acknowledge(intent("turn-2"), 4, "take-turn")
+
+    proof = await world.proof()
+
+    assert proof.lost == 1
+    assert broken(proof) == [
+        "acknowledged ids in exactly one checkpoint",
+        "acknowledged and lost",
+    ]
+    assert "turn-2" in proof.claims[1].detail
+
+
+async def test_an_id_in_two_checkpoints_was_applied_twice(world: World) -> None:
+    await world.store("turn-1", *TURN, told=False)
+
+    proof = await world.proof()
+
+    assert proof.twice == 1
+    assert broken(proof) == ["acknowledged ids in exactly one checkpoint", "ids applied twice"]
+
+
+async def test_an_id_nobody_was_told_of_counts_too_when_it_stands_twice(world: World) -> None:
+    for _ in range(2):
+        await world.store("timer.task-t.3", TASK, told=False)
+
+    proof = await world.proof()
+
+    assert broken(proof) == ["ids applied twice"]
+
+
+async def test_an_id_at_another_sequence_than_acknowledged_is_found(world: World) -> None:
+    at = await world.store("turn-2", *TURN, told=False)
+    world.ledger.acknowledge(intent("turn-2"), at - 1, "take-turn")
+
+    proof = await world.proof()
+
+    assert broken(proof) == ["acknowledged ids in exactly one checkpoint"]
+    assert f"at {at}, not {at - 1}" in proof.claims[0].detail
+
+
+async def test_a_refused_id_that_was_stored_is_found(world: World) -> None:
+    await world.store("turn-2", *TURN, told=False)
+    world.ledger.refuse(intent("turn-2"), "turn-order")
+
+    assert broken(await world.proof()) == ["refused or changing nothing, and stored"]
+
+
+@pytest.mark.parametrize(("times", "wrong"), [(0, False), (1, False), (2, True)])
+async def test_an_unknown_outcome_may_be_stored_once_at_most(
+    world: World, times: int, wrong: bool
+) -> None:
+    for _ in range(times):
+        await world.store("turn-2", *TURN, told=False)
+    world.ledger.wonder(intent("turn-2"))
+
+    assert ("unknown outcomes stored more than once" in broken(await world.proof())) is wrong
+
+
+async def test_writers_that_follow_each_other_are_one_line_and_alternating_ones_are_not(
+    world: World,
+) -> None:
+    await world.store("turn-2", TASK, writer="inc-2")
+    assert broken(await world.proof()) == []
+
+    torn = await World().open()
+    await torn.store("turn-2", TASK, writer="inc-2")
+    await torn.store("turn-3", TASK, writer="inc-1")
+
+    assert broken(await torn.proof()) == ["histories in one line, no two writers alternating"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda tiles: tiles.pop(2), "missing 1"),
+        (lambda tiles: tiles.append(tiles[1]), "doubled 1"),
+        (lambda tiles: tiles.append("s9.1.0"), "foreign 1"),
+        (lambda tiles: tiles.reverse(), "out of order"),
+    ],
+    ids=["missing", "doubled", "foreign", "out-of-order"],
+)
+async def test_tiles_that_are_not_the_events_are_found(
+    world: World, spoil: object, word: str
+) -> None:
+    spoil(world.tiles)  # type: ignore[operator]
+
+    proof = await world.proof()
+
+    assert broken(proof) == ["events = tiles, each once and in order"]
+    claim = next(claim for claim in proof.claims if not claim.holds)
+    assert word in claim.detail
+
+
+async def test_a_relation_that_missed_a_checkpoint_is_found(world: World) -> None:
+    reading = await read_journal(world.broker, LAYOUT)
+    both = ("marta", "ana")
+    world.spoil[both] = replace(reading.relations[both], reputation=0.5, friction=0)
+
+    proof = await world.proof()
+
+    assert broken(proof) == [
+        "relation = fresh fold",
+        "friction messages that reached NPCs",
+    ]
+    claim = next(claim for claim in proof.claims if not claim.holds)
+    assert "marta/ana: reputation 0.5, should be 0.25" in claim.detail
+
+
+async def test_an_npc_and_a_learner_that_differ_are_found(world: World) -> None:
+    reading = await read_journal(world.broker, LAYOUT)
+    world.spoil["marta"] = replace(reading.npcs["marta"], turns=2)
+    world.spoil["ana"] = replace(reading.learners["ana"], last_at=1)
+
+    assert broken(await world.proof()) == [
+        "NPC state = fresh fold",
+        "learner state = fresh fold",
+    ]
+
+
+async def test_an_actor_that_does_not_answer_is_found(world: World) -> None:
+    world.spoil["ana"] = Unavailable("learner.ana", "no answer")
+
+    assert "learner state = fresh fold" in broken(await world.proof())
+
+
+async def test_a_family_nobody_heard_of_is_found() -> None:
+    world = World()
+    await world.broker.declare(LAYOUT.streams, LAYOUT.buckets)
+    await world.store("start", STARTED, npc=NOBODY)
+    await world.store("task-1", TASK)
+
+    assert broken(await world.proof()) == [
+        "friction messages that reached NPCs",
+        "reputation messages that reached NPCs",
+        "friction messages that reached learners",
+        "reputation messages that reached learners",
+    ]
+
+
+async def test_garbage_in_the_journal_and_dead_letters_are_found(world: World) -> None:
+    subject = CHECKPOINT.of("holodeck", "session", 3, "s1", "turn", 4, "marta", 5, "ana")
+    await world.broker.log(LAYOUT.checkpoints).append(subject, b"garbage")
+    await world.broker.log(LAYOUT.dead).append(DEAD.of("holodeck", "CHECKPOINTS", "x"), b"garbage")
+
+    proof = await world.proof()
+
+    assert broken(proof) == ["messages nobody could read"]
+    assert proof.claims[-1].found == "2"
