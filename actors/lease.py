@@ -207,7 +207,7 @@ class Lease:
                 except TransientError as error:
                     log.warning("lease.renewal-failed", reason=str(error))
                 else:
-                    if not told:
+                    if not told and self.valid:
                         told = True
                         tell(None)
                 await asyncio.sleep(self._renew_s)
