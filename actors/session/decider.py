@@ -6,7 +6,7 @@ Pure. Every refusal reason a session knows:
 the start came after its claim was given up · ``session-ended`` · ``session-paused`` ·
 ``session-active`` · ``claim-required`` · ``claim-void`` · ``turn-order`` · ``unknown-npc`` not in
 the cast · ``no-cast`` · ``task-limit`` · ``duplicate-task`` · ``unknown-task`` · ``task-completed``
-with another outcome · ``not-claimed`` · ``bad-fork``.
+with another outcome · ``bad-fork``.
 """
 
 from __future__ import annotations
