@@ -48,7 +48,7 @@ from tests.messages.strategies import (
     many,
 )
 
-TO = {
+TO: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "session": (ToSession, (*SESSION_COMMANDS, ReadState, AwaitReply)),
     "npc": (ToNpc, (*NPC_COMMANDS, ReadState)),
     "learner": (ToLearner, (*LEARNER_COMMANDS, ReadState)),
@@ -58,7 +58,8 @@ PAUSED = (SessionPaused(reason="tea"),)
 
 
 def enveloped(actor: str, body: Any, sent: int = 5, deadline: int = 9) -> Envelope:
-    return TO[actor][0](id="cmd_1", sent=sent, deadline=deadline, body=body)
+    made: Envelope = TO[actor][0](id="cmd_1", sent=sent, deadline=deadline, body=body)
+    return made
 
 
 # --- commands ----------------------------------------
@@ -166,10 +167,8 @@ def _only_contract_errors(read: Any) -> None:
 @example(b"[" * 2000)
 def test_garbage_raises_nothing_but_contract_errors(data: bytes) -> None:
     for actor in TO:
-        _only_contract_errors(lambda actor=actor: decode_command(actor, data, "s"))  # type: ignore[misc]
-        _only_contract_errors(
-            lambda actor=actor: decode_command(actor, data, "s", JSON_CONTENT)  # type: ignore[misc]
-        )
+        _only_contract_errors(lambda actor=actor: decode_command(actor, data, "s"))
+        _only_contract_errors(lambda actor=actor: decode_command(actor, data, "s", JSON_CONTENT))
     _only_contract_errors(lambda: decode_checkpoint(data, "s"))
     _only_contract_errors(lambda: decode_answer(data, "s"))
     _only_contract_errors(lambda: unpack(data))
@@ -179,7 +178,7 @@ def test_garbage_raises_nothing_but_contract_errors(data: bytes) -> None:
 @given(PLAIN)
 def test_sound_msgpack_of_nonsense_raises_nothing_but_contract_errors(value: Any) -> None:
     for raw in (value, {"id": "c", "body": value}, {"id": "c", "body": {"kind": value}}):
-        _only_contract_errors(lambda raw=raw: decode_command("session", pack(raw), "s"))  # type: ignore[misc]
+        _only_contract_errors(lambda raw=raw: decode_command("session", pack(raw), "s"))
     for raw in (
         value,
         {"v": value},
@@ -188,7 +187,7 @@ def test_sound_msgpack_of_nonsense_raises_nothing_but_contract_errors(value: Any
         {"v": 1, "at": 1, "events": [value]},
         {"v": 1, "at": 1, "events": [{"kind": "turn.taken", "turn": value}]},
     ):
-        _only_contract_errors(lambda raw=raw: decode_checkpoint(pack(raw), "s"))  # type: ignore[misc]
+        _only_contract_errors(lambda raw=raw: decode_checkpoint(pack(raw), "s"))
 
 
 @many

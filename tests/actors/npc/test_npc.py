@@ -118,7 +118,7 @@ def test_turns_either_way_are_interactions() -> None:
 
 
 def test_a_checkpoint_of_several_events_is_one_meeting() -> None:
-    events = [
+    events: list[Any] = [
         TURN,
         FrictionDetected(type=FrictionType.LEXICAL, severity=0.5, turn=1, npc="marta"),
         moved(-0.025),
@@ -167,7 +167,8 @@ def test_an_npc_is_described_and_described_anew() -> None:
 
 def test_an_npc_counts_what_named_it() -> None:
     state = npc.initial
-    for number, event in enumerate([TURN, TURN, moved(0.1), PARTED], 1):
+    events: list[Any] = [TURN, TURN, moved(0.1), PARTED]
+    for number, event in enumerate(events, 1):
         state = npc.evolve(state, event, at(number))
     assert state == NpcState(turns=2, partings=1, checkpoints=4, last_at=4000)
 
@@ -182,7 +183,8 @@ def test_a_relation_is_never_spoken_to() -> None:
 @laws
 @given(st.lists(any_of(EVENTS), max_size=12))
 def test_folds_are_total_pure_and_survive_a_snapshot(events: list[Any]) -> None:
-    for mind, adapter in ((npc, NPC_STATE), (relation, RELATION_STATE)):
+    minds: list[tuple[Any, Any]] = [(npc, NPC_STATE), (relation, RELATION_STATE)]
+    for mind, adapter in minds:
         state: Any = mind.initial
         in_place: Any = mind.initial
         for number, event in enumerate(events, 1):

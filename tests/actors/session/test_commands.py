@@ -75,11 +75,12 @@ COMMANDS: list[Any] = [
 ]
 NO, DUP, PSD = "!unknown-session", "!session-exists", "!session-paused"
 OVER, GONE = "!session-ended", "!start-abandoned"
+VOID, UNDO = "session.start-abandoned", "session.resume-abandoned"
 CLOSED = "task.completed session.ended"
-# What each leads to in each of the PHASES: event kinds, "-" for nothing to do, "!reason" for a refusal.
+# What each leads to in each of the PHASES: kinds of events, "-" for nothing, "!" and a refusal.
 TABLE = {
     "start":             ("session.started", DUP, DUP, DUP, GONE),
-    "abandon-start":     ("session.start-abandoned", "!session-active", "session.resume-abandoned", "-", "-"),
+    "abandon-start":     (VOID, "!session-active", UNDO, "-", "-"),
     "fork":              ("session.forked", DUP, DUP, DUP, DUP),
     "take-turn":         (NO, "turn.taken", PSD, OVER, GONE),
     "npc-reply":         (NO, "turn.answered", "turn.answered", OVER, GONE),
@@ -137,32 +138,62 @@ def test_a_command_obeyed_twice_has_its_effect_once(
     assert again in ("-", "!session-exists", "!duplicate-task")
 
 
+def given_up() -> Story:
+    return paused().tell(AbandonStart(learner="ana", claim=9))
+
+
+def done() -> Story:
+    return active().tell(CompleteTask(task=TASK))
+
+
+def full() -> Story:
+    return active().tell(AddTask(task="b"))
+
+
+def full_and_done() -> Story:
+    return full().tell(CompleteTask(task="b"))
+
+
+def castless() -> Story:
+    return story(OPEN, AddTask(task="t"))
+
+
+def spoken() -> Story:
+    return active().tell(turn(1))
+
+
+UNCLAIMED = START.model_copy(update={"claim": None})
+NONSENSE = ForkFrom(parent="p", sequence=1, state=b"nonsense")
+STRANGE_REPLY = NpcReply(turn=1, npc="stranger", text="?")
+STRANGE_FRICTION = FRICTION.model_copy(update={"npc": "stranger"})
+OTHERWISE = CompleteTask(task=TASK, outcome=Outcome.FAILED)
+OTHER_STATE = NONSENSE.model_copy(update={"state": b"\x93\x01\x02\x03"})
 REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
-    ("a-claiming-kind-needs-a-claim", new, START.model_copy(update={"claim": None}), "claim-required"),
+    ("a-claiming-kind-needs-a-claim", new, UNCLAIMED, "claim-required"),
     ("to-resume-too", paused, Resume(), "claim-required"),
     ("not-on-the-claim-it-had", paused, Resume(claim=5), "claim-void"),
     ("not-on-an-older-one", paused, Resume(claim=4), "claim-void"),
-    ("not-on-one-given-up", lambda: paused().tell(AbandonStart(learner="ana", claim=9)), Resume(claim=9), "claim-void"),
+    ("not-on-one-given-up", given_up, Resume(claim=9), "claim-void"),
     ("no-turn-is-left-out", active, turn(2), "turn-order"),
     ("no-reply-before-its-turn", active, NpcReply(turn=1, npc="marta", text="?"), "turn-order"),
     ("a-turn-goes-to-the-cast", active, turn(1, "stranger"), "unknown-npc"),
-    ("a-reply-comes-from-the-cast", lambda: active().tell(turn(1)), NpcReply(turn=1, npc="stranger", text="?"), "unknown-npc"),
-    ("friction-is-with-the-cast", active, FRICTION.model_copy(update={"npc": "stranger"}), "unknown-npc"),
+    ("a-reply-comes-from-the-cast", spoken, STRANGE_REPLY, "unknown-npc"),
+    ("friction-is-with-the-cast", active, STRANGE_FRICTION, "unknown-npc"),
     ("standing-is-with-the-cast", active, ChangeReputation(npc="stranger", delta=1), "unknown-npc"),
     ("a-task-is-for-the-cast", active, AddTask(task="t", npc="stranger"), "unknown-npc"),
     ("a-task-is-added-once", active, AddTask(task=TASK), "duplicate-task"),
-    ("also-when-it-is-done", lambda: active().tell(CompleteTask(task=TASK)), AddTask(task=TASK), "duplicate-task"),
-    ("there-is-a-limit-of-tasks", lambda: active().tell(AddTask(task="b")), AddTask(task="c"), "task-limit"),
-    ("done-tasks-count-too", lambda: active().tell(AddTask(task="b"), CompleteTask(task="b")), AddTask(task="c"), "task-limit"),
+    ("also-when-it-is-done", done, AddTask(task=TASK), "duplicate-task"),
+    ("there-is-a-limit-of-tasks", full, AddTask(task="c"), "task-limit"),
+    ("done-tasks-count-too", full_and_done, AddTask(task="c"), "task-limit"),
     ("only-a-known-task-is-routed", active, RouteTask(task="x"), "unknown-task"),
     ("only-a-known-task-is-started", active, StartTask(task="x"), "unknown-task"),
     ("only-a-known-task-is-completed", active, CompleteTask(task="x"), "unknown-task"),
-    ("a-done-task-is-not-routed", lambda: active().tell(CompleteTask(task=TASK)), RouteTask(task=TASK), "task-completed"),
-    ("a-done-task-is-not-started", lambda: active().tell(CompleteTask(task=TASK)), StartTask(task=TASK), "task-completed"),
-    ("a-done-task-keeps-its-outcome", lambda: active().tell(CompleteTask(task=TASK)), CompleteTask(task=TASK, outcome=Outcome.FAILED), "task-completed"),
-    ("without-a-cast-nobody-gets-a-task", lambda: story(OPEN, AddTask(task="t")), RouteTask(task="t"), "no-cast"),
-    ("a-fork-needs-a-state", new, ForkFrom(parent="p", sequence=1, state=b"nonsense"), "bad-fork"),
-    ("and-not-any-msgpack", new, ForkFrom(parent="p", sequence=1, state=b"\x93\x01\x02\x03"), "bad-fork"),
+    ("a-done-task-is-not-routed", done, RouteTask(task=TASK), "task-completed"),
+    ("a-done-task-is-not-started", done, StartTask(task=TASK), "task-completed"),
+    ("a-done-task-keeps-its-outcome", done, OTHERWISE, "task-completed"),
+    ("without-a-cast-nobody-gets-a-task", castless, RouteTask(task="t"), "no-cast"),
+    ("a-fork-needs-a-state", new, NONSENSE, "bad-fork"),
+    ("and-not-any-msgpack", new, OTHER_STATE, "bad-fork"),
     ("what-never-began-is-not-forked", new, fork_of(session.initial), "bad-fork"),
     ("what-was-abandoned-is-not-forked", new, fork_of(abandoned().state), "bad-fork"),
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 from hypothesis import event, given, settings
@@ -141,9 +141,9 @@ def test_replaying_the_journal_gives_every_state_there_was(
         with contextlib.suppress(RefusedError):
             story.tell(command, after_s=after_s)
         for moment, events in story.log[length:]:
-            read = decode_checkpoint(encode_checkpoint(moment.at, events), "s")
-            assert read.events == events
-            session.advance(in_place, read.events, moment)
+            read: Any = decode_checkpoint(encode_checkpoint(moment.at, events), "s").events
+            assert read == events
+            session.advance(in_place, read, moment)
         assert dumped(in_place) == dumped(story.state)
     assert dumped(replayed(story.log)) == dumped(story.state)
 
@@ -272,5 +272,5 @@ def test_a_copied_state_shares_nothing_that_changes() -> None:
         value = getattr(state, field.name)
         if isinstance(value, dict | list | set):
             assert getattr(twin, field.name) is not value
-        elif is_dataclass(value):
-            assert value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        else:
+            hash(value)  # frozen: may be shared
