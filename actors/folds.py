@@ -153,6 +153,7 @@ class Folds:
         self._cells: dict[str, Cell] = {}
         self._known: dict[str, set[int]] = {}
         self._dirty: dict[str, set[str]] = {}
+        self._writing: list[set[str]] = []
         self._loads: set[asyncio.Task[None]] = set()
         self._limit = asyncio.Semaphore(64)
         self.messages: dict[tuple[str, str], int] = {}
@@ -271,6 +272,19 @@ class Folds:
         if not dirty:
             return True
         self._dirty[partition] = set()
+        # Until its snapshot is stored a cell must stay: a mark written later covers it.
+        self._writing.append(dirty)
+        left = dirty
+        try:
+            left = await self._write(dirty, partition)
+        finally:
+            self._writing.remove(dirty)
+            if left and partition in self._dirty:
+                self._dirty[partition] |= left
+        return not left
+
+    async def _write(self, dirty: set[str], partition: str) -> set[str]:
+        """Snapshots of cells, by key; returns those that could not be written."""
         left: set[str] = set()
         batch: list[tuple[Cell, asyncio.Future[int]]] = []
         for key in sorted(dirty):
@@ -288,9 +302,7 @@ class Folds:
                 await self._written(batch, left, partition)
                 batch = []
         await self._written(batch, left, partition)
-        if left and partition in self._dirty:
-            self._dirty[partition] |= left
-        return not left
+        return left
 
     async def _written(
         self, batch: list[tuple[Cell, asyncio.Future[int]]], left: set[str], partition: str
@@ -320,6 +332,7 @@ class Folds:
             if cell.used < before
             and cell.pending is None
             and key not in self._dirty.get(key.split(".", 2)[1], ())
+            and not any(key in writing for writing in self._writing)
         ]
         for key in idle:
             del self._cells[key]
