@@ -1,0 +1,101 @@
+"""A cell leaves memory only when its snapshot is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from holodeck.actors.decider import Moment
+from holodeck.actors.folds import Folds
+from holodeck.broker import MemoryBroker
+from holodeck.broker.port import Bucket, Entry, Headers
+from holodeck.broker.streams import layout
+from holodeck.messages.session import TurnTaken
+
+LAYOUT = layout()
+CELLS = 300
+"""More than go into one batch of a flush."""
+
+
+class Slow:
+    """A bucket whose puts are answered when told, or never."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self.go = asyncio.Event()
+        self.broken = False
+
+    def put(
+        self, key: str, data: bytes, *, after: int | None = None, headers: Headers | None = None
+    ) -> asyncio.Future[int]:
+        async def later() -> int:
+            await self.go.wait()
+            if self.broken:
+                raise RuntimeError("no way through")
+            return await self._bucket.put(key, data, after=after, headers=headers)
+
+        return asyncio.ensure_future(later())
+
+    async def get(self, key: str) -> Entry | None:
+        return await self._bucket.get(key)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def bucket() -> Slow:
+    broker = MemoryBroker()
+    await broker.declare(LAYOUT.streams, LAYOUT.buckets)
+    return Slow(broker.bucket(LAYOUT.actors))
+
+
+def folds_of(bucket: Slow, clock: Clock) -> Folds:
+    async def refold(_cell: Any) -> None:
+        raise AssertionError("nothing has to be folded again")
+
+    folds = Folds(bucket, clock, refold)  # type: ignore[arg-type]
+    folds.partition("3", set())
+    turn = (TurnTaken(turn=1, npc="marta", text="hola"),)
+    for number in range(CELLS):
+        learner = f"l{number}"
+        cell = folds.cell("3", "relation", "marta", learner)
+        folds._fold("3", cell, Moment(number + 1, 1, "s", learner), turn, None)
+    return folds
+
+
+async def test_a_cell_that_is_still_being_written_stays(bucket: Slow) -> None:
+    clock = Clock()
+    folds = folds_of(bucket, clock)
+    flush = asyncio.create_task(folds.flush("3"))
+    await asyncio.sleep(0)
+
+    clock.now = 100.0
+    assert folds.passivate(before=50.0) == 0
+
+    bucket.go.set()
+    assert await flush
+    assert folds.passivate(before=50.0) == CELLS
+    for number in range(CELLS):
+        assert await bucket.get(f"cell.3.relation.marta.l{number}") is not None
+
+
+async def test_a_flush_that_breaks_off_forgets_nothing(bucket: Slow) -> None:
+    clock = Clock()
+    folds = folds_of(bucket, clock)
+    bucket.broken = True
+    bucket.go.set()
+    with pytest.raises(RuntimeError):
+        await folds.flush("3")
+
+    clock.now = 100.0
+    assert folds.passivate(before=50.0) == 0
+    bucket.broken = False
+    assert await folds.flush("3")
+    assert await bucket.get(f"cell.3.relation.marta.l{CELLS - 1}") is not None
