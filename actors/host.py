@@ -980,12 +980,16 @@ class Host:
         self._dirty[partition] = set()
         shells = [s for s in map(self.sessions.get, dirty) if s is not None]
         missing = {i for i in dirty if i not in self.sessions and i not in self.asleep}
-        whole = await self._save_sessions(shells)
+        try:
+            whole = await self._save_sessions(shells)
+        finally:
+            # Also when it broke off: a later mark must not pass what was not saved.
+            if partition in self.owned:
+                self._dirty[partition] |= {
+                    s.identity for s in shells if s.saved != s.sequence and not s.dropped
+                }
         if partition not in self.owned:
             return False
-        self._dirty[partition] |= {
-            s.identity for s in shells if s.saved != s.sequence and not s.dropped
-        }
         if missing:
             log.debug("flush.gone", partition=partition, count=len(missing))
         # Both halves, always: a session that failed to save must not keep the folds unsaved.
