@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import structlog
 import uvloop
 
 from holodeck.messages.errors import HolodeckError
@@ -36,6 +39,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs one benchmark; exit status 1 if it could not be run."""
     top = parser()
     options = top.parse_args(words)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     try:
         report = uvloop.run(options.run(options))
     except HolodeckError as error:

@@ -142,10 +142,12 @@ class Player:
                 durable = await self._send(command, step.body)
         except RefusedError as error:
             load.refused[f"{verb}: {error.reason}"] += 1
+            load.note(f"{command} {verb}: {error}")
             return
         except TransientError as error:
             # It may or may not have taken effect: nothing can be said of this session any more.
             load.failed[f"{verb}: {error.code}"] += 1
+            load.note(f"{command} {verb}: {error}")
             self.tally.unknown.append(command)
             self.stuck = True
             return
@@ -187,9 +189,15 @@ class Load:
         self.refused: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.without_checkpoint = 0
+        self.examples: list[str] = []
         self.late = 0.0
         self.players = [Player(self, plan.first + index) for index in range(plan.sessions)]
         self._playing: set[asyncio.Task[None]] = set()
+
+    def note(self, text: str) -> None:
+        """Keeps the first few things that went wrong."""
+        if len(self.examples) < 10:
+            self.examples.append(text)
 
     async def start(self) -> dict[str, float]:
         """Starts all sessions; how fast."""
@@ -288,6 +296,7 @@ class Load:
             "worst_ms": [millis(worst.get(i, 0.0)) for i in range(max(slices, default=-1) + 1)],
             "refused": dict(self.refused),
             "failed": dict(self.failed),
+            "examples": self.examples,
             "without_checkpoint": self.without_checkpoint,
             "retries": self.deck.caller.retries,
             "generator_late_ms": millis(self.late),

@@ -137,7 +137,7 @@ async def run(options: argparse.Namespace) -> Report:
         "unasked": proof.unasked,
         "acknowledged": proof.acked,
         "checkpoints": proof.checkpoints,
-        "examples": proof.examples,
+        "examples": [*proof.examples, *result["examples"]],
         "sessions": options.sessions,
         "rate": options.rate,
         "killed_at_s": round(killed - opened, 3),

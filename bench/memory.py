@@ -100,7 +100,7 @@ async def _wake(runtime: Plain, options: argparse.Namespace) -> float:
 async def _crowd(options: argparse.Namespace) -> dict[str, Any]:
     """One NPC meets very many learners; then it is asked about some of them, on a fresh host."""
     async with plain() as runtime:
-        host = await runtime.host(idle_sleep_s=1.0, flush_s=1.0)
+        host = await runtime.host(idle_sleep_s=5.0, flush_s=1.0)
         await _meet(runtime, options.learners)
         await runtime.until(
             lambda one: one["lag"] == 0 and one["position"] >= options.learners, host.pid, 120
