@@ -19,6 +19,7 @@ from holodeck.messages.errors import (
     StartupError,
     TransientError,
 )
+from holodeck.messages.session import CastMember, FrictionFinding
 from holodeck.wiring import Connection, find_connection
 
 
@@ -81,9 +82,11 @@ def connect(
 
 
 __all__ = [
+    "CastMember",
     "ContractError",
     "Deck",
     "Exhaust",
+    "FrictionFinding",
     "HolodeckError",
     "Local",
     "RefusedError",

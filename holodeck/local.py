@@ -13,12 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+import structlog
+
 from holodeck.actors.host import Host
 from holodeck.actors.keeper import HostKeeper, TilesService
 from holodeck.actors.supervisor import Supervisor
 from holodeck.broker import EmbeddedServer, MemoryBroker, MemoryServer
 from holodeck.broker.port import Broker
-from holodeck.config import Settings, load_settings
+from holodeck.config import Settings, configure_logging, load_settings
 from holodeck.deck import Deck
 from holodeck.messages.session import MindKind
 from holodeck.minds import Mind, ScriptedMind
@@ -68,6 +70,7 @@ class Local:
         self.hosts: list[HostKeeper] = []
         self._memory: MemoryServer | None = None
         self._decks: list[Deck] = []
+        self._logs = False
 
     async def __aenter__(self) -> Deck:
         return await self.start()
@@ -93,6 +96,11 @@ class Local:
             StartupError: something needed is missing or taken.
         """
         settings = self._settings
+        if not structlog.is_configured():
+            # A guest in somebody's program: standard output is theirs, and so is the choice.
+            told = "log_level" in settings.model_fields_set
+            configure_logging(settings.log_level if told else "warning", settings.log_json)
+            self._logs = True
         if self._kind == "memory":
             self._memory = MemoryServer()
         else:
@@ -177,6 +185,9 @@ class Local:
             self.server = None
         if self._temporary and self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        if self._logs:
+            structlog.reset_defaults()
+            self._logs = False
 
 
 def local(
