@@ -233,7 +233,8 @@ class Shell:
             if work.body.kind in INTERNAL_COMMANDS:
                 house.answer(work, Answer(status="contract", reason="internal-command"))
                 return False
-            if now > work.deadline:
+            # What is too old for its id to be known is told so below: its sender's clock is wrong.
+            if now > work.deadline and work.sent >= now - MAX_DEADLINE_MS:
                 house.metrics.command(self.kind, "late", house.time() - work.received)
                 return False
         known = memory.get(work.id) if memory is not None else None
