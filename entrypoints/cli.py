@@ -37,6 +37,7 @@ from rich.text import Text
 from holodeck.actors.decider import Moment
 from holodeck.actors.session import STATE, SessionState, active_ms
 from holodeck.actors.session import session as decider
+from holodeck.actors.tiles import EVENTS
 from holodeck.broker.port import Record
 from holodeck.config import Settings, configure_logging, load_settings, unknown_variables
 from holodeck.deck import Deck, Session, Step, step_of
@@ -1137,7 +1138,7 @@ def tiles_tail(
     ctx: typer.Context,
     session: Annotated[str | None, typer.Option("--session", help="Only of this one.")] = None,
     event: Annotated[
-        str | None, typer.Option("--event", help="Only of this event, such as FRICTION_DETECTED.")
+        str | None, typer.Option("--event", help="Only of this event, such as FRICTION.")
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="From the first tile there is, not only new ones.")
@@ -1149,15 +1150,17 @@ def tiles_tail(
 
     [bold]Examples:[/bold]
 
-      holodeck tiles tail --event FRICTION_DETECTED
+      holodeck tiles tail --event FRICTION
       holodeck tiles tail --session s1 --all --json | jq .question
     """
+
+    name = None if event is None else _event(event)
 
     async def work(deck: Deck, out: Out) -> None:
         identity = None if session is None else check_id(session)
         after = 0 if everything else await deck.broker.log(deck.layout.tiles).end()
         n = 0
-        async with aclosing(deck.tiles(session=identity, event=event, after=after)) as following:
+        async with aclosing(deck.tiles(session=identity, event=name, after=after)) as following:
             async for tile in following:
                 out.line(tile, show.tile_text(tile))
                 n += 1
@@ -1165,6 +1168,14 @@ def tiles_tail(
                     return
 
     _with_deck(ctx, as_json, work)
+
+
+def _event(text: str) -> str:
+    """An event's name outside, from that name or the kind inside (``friction.detected``)."""
+    for kind, event in EVENTS.items():
+        if text.lower().replace("-", "_") in (event.name.lower(), kind.replace("-", "_")):
+            return event.name
+    _usage(f"no event {text!r}; there are {', '.join(event.name for event in EVENTS.values())}")
 
 
 # --- sending ----------------------------------------

@@ -364,7 +364,7 @@ async def _supervisor(connection: Connection, ns: str) -> list[Check]:
         remedy = "Wait some seconds; if it stays so, start more hosts (`holodeck up --hosts`)"
         found.append(Check("partitions", "fail", f"{owned} are owned", remedy))
     else:
-        found.append(Check("partitions", "ok", f"{owned} are owned by {len(hosts)} hosts"))
+        found.append(Check("partitions", "ok", f"{owned} are owned, hosts: {len(hosts)}"))
     if silent:
         text = f"{', '.join(silent)} do not answer or hold no lease"
         found.append(Check("hosts", "warn", text, "They are replaced by themselves; see the logs"))
