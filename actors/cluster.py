@@ -81,6 +81,9 @@ class _Loop:
         self._thread.start()
 
     def _run(self) -> None:
+        # Messages live for microseconds and states for hours: looking for cycles at every 700
+        # new objects finds none and costs a tenth of the time.
+        gc.set_threshold(50_000, 20, 50)
         try:
             import uvloop
 

@@ -158,6 +158,9 @@ class _Lazy(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._all())
 
+    def __bool__(self) -> bool:
+        return True  # without it, asking whether there are any would parse them
+
 
 class _Wire(Client):
     """nats-py's client; all knowledge of its inside is here.
