@@ -9,6 +9,7 @@ again by itself when Ray restarts the process, without anyone calling it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -77,8 +78,16 @@ class _Loop:
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._service: _Service | None = None
-        self._thread = threading.Thread(target=self._run, name="service", daemon=True)
+        self._thread = threading.Thread(target=self._guarded, name="service", daemon=True)
         self._thread.start()
+
+    def _guarded(self) -> None:
+        """A process whose service is gone is of no use: Ray starts it again."""
+        try:
+            self._run()
+        except BaseException as error:
+            log.exception("service.died", exc_info=error)
+            os._exit(1)
 
     def _run(self) -> None:
         # Messages live for microseconds and states for hours: looking for cycles at every 700
