@@ -118,6 +118,7 @@ class Supervisor:
         self._subs: list[Subscription] = []
         self._checked = ""
         self._end = 0
+        self._moving = False
         self._full = False
         self._live = 0
         self.discarded = 0
@@ -245,40 +246,37 @@ class Supervisor:
         if takers:
             for partition, owner in enumerate(owners):
                 if not owner:
-                    host = min(load, key=lambda host: (load[host], host))
-                    owners[partition] = host
+                    host = owners[partition] = _least(load)
                     load[host] += 1
         if tuple(owners) != table.owners or table.server != self._checked:
             await self._write(tuple(owners))
             return
-        if takers:
-            await self._rebalance(owners, load)
+        if takers and not self._moving:
+            moves = _moves(owners, load)
+            if moves:
+                # Beside the watching: a host that dies while it is asked must still be noticed.
+                self._moving = True
+                self._spawn(self._move(moves))
 
-    async def _rebalance(self, owners: list[str], load: dict[str, int]) -> None:
+    async def _move(self, moves: dict[str, list[int]]) -> None:
         """Moves partitions from draining or overloaded hosts, each laid down before it moves."""
-        moves: dict[str, list[int]] = {}
-        for partition, owner in enumerate(owners):
-            if owner not in load:
-                moves.setdefault(owner, []).append(partition)
-        fair = -(-len(owners) // len(load))
-        for partition, owner in enumerate(owners):
-            low = min(load.values())
-            if owner in load and load[owner] > fair and low < fair:
-                moves.setdefault(owner, []).append(partition)
-                load[owner] -= 1
-        for owner, partitions in moves.items():
-            if await self._ask(owner, "release", pack(partitions), 10.0) is None:
-                continue
-            for partition in partitions:
-                owners[partition] = ""
-        if any(not owner for owner in owners):
-            load = {host: owners.count(host) for host in load}
-            for partition, owner in enumerate(owners):
-                if not owner:
-                    host = min(load, key=lambda host: (load[host], host))
-                    owners[partition] = host
+        try:
+            released: dict[int, str] = {}
+            for owner, partitions in moves.items():
+                if await self._ask(owner, "release", pack(partitions), 10.0) is not None:
+                    released |= dict.fromkeys(partitions, owner)
+            owners = list(self._table.owners)
+            load = {i: owners.count(i) for i, seen in self._hosts.items() if not seen.draining}
+            for partition, owner in released.items():
+                if owners[partition] == owner and load:
+                    if owner in load:
+                        load[owner] -= 1
+                    host = owners[partition] = _least(load)
                     load[host] += 1
-            await self._write(tuple(owners))
+            if tuple(owners) != self._table.owners:
+                await self._write(tuple(owners))
+        finally:
+            self._moving = False
 
     async def _write(self, owners: tuple[str, ...]) -> None:
         try:
@@ -611,6 +609,29 @@ class Supervisor:
         fork = ForkFrom(parent=order.parent, sequence=answer.sequence, state=answer.state or b"")
         done = await self._caller.command("session", order.session, f"{order.id}.fork", fork)
         return Reported(status="ok", sequence=done.sequence, value=answer.sequence)
+
+
+def _least(load: dict[str, int]) -> str:
+    """The host with the fewest partitions."""
+    return min(load, key=lambda host: (load[host], host))
+
+
+def _moves(owners: list[str], load: dict[str, int]) -> dict[str, list[int]]:
+    """Who has to lay down what, so that draining hosts have nothing and no two others differ by
+    more than one partition."""
+    moves: dict[str, list[int]] = {}
+    load = dict(load)
+    for partition, owner in enumerate(owners):
+        if owner not in load:
+            moves.setdefault(owner, []).append(partition)
+            load[_least(load)] += 1
+    for partition, owner in enumerate(owners):
+        least = _least(load)
+        if owner in load and load[owner] > load[least] + 1:
+            moves.setdefault(owner, []).append(partition)
+            load[owner] -= 1
+            load[least] += 1
+    return moves
 
 
 def _origin(headers: Mapping[str, str]) -> int:
