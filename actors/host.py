@@ -36,7 +36,13 @@ from holodeck.messages.codec import (
     pack,
     unpack,
 )
-from holodeck.messages.envelope import HEADER_CONTENT, HEADER_WRITER, JSON_CONTENT, Answer
+from holodeck.messages.envelope import (
+    HEADER_CONTENT,
+    HEADER_WRITER,
+    JSON_CONTENT,
+    MAX_DEADLINE_MS,
+    Answer,
+)
 from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
 from holodeck.messages.ids import new_id, partition_of
 from holodeck.messages.session import (
@@ -118,12 +124,13 @@ def inbox_filters(ns: str, owned: Iterable[int], partitions: int) -> list[tuple[
 class _Reader:
     """One follower of the journal and the place it has reached."""
 
-    __slots__ = ("follower", "position", "role", "target")
+    __slots__ = ("follower", "known", "position", "role", "target")
 
     def __init__(self, role: Role | None, position: int, target: int) -> None:
         self.role = role
         self.position = position
         self.target = target
+        self.known = 0
         self.follower: Follower | None = None
 
     def reached(self) -> int:
@@ -133,8 +140,8 @@ class _Reader:
             return -1
         if follower.pending == 0 and self.position >= follower.position:
             # Nothing more was waiting: what the stream held at the start is behind us.
-            return max(self.position, self.target)
-        return self.position
+            return max(self.position, self.target, self.known)
+        return max(self.position, self.known)
 
 
 class Host:
@@ -682,6 +689,24 @@ class Host:
             return
         self._waiter += 1
         heapq.heappush(self._waiters, (sequence, self._waiter, role, partition, then))
+        reader = self._reader_at.get((role, str(partition)))
+        if reader is not None and reader.role is not None:
+            self.spawn(self._look(reader, _filter(self.ns, reader.role, str(partition)), sequence))
+
+    async def _look(self, reader: _Reader, subjects: str, sequence: int) -> None:
+        """The reader of one partition is not shown what concerns others: looks how far it is."""
+        give_up = self.time() + MAX_DEADLINE_MS / 1000
+        while reader in self._readers and reader.reached() < sequence and self.time() < give_up:
+            await asyncio.sleep(TICK_S)
+            try:
+                end = await self.journal.end()
+                last = await self.journal.last(subjects)
+            except TransientError as error:
+                log.warning("look.failed", reason=str(error))
+                continue
+            if last is None or last.sequence <= reader.position:
+                reader.known = max(reader.known, end)
+        self._wake_folded()
 
     def _caught_up(self, role: str, partition: int, sequence: int) -> bool:
         reader = self._reader_at.get((role, str(partition)))
