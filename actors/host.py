@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -73,6 +74,9 @@ log = structlog.get_logger("holodeck.host")
 TICK_S: Final = 0.05
 HEADER_DUE: Final = "Holodeck-Due"
 HEADER_ENDED: Final = "Holodeck-Ended"
+RELEASED_S: Final = 15.0
+"""How long a partition laid down for another host is not taken up again under the same table;
+longer than the supervisor waits for the laying down."""
 ENDED_LINGER_S: Final = 30.0
 """How long an ended session stays in memory for the questions that follow its end."""
 
@@ -200,6 +204,8 @@ class Host:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._table = Table(0, (), "")
         self._table_lock = asyncio.Lock()
+        self._flushing: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._laid_down: dict[int, tuple[int, float]] = {}
         self._closed = False
         self._server = ""
         self._suspect = False
@@ -334,7 +340,7 @@ class Host:
         """Takes up and lays down partitions until what is held is what the table says."""
         async with self._table_lock:
             self._table = table = await read_table(self._cluster, self.partitions)
-            wanted = table.of(self.incarnation)
+            wanted = table.of(self.incarnation) - self._released(table.epoch)
             for partition in self.owned - wanted:
                 await self._drop(partition)
             if self._server != self.broker.server_id:
@@ -354,6 +360,16 @@ class Host:
             self.metrics.partitions_owned.set(len(self.owned))
         if self._suspect and table.server == self.broker.server_id:
             await self._trust_again()
+
+    def _released(self, epoch: int) -> set[int]:
+        """What was laid down for another host while the table does not say so yet."""
+        since = self.time() - RELEASED_S
+        self._laid_down = {
+            p: (at, when)
+            for p, (at, when) in self._laid_down.items()
+            if at == epoch and when > since
+        }
+        return set(self._laid_down)
 
     async def _drop(self, partition: int) -> None:
         """Lays a partition down at once: nothing of it is answered any more."""
@@ -994,7 +1010,15 @@ class Host:
         return floor
 
     async def flush(self, partition: int) -> bool:
-        """Writes what changed, then the mark that says up to where all is written."""
+        """Writes what changed, then the mark that says up to where all is written.
+
+        One at a time in each partition: a second one would find nothing changed, and its mark
+        would pass what the first has not written yet.
+        """
+        async with self._flushing[partition]:
+            return await self._flush(partition)
+
+    async def _flush(self, partition: int) -> bool:
         dirty = self._dirty.get(partition)
         if dirty is None:
             return False
@@ -1221,6 +1245,7 @@ class Host:
             whole = await self.flush(partition) and whole
         async with self._table_lock:
             for partition in partitions & self.owned:
+                self._laid_down[partition] = (self._table.epoch, self.time())
                 await self._drop(partition)
         return whole
 
