@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import structlog
+
 from holodeck.deck import Deck
 from holodeck.entrypoints.proof import Intent, Ledger
 from holodeck.messages.control import ResumeSession, SpawnSession
@@ -43,6 +45,8 @@ from holodeck.messages.session import (
     TakeTurn,
     TaskPriority,
 )
+
+log = structlog.get_logger("holodeck.demo")
 
 RATE: Final = 900.0
 """Commands a second the crowd aims at."""
@@ -283,11 +287,13 @@ class Crowd:
             except (RefusedError, ContractError) as error:
                 reason = error.reason if isinstance(error, RefusedError) else error.code
                 self.ledger.refuse(intent, reason)
+                log.warning("refused", command=str(intent), what=what, reason=str(error))
                 self.pulse.back(number, "refused")
                 return None
             except TransientError:
                 self.ledger.wonder(intent)
                 self.pulse.retries += 1
+                log.warning("unknown", command=str(intent), what=what)
                 continue
             self.ledger.acknowledge(
                 intent, answer.sequence, what, stored=answer.checkpoint is not None

@@ -27,6 +27,8 @@ from holodeck.messages.tiles import HEADER_TILE
 
 FAMILIES: Final = ("friction", "reputation", "task")
 """The families every demo has to have brought to NPCs and to learners."""
+FORESEEN: Final = frozenset({"task-completed", "learner-busy", "store-full", "at-capacity"})
+"""Why somebody who drives a session alone may be refused: time and the store have their say."""
 _SHOWN: Final = 3
 _SLICE: Final = 512
 
@@ -335,6 +337,7 @@ def prove(ledger: Ledger, reading: Reading, tiles: Sequence[str], live: Live, de
             *acknowledged,
             once,
             _refused(ledger, reading),
+            _unforeseen(ledger),
             _unknown(ledger, reading),
             _one_line(reading),
             _same("NPC state = fresh fold", reading.npcs, live.npcs),
@@ -400,6 +403,28 @@ def _refused(ledger: Ledger, reading: Reading) -> Claim:
         f"{len(stored):,}",
         not stored,
         _some(stored) or f"refused {len(ledger.refused):,}" + (f": {said}" if said else ""),
+    )
+
+
+def _unforeseen(ledger: Ledger) -> Claim:
+    """Who alone drives a session, one command after the other, is refused nothing unless a timer
+    was quicker: such a refusal was given by somebody who did not know what was acknowledged.
+
+    The same holds for what changed nothing. Sessions with an unknown outcome are left out.
+    """
+    doubtful = {(intent.kind, intent.actor) for intent in ledger.unknown}
+    answers = {**dict.fromkeys(ledger.obeyed, "nothing to do"), **ledger.refused}
+    strange = [
+        f"{intent} ({answer})"
+        for intent, answer in answers.items()
+        if answer not in FORESEEN and (intent.kind, intent.actor) not in doubtful
+    ]
+    return Claim(
+        "answers that deny what was acknowledged",
+        "0",
+        f"{len(strange):,}",
+        not strange,
+        _some(strange),
     )
 
 

@@ -188,7 +188,25 @@ async def test_a_refused_id_that_was_stored_is_found(world: World) -> None:
     await world.store("turn-2", *TURN, told=False)
     world.ledger.refuse(intent("turn-2"), "turn-order")
 
-    assert broken(await world.proof()) == ["refused or changing nothing, and stored"]
+    assert broken(await world.proof()) == [
+        "refused or changing nothing, and stored",
+        "answers that deny what was acknowledged",
+    ]
+
+
+async def test_a_refusal_only_a_stale_state_explains_is_found(world: World) -> None:
+    world.ledger.refuse(intent("done-1"), "task-completed")  # its time had run out
+    assert broken(await world.proof()) == []
+
+    stale = await World().open()
+    stale.ledger.refuse(intent("turn-2"), "turn-order")
+    stale.ledger.acknowledge(intent("resume-1"), 3, "resume", stored=False)
+
+    proof = await stale.proof()
+
+    assert broken(proof) == ["answers that deny what was acknowledged"]
+    claim = next(claim for claim in proof.claims if not claim.holds)
+    assert claim.found == "2"
 
 
 @pytest.mark.parametrize(("times", "wrong"), [(0, False), (1, False), (2, True)])
