@@ -504,7 +504,7 @@ class Supervisor:
         Raises:
             RefusedError: ``learner-busy`` with the id of the active session.
         """
-        attempt, holder = 0, ""
+        attempt, holder, void = 0, "", 0
         while True:
             attempt += 1
             if attempt > 40:
@@ -514,7 +514,7 @@ class Supervisor:
                     "learner",
                     learner,
                     f"{command}.claim.{session}.{attempt}",
-                    ClaimLearner(session=session, after=after),
+                    ClaimLearner(session=session, after=after, void=void),
                 )
                 return answer.sequence
             except RefusedError as error:
@@ -523,15 +523,18 @@ class Supervisor:
                 holder = error.detail
             if holder == session:
                 return None
-            after = await self._settle(command, learner, holder, switch=switch, attempt=attempt)
+            after, void = await self._settle(
+                command, learner, holder, switch=switch, attempt=attempt
+            )
 
     async def _settle(
         self, command: str, learner: str, holder: str, *, switch: bool, attempt: int
-    ) -> int:
+    ) -> tuple[int, int]:
         """Finds out whether the session that holds a claim still needs it.
 
         Returns:
-            the sequence at which it let go; the learner's fold must have it before asking again.
+            the sequence at which it let go, which the learner's fold must have before it is asked
+            again, and the number of a claim that can never be used (0: none).
 
         Raises:
             RefusedError: ``learner-busy``: it is active (or has only just been claimed).
@@ -547,15 +550,18 @@ class Supervisor:
         except RefusedError as error:
             if error.reason != "unknown-session":
                 raise
-        if state is not None and state.phase is Phase.ACTIVE:
+        lost = state is not None and (
+            state.phase in (Phase.ENDED, Phase.ABANDONED)
+            or state.parent != ""
+            or (state.charter is not None and state.charter.learner != learner)
+        )
+        if state is not None and state.phase is Phase.ACTIVE and not lost:
             if not switch:
                 raise RefusedError("learner-busy", holder)
             paused = await self._caller.command(
                 "session", holder, f"{command}.pause.{attempt}", Pause(reason="switched")
             )
-            return paused.sequence
-        if state is not None and state.phase in (Phase.ENDED, Phase.ABANDONED):
-            return sequence
+            return paused.sequence, 0
         # Paused, or not there: either it is about to begin on its claim, or whoever wanted that
         # has died. The learner's own clock decides.
         asked = await self._caller.command(
@@ -563,19 +569,22 @@ class Supervisor:
         )
         held: LearnerState = LEARNER_STATE.validate_python(unpack(asked.state or b""))
         if held.claim is None or held.claim.session != holder:
-            return asked.sequence
+            return asked.sequence, 0
+        if lost:
+            # A start under an id that is taken: nothing can ever begin or let go on this claim.
+            return asked.sequence, held.claim.number
         if time.time() * 1000 - held.claim.at < OVERDUE_MS:
             if attempt * 250 > OVERDUE_MS or not switch:
                 raise RefusedError("learner-busy", holder)
             await asyncio.sleep(0.25)
-            return 0
+            return 0, 0
         gave_up = await self._caller.command(
             "session",
             holder,
             f"{command}.abandon.{attempt}",
             AbandonStart(learner=learner, claim=held.claim.number),
         )
-        return gave_up.sequence
+        return gave_up.sequence, 0
 
     async def _resume(self, order: ResumeSession) -> Reported:
         answer = await self._caller.command(

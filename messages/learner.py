@@ -16,11 +16,14 @@ class ClaimLearner(Message):
     Attributes:
         after: decide only once the fold has this sequence (0: as it stands). Who was told that
             the claimed session ended at a sequence asks again with it.
+        void: number of a claim that is known to be worth nothing, because its session has ended,
+            gave up, or is another learner's; it is passed over.
     """
 
     kind: Literal["claim"] = "claim"
     session: SessionId
     after: Annotated[int, Field(ge=0)] = 0
+    void: Annotated[int, Field(ge=0)] = 0
 
 
 LearnerCommand = Annotated[ClaimLearner, Field()]

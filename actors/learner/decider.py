@@ -110,7 +110,8 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
     match command:
         case ClaimLearner(session=wanted):
             held = state.claim
-            if held is not None and (held.session != wanted or held.confirmed):
+            void = held is not None and held.number == command.void
+            if held is not None and not void and (held.session != wanted or held.confirmed):
                 raise RefusedError("claimed", held.session)
             return (LearnerClaimed(session=wanted),)
 
