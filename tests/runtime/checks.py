@@ -128,6 +128,8 @@ def every_acknowledged_command_is_stored_once(rows: list[Row], account: Account)
             stored.setdefault((row.place.identity, row.command), []).append(row)
     twice = {key: [r.sequence for r in found] for key, found in stored.items() if len(found) > 1}
     assert not twice, f"applied twice: {twice}"
+    untrue = [key for key in account.nothing if key in stored]
+    assert not untrue, f"refused and stored: {untrue}"
     for key, (sequence, data) in account.acknowledged.items():
         assert key in stored, f"acknowledged and lost: {key} at {sequence}"
         row = stored[key][0]

@@ -36,6 +36,7 @@ class Account:
     Attributes:
         acknowledged: sequence and bytes of the checkpoint, by session and command id.
         unknown: commands nobody ever got an answer to, by session and id.
+        nothing: commands that were refused, so that nothing may be stored of them.
         errors: refusals no client should have seen.
         last: when something was last acknowledged, seconds on the loop's clock.
         gap: the longest time in which nothing was acknowledged, seconds.
@@ -43,6 +44,7 @@ class Account:
 
     acknowledged: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     unknown: set[tuple[str, str]] = field(default_factory=set)
+    nothing: set[tuple[str, str]] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     last: float = 0.0
@@ -141,6 +143,8 @@ class Load:
                 )
             except RefusedError as error:
                 self.account.refused[error.reason] += 1
+                self.account.unknown.discard(key)
+                self.account.nothing.add(key)
                 if error.reason not in self._tolerated:
                     self.account.errors.append(f"{session} {body.kind}: {error}")
                 return None

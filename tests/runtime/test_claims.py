@@ -164,3 +164,24 @@ async def test_a_claim_is_decided_on_the_whole_fold_after_a_takeover(stage: Stag
             await start
     await everything_is_exact(stage, deck)
 
+
+
+async def test_a_start_under_a_taken_id_locks_no_learner(stage: Stage) -> None:
+    # given sessions of other learners: one that goes on, one that has ended, and a rehearsal
+    deck = await stage.begun_here(1)
+    going = await deck.start_session(learner="eva", session="going")
+    over = await deck.start_session(learner="pol", session="over")
+    await over.end()
+    await going.fork(id="rehearsal")
+
+    # when a learner tries to start under each of their ids
+    for taken in ("going", "over", "rehearsal"):
+        with pytest.raises(RefusedError, match="session-exists"):
+            await deck.start_session(learner="ana", session=taken)
+
+    # then it can start under its own at once, and only once
+    await deck.start_session(learner="ana", session="own")
+    with pytest.raises(RefusedError, match="learner-busy: own"):
+        await deck.start_session(learner="ana", session="second")
+    assert (await going.state()).phase == "active"
+    await everything_is_exact(stage, deck)
