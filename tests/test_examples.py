@@ -1,4 +1,7 @@
-"""The examples run as they stand, each as a program of its own, and say what they are meant to."""
+"""The examples run as they stand, each as a program of its own, and say what they are meant to.
+
+And what the README and docs/ name is there.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from holodeck.broker import find_server
+from holodeck.config.settings import Settings, variable_of
 from holodeck.messages.errors import StartupError
 from tests.conftest import ROOT, missing
-
-pytestmark = [pytest.mark.nats, pytest.mark.integration]
 
 SAYS = {
     "quickstart": [
@@ -46,6 +48,8 @@ def test_every_example_is_run() -> None:
     assert {path.stem for path in (ROOT / "examples").glob("*.py")} == set(SAYS)
 
 
+@pytest.mark.nats
+@pytest.mark.integration
 @pytest.mark.parametrize("name", SAYS)
 def test_an_example_runs_and_says_what_it_promises(name: str, tmp_path: Path) -> None:
     try:
@@ -70,3 +74,36 @@ def test_an_example_runs_and_says_what_it_promises(name: str, tmp_path: Path) ->
         places.append(found.start())
     assert places == sorted(places)
     assert not list(tmp_path.glob("*.jsonl")), "an example leaves files behind"
+
+
+# --- the README and docs/ ----------------------------------------
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROOMS = "actors|bench|broker|config|docs|entrypoints|examples|holodeck|messages|minds|tests"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    links = [
+        page.parent / link for link in re.findall(r"(?<!!)\[[^]]*\]\((?!https?:)([^)#]+)", text)
+    ]
+    named = [ROOT / name for name in re.findall(rf"`((?:{ROOMS})/[\w./-]+)`", text)]
+    assert [str(path) for path in (*links, *named) if not path.exists()] == []
+
+
+def test_the_readme_names_every_setting() -> None:
+    named = set(
+        re.findall(r"^\| `(HOLODECK_\w+)` ", (ROOT / "README.md").read_text(), re.MULTILINE)
+    )
+    assert named == {variable_of(field) for field in Settings.model_fields}
+
+
+def test_the_readmes_ten_lines_are_those_of_the_quickstart() -> None:
+    """Word for word, but for what is printed in between."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code = [line.partition("# ")[0].strip() for line in block.splitlines()]
+    lines = [line for line in code if line]
+    program = (ROOT / "examples" / "quickstart.py").read_text()
+    assert [line for line in lines if line not in program] == []
+    assert len(lines) <= 15
