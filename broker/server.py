@@ -427,6 +427,7 @@ accounts {{
             f"{self.ns}.cmd.>",
             f"{self.ns}.ctl.supervisor.>",
             f"$JS.API.DIRECT.GET.KV_{front}cluster.$KV.{front}cluster.deployment",
+            f"$JS.API.DIRECT.GET.KV_{front}archive.>",
         ]
         batches = []
         for stream in (f"{front}CHECKPOINTS", f"{front}TILES"):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holodeck.actors.caller import Caller
+from holodeck.actors.host import unarchived
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
 from holodeck.actors.npc.decider import (
     NPC_STATE,
@@ -379,13 +380,21 @@ class Session:
         return STATE.validate_python(unpack(answer.state or b""))
 
     async def replay(self, *, after: int = 0, upto: int | None = None) -> AsyncIterator[Step]:
-        """Every checkpoint stored so far, in order."""
-        journal = self._deck.broker.log(self._deck.layout.checkpoints)
-        subjects = writer_filter(
-            self._deck.ns, "session", partition_of(self.id, self._deck.partitions), self.id
-        )
+        """Every checkpoint stored so far, in order; of an archived session, from the archive."""
+        deck = self._deck
+        partition = partition_of(self.id, deck.partitions)
+        subjects = writer_filter(deck.ns, "session", partition, self.id)
+        found = False
+        journal = deck.broker.log(deck.layout.checkpoints)
         async for record in journal.read(subjects, after=after, upto=upto):
+            found = True
             yield step_of(record)
+        if found:
+            return
+        entry = await deck.broker.bucket(deck.layout.archive).get(f"log.{partition}.{self.id}")
+        for record in unarchived(entry.data) if entry is not None else ():
+            if after < record.sequence and (upto is None or record.sequence <= upto):
+                yield step_of(record)
 
     async def fork(self, *, at: int | None = None, id: str | None = None) -> Session:
         """A rehearsal that goes on from a checkpoint; it touches no NPC and no learner.
