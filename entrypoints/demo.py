@@ -943,7 +943,10 @@ def draw(scene: Scene, path: Path) -> None:
                       color_system="truecolor", legacy_windows=False)  # fmt: skip
     console.print(scene.render())
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(console.export_svg(title="make demo"))
+    svg = console.export_svg(title="make demo")
+    # Without the fonts it would fetch from elsewhere: any monospaced one will do.
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    path.write_text(svg.replace("Fira Code", "ui-monospace, DejaVu Sans Mono"))
 
 
 async def _sleep(seconds: float, unless: asyncio.Task[Any]) -> None:
