@@ -350,9 +350,16 @@ async def _main() -> None:
             load.window.opened = now + plan.warmup_s
             load.window.closed = load.window.opened + plan.seconds
             loop = asyncio.get_running_loop()
+            closed = asyncio.Event()
+
+            def close() -> None:
+                report_line(closed=time.time())
+                closed.set()
+
             loop.call_later(plan.warmup_s, lambda: report_line(opened=time.time()))
-            loop.call_later(plan.warmup_s + plan.seconds, lambda: report_line(closed=time.time()))
+            loop.call_later(plan.warmup_s + plan.seconds, close)
             await (load.open() if plan.rate else load.closed())
+            await closed.wait()
         if plan.file:
             load.write(Path(plan.file))
         report_line(result=load.result())

@@ -23,17 +23,35 @@ class Plain:
     """A server with its supervisor.
 
     Attributes:
-        connection: with the runtime's rights.
+        connection: with the runtime's rights; client: with a client's.
     """
 
-    def __init__(self, connection: Connection, layout: Layout, deck: Deck) -> None:
+    def __init__(
+        self, server: EmbeddedServer, connection: Connection, layout: Layout, deck: Deck
+    ) -> None:
+        self.server = server
         self.connection = connection
+        self.client = Connection(
+            server.url,
+            user=server.client.user,
+            password=server.client.password,
+            inbox_prefix=server.client_inbox_prefix,
+            reads="direct",
+        )
         self.layout = layout
         self.deck = deck
         self._hosts = 0
 
     async def host(self, **settings: Any) -> Child:
-        """One more host; returns when it owns every partition."""
+        """The only host; returns when it owns every partition."""
+        child = await self.add_host(**settings)
+        await self.until(
+            lambda host: len(host["partitions"]) == self.deck.partitions, child.pid, 120.0
+        )
+        return child
+
+    async def add_host(self, **settings: Any) -> Child:
+        """One more host; returns when it has a lease."""
         self._hosts += 1
         child = await Child.start(
             "bench._service",
@@ -44,8 +62,7 @@ class Plain:
                 "name": f"host-{self._hosts}",
             },
         )
-        pid = await child.said("ready")
-        await self.until(lambda host: len(host["partitions"]) == self.deck.partitions, pid, 120.0)
+        await child.said("ready")
         return child
 
     async def tiles(self) -> Child:
@@ -55,6 +72,21 @@ class Plain:
         )
         await child.said("ready")
         return child
+
+    async def balanced(self, hosts: int, seconds: float = 30.0) -> None:
+        """Waits until so many hosts share all partitions.
+
+        Raises:
+            TimeoutError: they did not in ``seconds``.
+        """
+        async with asyncio.timeout(seconds):
+            while True:
+                owned = [
+                    len(host.get("partitions", ())) for host in (await self.deck.status())["hosts"]
+                ]
+                if sum(owned) == self.deck.partitions and len(list(filter(None, owned))) == hosts:
+                    return
+                await asyncio.sleep(0.05)
 
     async def until(self, holds: Any, pid: int, seconds: float) -> dict[str, Any]:
         """Waits until ``holds`` of the host's status.
@@ -94,7 +126,7 @@ async def plain() -> AsyncIterator[Plain]:
             await supervisor.start()
             deck = await Deck.open(connection, settings.namespace)
             try:
-                yield Plain(connection, layout, deck)
+                yield Plain(server, connection, layout, deck)
             finally:
                 await deck.close()
                 await supervisor.stop()

@@ -12,13 +12,14 @@ from bench._generator import Plan
 from bench._limits import limits
 from bench._processes import Child, CpuMeter
 from bench._report import Report, Row, median, say
-from bench._runtime import running
+from bench._runtime import ray_argument, running
 
 HELP = "durable commands a second beside the raw fenced limit, everything on"
 FLOOR, AIM = 0.3, 0.45
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    ray_argument(parser)
     parser.add_argument("--sessions", type=int, default=500, help="sessions, one learner each")
     parser.add_argument("--npcs", type=int, default=40)
     parser.add_argument("--hosts", type=int, default=1, help="host processes")
@@ -45,7 +46,7 @@ async def _raw(seconds: float) -> dict[str, float]:
 
 async def once(options: argparse.Namespace, run: int) -> dict[str, Any]:
     """One run: a fresh runtime, all sessions, warm-up, the measured seconds."""
-    async with running(options.hosts) as runtime:
+    async with running(options.hosts, ray=options.ray) as runtime:
         plan = Plan(
             connection=runtime.client,
             ns=runtime.ns,

@@ -15,7 +15,7 @@ from bench._generator import Plan, session_id
 from bench._processes import Child
 from bench._proof import prove
 from bench._report import Report, Row, percentile, say
-from bench._runtime import running
+from bench._runtime import ray_argument, running
 from holodeck.broker import Broker
 from holodeck.deck import Deck
 from holodeck.messages.codec import decode_answer, encode_command, unpack
@@ -32,6 +32,7 @@ _GIVE_UP_S = 60.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    ray_argument(parser)
     parser.add_argument("--sessions", type=int, default=5000)
     parser.add_argument("--npcs", type=int, default=40)
     parser.add_argument("--rate", type=float, default=1000.0, help="commands a second, open loop")
@@ -90,8 +91,8 @@ async def _kill(deck: Deck, broker: Broker, sessions: dict[int, str]) -> tuple[f
 async def run(options: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "acknowledged"
-        async with running(options.hosts) as runtime:
-            deck = await runtime.runtime.deck(deadline_s=30.0)
+        async with running(options.hosts, ray=options.ray) as runtime:
+            deck = await runtime.deck(deadline_s=30.0)
             broker = await runtime.connection()
             plan = Plan(
                 connection=runtime.client,

@@ -9,13 +9,14 @@ from bench._generator import Plan
 from bench._limits import limits
 from bench._processes import Child, CpuMeter
 from bench._report import Report, Row, say
-from bench._runtime import running
+from bench._runtime import ray_argument, running
 
 HELP = "p50 and p99 of commands at a fixed rate, measured from when each was due"
 BOUND_P50, BOUND_P99 = 5.0, 25.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    ray_argument(parser)
     parser.add_argument("--rate", type=float, default=500.0, help="commands a second")
     parser.add_argument("--sessions", type=int, default=500)
     parser.add_argument("--npcs", type=int, default=40)
@@ -29,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 async def run(options: argparse.Namespace) -> Report:
     # One request at a time has no queue in front of it: the shortest a round trip can be.
     raw = await limits(options.raw_seconds, ("one_request", "one_fenced"))
-    async with running(options.hosts) as runtime:
+    async with running(options.hosts, ray=options.ray) as runtime:
         plan = Plan(
             connection=runtime.client,
             ns=runtime.ns,

@@ -9,7 +9,7 @@ from bench._generator import Plan
 from bench._limits import limits
 from bench._processes import Child, CpuMeter
 from bench._report import Report, Row, say
-from bench._runtime import Running, running
+from bench._runtime import Running, ray_argument, running
 from bench.rayactor import in_a_process
 
 HELP = "session starts a second through the supervisor, claims included"
@@ -17,6 +17,7 @@ BOUND = 400
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    ray_argument(parser)
     parser.add_argument("--starts", type=int, default=8000, help="sessions of each kind")
     parser.add_argument("--in-flight", type=int, default=128, help="starts under way at once")
     parser.add_argument("--hosts", type=int, default=1, help="host processes")
@@ -53,7 +54,7 @@ async def _starts(runtime: Running, kind: str, count: int, in_flight: int) -> di
 
 async def run(options: argparse.Namespace) -> Report:
     raw = (await limits(options.raw_seconds))["fenced_wildcard"]["per_s"]
-    async with running(options.hosts) as runtime:
+    async with running(options.hosts, ray=options.ray) as runtime:
         await _starts(runtime, "practice", min(500, options.starts), options.in_flight)
         claimed = await _starts(runtime, "conversation", options.starts, options.in_flight)
         agents = await _starts(runtime, "agent", options.starts, options.in_flight)

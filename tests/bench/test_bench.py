@@ -135,8 +135,15 @@ def test_memory_reports_bytes_and_briefings(tmp_path: Path) -> None:
     assert figures["asleep"] == 50
 
 
-@pytest.mark.nats
 @pytest.mark.ray
+@pytest.mark.slow
+def test_rayactor_reports_the_naive_twin(tmp_path: Path) -> None:
+    figures = bench(tmp_path, "rayactor", "--actors", "1", "--calls", "20", "--raw-seconds", "0")
+
+    assert {"starts_per_s", "calls_per_s", "bytes_per_session"} <= set(figures)
+
+
+@pytest.mark.nats
 @pytest.mark.slow
 @pytest.mark.usefixtures("server")
 @pytest.mark.parametrize(
@@ -163,18 +170,13 @@ def test_memory_reports_bytes_and_briefings(tmp_path: Path) -> None:
             ("--sessions", "40", "--rate", "40", "--before", "1", "--after", "4"),
             {"recovered_s", "lost", "twice"},
         ),
-        (
-            "rayactor",
-            ("--actors", "1", "--calls", "20", "--raw-seconds", "0"),
-            {"starts_per_s", "calls_per_s", "bytes_per_session"},
-        ),
     ],
-    ids=["commands", "starts", "latency", "failover", "rayactor"],
+    ids=["commands", "starts", "latency", "failover"],
 )  # fmt: skip
-def test_a_benchmark_over_ray_reports_its_figures(
+def test_a_benchmark_of_the_runtime_reports_its_figures(
     tmp_path: Path, name: str, options: tuple[str, ...], promised: set[str]
 ) -> None:
-    figures = bench(tmp_path, name, *options)
+    figures = bench(tmp_path, name, "--no-ray", *options)
 
     assert promised <= set(figures)
     assert figures.get("lost", 0) == figures.get("twice", 0) == 0
