@@ -644,7 +644,7 @@ def concerns(state: SessionState, events: Events) -> tuple[str, str, str]:
 
 
 _OPENINGS: Final = (SessionStarted, SessionStartAbandoned)
-_NAMING: Final = frozenset(event for event in CHANGES if "npc" in event.model_fields)
+_NAMING: Final = frozenset(event for event in CHANGES if "npc" in event.__annotations__)
 """The events that name an NPC."""
 
 session: Final[Decider[SessionState, SessionCommand, SessionEvent]] = Decider(

@@ -54,10 +54,10 @@ def told(*steps: tuple[int, str, Any]) -> LearnerState:
     return state
 
 
-def asks(state: LearnerState, session: str) -> str:
+def asks(state: LearnerState, session: str, void: int = 0) -> str:
     """``claimed`` for it, or who holds the learner."""
     try:
-        (event,) = learner.decide(state, ClaimLearner(session=session), 0)
+        (event,) = learner.decide(state, ClaimLearner(session=session, void=void), 0)
     except RefusedError as error:
         return f"held by {error.detail}" if error.reason == "claimed" else error.reason
     assert event == claimed(session)
@@ -130,6 +130,17 @@ def test_a_refused_claim_names_who_holds_the_learner() -> None:
     with pytest.raises(RefusedError) as caught:
         learner.decide(told(A1, A2), ClaimLearner(session="b"), 0)
     assert (caught.value.reason, caught.value.detail) == ("claimed", "a")
+
+
+@pytest.mark.parametrize(
+    ("void", "answer"), [(1, "claimed"), (0, "held by a"), (2, "held by a"), (9, "held by a")]
+)
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_claim_known_to_be_worth_nothing_is_passed_over_and_no_other(
+    void: int, answer: str, confirmed: bool
+) -> None:
+    state = told(A1, A2) if confirmed else told(A1)
+    assert asks(state, "b", void) == answer
 
 
 @laws
