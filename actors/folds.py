@@ -156,7 +156,6 @@ class Folds:
         self._writing: list[set[str]] = []
         self._loads: set[asyncio.Task[None]] = set()
         self._limit = asyncio.Semaphore(64)
-        self.messages: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -210,8 +209,6 @@ class Folds:
             own = place.kind == "learner" and place.identity == place.learner
             self._fold(partition, self.cell(partition, "learner", place.learner), moment, events,
                        record.headers.get(HEADER_COMMAND, "") if own else None)  # fmt: skip
-        for family in {event.kind.partition(".")[0] for event in events}:
-            self.messages[role, family] = self.messages.get((role, family), 0) + 1
 
     def _fold(
         self,

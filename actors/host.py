@@ -43,6 +43,7 @@ from holodeck.messages.envelope import (
     JSON_CONTENT,
     MAX_DEADLINE_MS,
     Answer,
+    Checkpoint,
 )
 from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
 from holodeck.messages.ids import new_id, partition_of
@@ -77,6 +78,8 @@ HEADER_ENDED: Final = "Holodeck-Ended"
 RELEASED_S: Final = 15.0
 """How long a partition laid down for another host is not taken up again under the same table;
 longer than the supervisor waits for the laying down."""
+FRESH: Final = 4096
+"""How many checkpoints written here are kept decoded until they come back to be folded."""
 ENDED_LINGER_S: Final = 30.0
 """How long an ended session stays in memory for the questions that follow its end."""
 
@@ -199,6 +202,7 @@ class Host:
         self._reading = True
         self._waiters: list[tuple[int, int, str, int, Callable[[], None]]] = []
         self._waiter = 0
+        self._fresh: dict[int, Checkpoint] = {}
         self._subs: dict[int, Subscription] = {}
         self._own_subs: list[Subscription] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -638,12 +642,14 @@ class Host:
             for_npc = npc_place is not None and sequence > npc_place
             for_learner = learner_place is not None and sequence > learner_place
             if for_npc or for_learner:
-                try:
-                    checkpoint = decode_checkpoint(record.data, record.subject)
-                except DecodeError as error:
-                    # The tile emitter, which reads everything, puts it aside for operators.
-                    log.warning("inbox.undecodable", sequence=sequence, reason=str(error))
-                else:
+                checkpoint: Checkpoint | None = self._fresh.pop(sequence, None)
+                if checkpoint is None:
+                    try:
+                        checkpoint = decode_checkpoint(record.data, record.subject)
+                    except DecodeError as error:
+                        # The tile emitter, which reads everything, puts it aside for operators.
+                        log.warning("inbox.undecodable", sequence=sequence, reason=str(error))
+                if checkpoint is not None:
                     place = Place(*tokens[2:])
                     if for_npc:
                         self.folds.apply("npc", place, record, checkpoint)
@@ -840,6 +846,13 @@ class Host:
         self.metrics.observe(events)
         if isinstance(events[0], TurnTaken) and shell.state.awaiting:
             self.spawn(self._think(shell, events[0]))
+
+    def wrote(self, sequence: int, at: int, events: Sequence[Any]) -> None:
+        """Keeps what was just written, so that it need not be decoded when it comes back."""
+        fresh = self._fresh
+        if len(fresh) >= FRESH:
+            fresh.clear()
+        fresh[sequence] = Checkpoint.model_construct(at=at, events=events)
 
     def forget(self, shell: SessionShell) -> None:
         """Drops a shell that turned out to hold nothing."""
@@ -1181,8 +1194,6 @@ class Host:
                 return
             case "sessions":
                 answer = self.listing()
-            case "messages":
-                answer = {f"{r}.{f}": n for (r, f), n in self.folds.messages.items()}
             case "release":
                 answer = await self.release(set(unpack(delivery.data)))
             case "drain":

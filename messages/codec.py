@@ -110,7 +110,16 @@ def decode_command(kind: str, data: bytes, subject: str, content: str = "") -> E
 def encode_answer(answer: Answer, *, as_json: bool = False) -> bytes:
     """An answer as msgpack; for plain clients as JSON with the checkpoint and state unpacked."""
     if not as_json:
-        return _pack(answer.model_dump(exclude_defaults=True) | {"status": answer.status})
+        packed: dict[str, Any] = {"status": answer.status, "sequence": answer.sequence}
+        if answer.reason:
+            packed["reason"] = answer.reason
+        if answer.detail:
+            packed["detail"] = answer.detail
+        if answer.checkpoint is not None:
+            packed["checkpoint"] = answer.checkpoint
+        if answer.state is not None:
+            packed["state"] = answer.state
+        return _pack(packed)
     out: dict[str, Any] = {"status": answer.status, "sequence": answer.sequence}
     if answer.reason:
         out |= {"reason": answer.reason, "detail": answer.detail}

@@ -6,6 +6,7 @@ answer and every repeat of it are the same.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter
@@ -97,8 +98,9 @@ ENVELOPES: Final[dict[str, TypeAdapter[Any]]] = {
 }
 
 
-class Answer(Message):
-    """What an actor says to a command.
+@dataclass(slots=True)
+class Answer:
+    """What an actor says to a command. Made once for each: hence a plain dataclass.
 
     Attributes:
         status: ``ok``; ``refused``, ``contract`` (do not send again); ``busy``, ``moved``
