@@ -159,7 +159,8 @@ def _one_story(identity: str, line: list[Row]) -> None:
         assert row.checkpoint is not None
         assert row.checkpoint.at >= at, f"{identity}: time runs backwards"
         at = row.checkpoint.at
-        for event in row.checkpoint.events:
+        for one in row.checkpoint.events:
+            event: Any = one
             kind = event.kind
             assert not ended or kind == "npc.parted", f"{identity}: {kind} after its end"
             if kind in ("session.started", "session.forked", "session.start-abandoned"):

@@ -210,11 +210,9 @@ class Stage:
     ) -> HostKeeper:
         """A host on this loop."""
         given = self.host_options(name, **options)
-        mind = minds if minds is not None else {MindKind.SCRIPTED: EchoMind()}
+        mind: dict[MindKind, Mind] = minds if minds is not None else {MindKind.SCRIPTED: EchoMind()}
         keeper = HostKeeper(
-            lambda lost: Host(
-                connect or self.connect, self.layout, given, minds=mind, on_lost=lost
-            )
+            lambda lost: Host(connect or self.connect, self.layout, given, minds=mind, on_lost=lost)
         )
         await keeper.start()
         self.keepers.append(keeper)

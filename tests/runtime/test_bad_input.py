@@ -169,17 +169,11 @@ async def test_garbage_in_the_journal_is_put_aside_once_and_passed_over(stage: S
     session = await deck.start_session(learner="ana", session="s1")
     await session.take_turn("hola", to="marta")
     log = stage.broker.log(stage.layout.checkpoints)
-    p = stage.partitions
-
-    def subject(writer: str) -> str:
-        return CHECKPOINT.of("holodeck", "session", partition_of(writer, p), writer, "turn",
-                             partition_of("marta", p), "marta", partition_of("ana", p), "ana")  # fmt: skip
-
     # when unreadable checkpoints appear: in the session's own line, in the NPC's inbox, nowhere
     future = pack({"v": 99, "at": 1, "events": [{"kind": "turn.dreamt"}]})
-    await log.append(subject("s1"), future)
-    await log.append(subject("stranger"), future)
-    await log.append(subject("stranger"), b"\xc1 garbage")
+    await log.append(_subject(stage, "s1"), future)
+    await log.append(_subject(stage, "stranger"), future)
+    await log.append(_subject(stage, "stranger"), b"\xc1 garbage")
     await log.append("holodeck.checkpoint.short", b"x")
     await session.take_turn("hola again", to="marta")
     await session.state()
@@ -208,6 +202,15 @@ async def test_garbage_in_the_journal_is_put_aside_once_and_passed_over(stage: S
     assert len(await dead_letters(stage)) == 4
 
 
+def _subject(stage: Stage, writer: str) -> str:
+    """Of a turn of session ``writer`` with marta and ana."""
+    p = stage.partitions
+    npc, learner = partition_of("marta", p), partition_of("ana", p)
+    return CHECKPOINT.of(
+        "holodeck", "session", partition_of(writer, p), writer, "turn", npc, "marta", learner, "ana"
+    )
+
+
 async def _lettered(stage: Stage) -> bool:
     return len(await dead_letters(stage)) >= 4
 
@@ -220,11 +223,9 @@ async def test_what_a_stranger_writes_into_a_session_is_folded_before_the_next_d
     session = await deck.start_session(learner="ana", session="s1")
 
     # when somebody with the runtime's rights appends a sound checkpoint to it
-    p = stage.partitions
     event = ReputationChanged(npc="marta", delta=0.25)
     await stage.broker.log(stage.layout.checkpoints).append(
-        CHECKPOINT.of("holodeck", "session", partition_of("s1", p), "s1", "reputation",
-                      partition_of("marta", p), "marta", partition_of("ana", p), "ana"),  # fmt: skip
+        _subject(stage, "s1"),
         encode_checkpoint(int(time.time() * 1000), (event,)),
     )
     await session.take_turn("hola", to="marta")

@@ -69,17 +69,20 @@ async def test_switching_back_and_forth_keeps_one_session_active(stage: Stage) -
         await deck.start_session(learner="ana", session=f"s{n}", switch=True) for n in range(4)
     ]
 
+    told: set[str] = set()
+
     # when all want the learner back again and again at once
     async def want(n: int) -> None:
         for _ in range(5):
             try:
                 await sessions[n].resume(switch=True)
             except RefusedError as error:
-                assert error.reason in ("learner-busy", "claim-void"), error
+                told.add(error.reason)
 
     await asyncio.gather(*(want(n) for n in range(4)))
 
     # then at no point of the journal two were active
+    assert told <= {"learner-busy", "claim-void"}
     await everything_is_exact(stage, deck)
 
 
@@ -163,7 +166,6 @@ async def test_a_claim_is_decided_on_the_whole_fold_after_a_takeover(stage: Stag
         with pytest.raises(RefusedError, match="learner-busy"):
             await start
     await everything_is_exact(stage, deck)
-
 
 
 async def test_a_start_under_a_taken_id_locks_no_learner(stage: Stage) -> None:

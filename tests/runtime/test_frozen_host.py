@@ -40,7 +40,8 @@ async def test_a_thawed_host_answers_and_appends_nothing(stage: Stage) -> None:
     await stage.broker.subscribe("late.>", lambda delivery: heard.append(delivery.data))
     for name in his:
         subject = COMMAND.of("holodeck", partition_of(name, stage.partitions), "session", name)
-        for n, body in enumerate((ReadState(), Pause(reason="stale"), ReadState())):
+        bodies: tuple[ReadState | Pause, ...] = (ReadState(), Pause(reason="stale"), ReadState())
+        for n, body in enumerate(bodies):
             data = encode_command(ToSession(id=f"late.{name}.{n}", body=body))
             stage.broker.post(subject, data, reply=f"late.{name}.{n}")
     await stage.broker.flush()

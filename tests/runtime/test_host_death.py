@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holodeck.deck import Session
 from holodeck.messages.session import EndReason
 from tests.runtime.checks import everything_is_exact
 from tests.runtime.load import Load
@@ -34,7 +35,7 @@ async def test_a_host_killed_under_load_loses_nothing_and_repeats_nothing(stage:
     # and every waiting session ends once, by itself
     for session in waiting:
 
-        async def ended(session=session) -> bool:  # type: ignore[no-untyped-def]
+        async def ended(session: Session = session) -> bool:
             return (await session.state()).end_reason is EndReason.TIME_LIMIT
 
         await until(ended, 15.0, 0.1)

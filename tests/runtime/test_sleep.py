@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holodeck.deck import Session
 from holodeck.messages.session import EndReason
 from tests.runtime.checks import everything_is_exact, of_session
 from tests.runtime.stage import Stage, crash, until
@@ -62,7 +63,7 @@ async def test_a_sleeping_session_ends_by_its_timer_even_on_another_host(stage: 
     # then each ends once, by itself
     for session in sessions:
 
-        async def ended(session=session) -> bool:  # type: ignore[no-untyped-def]
+        async def ended(session: Session = session) -> bool:
             return (await session.state()).end_reason is EndReason.TIME_LIMIT
 
         await until(ended, 10.0, 0.1)

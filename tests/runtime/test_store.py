@@ -8,9 +8,14 @@ from dataclasses import replace
 import pytest
 
 from holodeck.messages.errors import RefusedError
-from tests.runtime.checks import every_acknowledged_command_is_stored_once, everything_is_exact, journal, of_session
+from tests.runtime.checks import (
+    every_acknowledged_command_is_stored_once,
+    everything_is_exact,
+    journal,
+    of_session,
+)
 from tests.runtime.conftest import Staging
-from tests.runtime.load import Load
+from tests.runtime.load import Account, Load
 from tests.runtime.stage import MIB, Stage, crash, until
 
 pytestmark = [pytest.mark.nats, pytest.mark.integration]
@@ -103,14 +108,7 @@ async def test_an_ended_session_moves_to_the_archive_and_stays_known(stage: Stag
         await crash(stage.keepers.pop())
         await stage.host("host-0", keep_s=1.0, flush_s=0.3, idle_sleep_s=0.3)
         await stage.owned(1)
-    await asyncio.sleep(0)
-    every_acknowledged_command_is_stored_once(await journal(stage), _nothing())
-
-
-def _nothing() -> object:
-    from tests.runtime.load import Account
-
-    return Account()
+    every_acknowledged_command_is_stored_once(await journal(stage), Account())
 
 
 async def test_nothing_is_archived_before_everyone_has_folded_it(stage: Stage) -> None:
