@@ -52,6 +52,9 @@ from holodeck.messages.subjects import ANY, CTL_HOST, CTL_SUPERVISOR, all_tiles
 log = structlog.get_logger("holodeck.supervisor")
 
 WATCH_S: Final = 0.1
+MOVED_AT_ONCE: Final = 4
+"""How many partitions of a host move in one step. A partition is silent from its laying down to
+its taking up; so few are at once that nobody waits long."""
 OVERDUE_MS: Final = 5_000
 """A claim that no start or resume has followed for so long may be settled by others, ms."""
 
@@ -252,7 +255,7 @@ class Supervisor:
             await self._write(tuple(owners))
             return
         if takers and not self._moving:
-            moves = _moves(owners, load)
+            moves = {host: some[:MOVED_AT_ONCE] for host, some in _moves(owners, load).items()}
             if moves:
                 # Beside the watching: a host that dies while it is asked must still be noticed.
                 self._moving = True
