@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvloop
@@ -23,6 +23,8 @@ from holodeck.actors.keeper import HostKeeper, TilesService
 from holodeck.config import load_settings
 from holodeck.local import default_minds
 from holodeck.wiring import Connection, host_options, layout_of
+
+_STOP_S: Final = 110.0
 
 
 def service(kind: str, order: dict[str, Any]) -> HostKeeper | TilesService:
@@ -52,7 +54,11 @@ async def _main() -> None:
             await asyncio.sleep(0.2)
             resident, _ = resident_bytes(os.getpid())
             report_line(memory=resident)
-    await running.stop()
+    # Whoever started this may have died, and the server with it: never outlive them for long.
+    try:
+        await asyncio.wait_for(running.stop(), _STOP_S)
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":
