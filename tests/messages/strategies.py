@@ -23,7 +23,7 @@ from holodeck.messages.session import CastMember, SessionCommand
 
 few = settings(max_examples=20, deadline=None)
 """For tests that run once for each kind."""
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=100, deadline=None)
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=10),

@@ -33,7 +33,7 @@ from holodeck.messages.session import (
 )
 from tests.messages.strategies import EVENTS, any_of
 
-laws = settings(max_examples=150, deadline=None)
+laws = settings(max_examples=100, deadline=None)
 PAUSED = SessionPaused()
 ENDED = SessionEnded(reason=EndReason.LEARNER_ENDED, outcome=Outcome.SUCCESS, active_ms=1)
 

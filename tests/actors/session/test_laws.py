@@ -93,7 +93,7 @@ SCRIPTS = st.builds(
     OPENINGS,
     st.lists(st.tuples(st.sampled_from([0.0, 1.0, 25.0, 700.0]), LIKELY), max_size=25),
 )
-laws = settings(max_examples=150, deadline=None)
+laws = settings(max_examples=100, deadline=None)
 
 
 def told(script: list[tuple[float, Any]]) -> Story:
