@@ -264,7 +264,9 @@ class Cluster:
             if self._address is None:
                 # Services wait for messages most of the time; what they need is placed by
                 # spreading, not by counting cores.
-                ray.init(include_dashboard=False, **options)
+                # ``local``, or Ray would join whatever cluster was last started on this machine,
+                # with somebody else's actors under our names.
+                ray.init(address="local", include_dashboard=False, **options)
                 self._started_ray = True
             else:
                 ray.init(address=self._address, **options)
