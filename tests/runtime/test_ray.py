@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -36,9 +37,13 @@ def two_nodes() -> Iterator[Any]:
         missing(f"Ray ({error})")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cluster = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
-        )
+        # A port of its own: at the usual one somebody else's cluster may be listening.
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        head = {"num_cpus": 2, "include_dashboard": False, "gcs_server_port": port}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        assert cluster.address.endswith(f":{port}")
         node = cluster.add_node(num_cpus=2)
         cluster.wait_for_nodes()
         yield cluster, node
