@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -320,10 +321,18 @@ class Cluster:
         return ray.remote(kind).options(**options).remote(*arguments)
 
     def _placed(self, name: str, actor: Any, seconds: float) -> Placed:
-        try:
-            node, pid = ray.get(actor.ready.remote(seconds), timeout=seconds + 5)
-        except (ray.exceptions.RayError, StartupError) as error:
-            raise StartupError(f"{name} did not start: {error}", "See its log") from error
+        give_up = time.monotonic() + seconds
+        while True:
+            left = give_up - time.monotonic()
+            try:
+                node, pid = ray.get(actor.ready.remote(left), timeout=left + 5)
+                break
+            except (ray.exceptions.RayError, StartupError) as error:
+                # Ray restarts a process that died on its way up: it is asked again, in time.
+                gone = isinstance(error, ray.exceptions.RayActorError)
+                if not gone or left <= 1.0:
+                    raise StartupError(f"{name} did not start: {error}", "See its log") from error
+                time.sleep(0.5)
         placed = self.services[name] = Placed(name, node, pid, actor)
         return placed
 

@@ -328,8 +328,8 @@ class Host:
         return int(self._wall() * 1000)
 
     def time(self) -> float:
-        """Monotonic clock, seconds."""
-        return self._loop.time()
+        """Monotonic clock, seconds. Not the loop's: that of uvloop counts whole milliseconds."""
+        return time.monotonic()
 
     def valid(self) -> bool:
         """Whether this incarnation may answer and write right now."""
@@ -760,7 +760,7 @@ class Host:
     # -- commands ----------------------------------------
 
     def _on_command(self, delivery: Delivery) -> None:
-        received = self._loop.time()
+        received = time.monotonic()
         tokens = delivery.subject.split(".")
         headers = delivery.headers
         content = headers.get(HEADER_CONTENT, "") if headers else ""
@@ -812,7 +812,7 @@ class Host:
 
     def answer(self, work: Work, answer: Answer) -> None:
         """Answers everyone who waits for a command, if the lease still holds."""
-        self.metrics.command(work.actor, answer.status, self._loop.time() - work.received)
+        self.metrics.command(work.actor, answer.status, time.monotonic() - work.received)
         if not work.replies or not self.valid():
             return
         encoded: dict[bool, bytes] = {}
@@ -852,7 +852,7 @@ class Host:
         fresh = self._fresh
         if len(fresh) >= FRESH:
             fresh.clear()
-        fresh[sequence] = Checkpoint.model_construct(at=at, events=events)
+        fresh[sequence] = Checkpoint.model_construct(at=at, events=tuple(events))
 
     def forget(self, shell: SessionShell) -> None:
         """Drops a shell that turned out to hold nothing."""

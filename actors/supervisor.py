@@ -22,7 +22,7 @@ from holodeck.actors.keeper import TILES_HOST
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
 from holodeck.actors.lease import REVOKED, Holder, boottime, lease_key
 from holodeck.actors.metrics import Metrics
-from holodeck.actors.session import STATE, Phase, SessionState
+from holodeck.actors.session import SCHEMA, STATE, Phase, SessionState
 from holodeck.actors.table import LEASES, Table, deployment, read_table, write_table
 from holodeck.broker.port import Broker, Delivery, Subscription
 from holodeck.broker.streams import Layout
@@ -618,7 +618,9 @@ class Supervisor:
         answer = await self._caller.command(
             "session", order.parent, f"{order.id}.read", ReadState(at=order.at)
         )
-        fork = ForkFrom(parent=order.parent, sequence=answer.sequence, state=answer.state or b"")
+        fork = ForkFrom(
+            parent=order.parent, sequence=answer.sequence, state=answer.state or b"", layout=SCHEMA
+        )
         done = await self._caller.command("session", order.session, f"{order.id}.fork", fork)
         return Reported(status="ok", sequence=done.sequence, value=answer.sequence)
 

@@ -610,6 +610,9 @@ class NatsBroker:
                     self._unsent(subject, token, error)
             await wire.push()
             self._sending = False
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError  # nats-py swallows it while it flushes
             if not self._out:
                 for drained in self._drained:
                     if not drained.done():

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
-from holodeck.messages.base import MAX_MESSAGE
+from holodeck.messages.base import MAX_MESSAGE, MAX_STATE
 from holodeck.messages.envelope import (
     ENVELOPES,
     JSON_CONTENT,
@@ -68,7 +68,7 @@ def encode_command(envelope: Envelope) -> bytes:
     """A command as msgpack; fields at their default are left out.
 
     Raises:
-        TooLarge: over 64 KiB.
+        TooLarge: over 64 KiB (a fork: 512 KiB).
     """
     body = envelope.body
     data = _pack(
@@ -79,9 +79,15 @@ def encode_command(envelope: Envelope) -> bytes:
             "body": {"kind": body.kind, **body.model_dump(exclude_defaults=True)},
         }
     )
-    if len(data) > MAX_MESSAGE:
-        raise TooLarge(len(data), MAX_MESSAGE)
+    limit = _limit(envelope)
+    if len(data) > limit:
+        raise TooLarge(len(data), limit)
     return data
+
+
+def _limit(envelope: Envelope) -> int:
+    """A fork carries a whole state; nothing else is that large."""
+    return MAX_STATE if envelope.body.kind == "fork" else MAX_MESSAGE
 
 
 def decode_command(kind: str, data: bytes, subject: str, content: str = "") -> Envelope:
@@ -91,17 +97,27 @@ def decode_command(kind: str, data: bytes, subject: str, content: str = "") -> E
         TooLarge: over 64 KiB.
         DecodeError: no such actor kind, not msgpack or JSON, or not a command we know.
     """
-    if len(data) > MAX_MESSAGE:
+    if len(data) > MAX_STATE:
         raise TooLarge(len(data), MAX_MESSAGE)
     adapter = ENVELOPES.get(kind)
     if adapter is None:
         raise DecodeError(subject, f"no actor of kind {kind!r}")
+    large = len(data) > MAX_MESSAGE
     try:
-        if content.startswith(JSON_CONTENT):
-            return adapter.validate_json(data)  # type: ignore[no-any-return]
-        return adapter.validate_python(unpack(data, subject))  # type: ignore[no-any-return]
-    except ValidationError as error:
+        envelope: Envelope = (
+            adapter.validate_json(data)
+            if content.startswith(JSON_CONTENT)
+            else adapter.validate_python(unpack(data, subject))
+        )
+    except (ValidationError, DecodeError) as error:
+        if large:
+            raise TooLarge(len(data), MAX_MESSAGE) from error
+        if isinstance(error, DecodeError):
+            raise
         raise DecodeError(subject, explain(error)) from error
+    if large and len(data) > _limit(envelope):
+        raise TooLarge(len(data), MAX_MESSAGE)
+    return envelope
 
 
 # --- answers ----------------------------------------

@@ -143,13 +143,15 @@ class ForkFrom(Message):
     """Begins a rehearsal from a parent's state at one of its checkpoints.
 
     Attributes:
-        state: the parent's state at ``sequence``, as its snapshot bytes.
+        state: the parent's state at ``sequence``, msgpack; ``layout``: the version it is laid out
+            in.
     """
 
     kind: Literal["fork"] = "fork"
     parent: SessionId
     sequence: Annotated[int, Field(ge=1)]
     state: bytes
+    layout: Annotated[int, Field(ge=1)] = 1
 
 
 class TakeTurn(Message):
@@ -342,6 +344,7 @@ class SessionForked(Event):
     parent: SessionId
     sequence: int
     state: bytes
+    layout: int = 1
 
 
 class SessionPaused(Event):

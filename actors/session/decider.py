@@ -5,8 +5,8 @@ Pure. Every refusal reason a session knows:
 ``unknown-session`` nothing was started under this id · ``session-exists`` · ``start-abandoned``
 the start came after its claim was given up · ``session-ended`` · ``session-paused`` ·
 ``session-active`` · ``claim-required`` · ``claim-void`` · ``turn-order`` · ``unknown-npc`` not in
-the cast · ``no-cast`` · ``task-limit`` · ``duplicate-task`` · ``unknown-task`` · ``task-completed``
-with another outcome · ``bad-fork``.
+the cast · ``no-cast`` · ``task-limit`` · ``session-full`` · ``duplicate-task`` ·
+``unknown-task`` · ``task-completed`` with another outcome · ``bad-fork``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from holodeck.actors.decider import Decider, Moment
 from holodeck.actors.session.rules import choose, turn_reputation
-from holodeck.actors.session.state import STATE, Charter, Phase, SessionState, Task
+from holodeck.actors.session.state import SCHEMA, STATE, Charter, Phase, SessionState, Task
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.session import (
     AbandonStart,
@@ -63,6 +63,10 @@ from holodeck.messages.session import (
 )
 
 Events = Sequence[SessionEvent]
+
+MAX_WEIGHT: Final = 64 * 1024
+"""Characters the tasks of a session may put into its state; with a thousand tasks of average names
+the state then stays below 512 KB, half of what a message holds."""
 _NOTHING: Final[Events] = ()
 
 
@@ -120,9 +124,18 @@ def _start(state: SessionState, command: StartSession, now: int) -> Events:
 def _fork(state: SessionState, command: ForkFrom, now: int) -> Events:
     if state.phase is not Phase.NEW:
         raise RefusedError("session-exists")
+    if command.layout != SCHEMA:
+        raise RefusedError("bad-fork", f"its state is laid out as of version {command.layout}")
     if _parent_state(command.state).phase in (Phase.NEW, Phase.ABANDONED):
         raise RefusedError("bad-fork", "the parent had not started at that checkpoint")
-    return (SessionForked(parent=command.parent, sequence=command.sequence, state=command.state),)
+    return (
+        SessionForked(
+            parent=command.parent,
+            sequence=command.sequence,
+            state=command.state,
+            layout=command.layout,
+        ),
+    )
 
 
 def _parent_state(data: bytes) -> SessionState:
@@ -258,12 +271,18 @@ def _open_task(state: SessionState, name: str) -> Task:
     return task
 
 
+def _weight(task: AddTask | TaskAdded) -> int:
+    return len(task.task) + sum(map(len, task.capabilities))
+
+
 def _add_task(state: SessionState, command: AddTask, now: int) -> Events:
     assert state.charter is not None
     if command.task in state.tasks:
         raise RefusedError("duplicate-task", command.task)
     if len(state.tasks) >= state.charter.max_tasks:
         raise RefusedError("task-limit", f"at most {state.charter.max_tasks} tasks")
+    if state.weight + _weight(command) > MAX_WEIGHT:
+        raise RefusedError("session-full", "its tasks fill the state; end it and start another")
     if command.npc is not None:
         _in_cast(state, command.npc)
     timeout = (
@@ -481,10 +500,10 @@ def _on_reputation(state: SessionState, event: ReputationChanged, moment: Moment
 
 
 def _on_task_added(state: SessionState, event: TaskAdded, moment: Moment) -> None:
+    state.weight += _weight(event)
     state.tasks[event.task] = Task(
         event.task,
         moment.at,
-        event.data,
         event.priority,
         event.capabilities,
         event.npc,

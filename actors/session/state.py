@@ -53,12 +53,11 @@ class Charter:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task. ``started_at`` and ``armed`` (the sequence of its start) are 0 before it starts;
-    ``outcome`` is None while it is open."""
+    """One task; its data stands in the journal. ``started_at`` and ``armed`` (the sequence of its
+    start) are 0 before it starts; ``outcome`` is None while it is open."""
 
     id: str
     added_at: int
-    data: str = "{}"
     priority: TaskPriority = TaskPriority.NORMAL
     capabilities: tuple[str, ...] = ()
     npc: str | None = None
@@ -87,6 +86,7 @@ class SessionState:
         met: learner turns by NPC, in the order they were met.
         frictions: how many, by type; reputation: how far it moved, by NPC.
         tasks: by id, in the order they were added.
+        weight: characters of the tasks' ids and capabilities; a state has to fit into a message.
         owed: NPCs that still have to be told of the end.
     """
 
@@ -116,6 +116,7 @@ class SessionState:
     reputation: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     owed: tuple[str, ...] = ()
+    weight: int = 0
 
     def copy(self) -> SessionState:
         """An equal state that shares nothing changeable with this one."""

@@ -150,6 +150,13 @@ def full() -> Story:
     return active().tell(AddTask(task="b"))
 
 
+def stuffed() -> Story:
+    told = story(OPEN.model_copy(update={"max_tasks": 100}))
+    for number in range(10):
+        told = told.tell(AddTask(task=f"{number:0100d}", capabilities=MANY))
+    return told
+
+
 def full_and_done() -> Story:
     return full().tell(CompleteTask(task="b"))
 
@@ -167,6 +174,8 @@ NONSENSE = ForkFrom(parent="p", sequence=1, state=b"nonsense")
 STRANGE_REPLY = NpcReply(turn=1, npc="stranger", text="?")
 STRANGE_FRICTION = FRICTION.model_copy(update={"npc": "stranger"})
 OTHERWISE = CompleteTask(task=TASK, outcome=Outcome.FAILED)
+MANY = tuple(f"{n:0200d}" for n in range(32))
+OTHER_LAYOUT = NONSENSE.model_copy(update={"layout": 2})
 OTHER_STATE = NONSENSE.model_copy(update={"state": b"\x93\x01\x02\x03"})
 REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
     ("a-claiming-kind-needs-a-claim", new, UNCLAIMED, "claim-required"),
@@ -185,6 +194,7 @@ REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
     ("also-when-it-is-done", done, AddTask(task=TASK), "duplicate-task"),
     ("there-is-a-limit-of-tasks", full, AddTask(task="c"), "task-limit"),
     ("done-tasks-count-too", full_and_done, AddTask(task="c"), "task-limit"),
+    ("the-tasks-fit-into-the-state", stuffed, AddTask(task="x" * 128, capabilities=MANY), "session-full"),
     ("only-a-known-task-is-routed", active, RouteTask(task="x"), "unknown-task"),
     ("only-a-known-task-is-started", active, StartTask(task="x"), "unknown-task"),
     ("only-a-known-task-is-completed", active, CompleteTask(task="x"), "unknown-task"),
@@ -193,6 +203,7 @@ REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
     ("a-done-task-keeps-its-outcome", done, OTHERWISE, "task-completed"),
     ("without-a-cast-nobody-gets-a-task", castless, RouteTask(task="t"), "no-cast"),
     ("a-fork-needs-a-state", new, NONSENSE, "bad-fork"),
+    ("of-the-present-layout", new, OTHER_LAYOUT, "bad-fork"),
     ("and-not-any-msgpack", new, OTHER_STATE, "bad-fork"),
     ("what-never-began-is-not-forked", new, fork_of(session.initial), "bad-fork"),
     ("what-was-abandoned-is-not-forked", new, fork_of(abandoned().state), "bad-fork"),
