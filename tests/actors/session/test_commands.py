@@ -174,6 +174,7 @@ NONSENSE = ForkFrom(parent="p", sequence=1, state=b"nonsense")
 STRANGE_REPLY = NpcReply(turn=1, npc="stranger", text="?")
 STRANGE_FRICTION = FRICTION.model_copy(update={"npc": "stranger"})
 OTHERWISE = CompleteTask(task=TASK, outcome=Outcome.FAILED)
+ONE_TOO_MANY = AddTask(task="x" * 128, capabilities=tuple("y" * 200 for _ in range(32)))
 MANY = tuple(f"{n:0200d}" for n in range(32))
 OTHER_LAYOUT = NONSENSE.model_copy(update={"layout": 2})
 OTHER_STATE = NONSENSE.model_copy(update={"state": b"\x93\x01\x02\x03"})
@@ -194,7 +195,7 @@ REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
     ("also-when-it-is-done", done, AddTask(task=TASK), "duplicate-task"),
     ("there-is-a-limit-of-tasks", full, AddTask(task="c"), "task-limit"),
     ("done-tasks-count-too", full_and_done, AddTask(task="c"), "task-limit"),
-    ("the-tasks-fit-into-the-state", stuffed, AddTask(task="x" * 128, capabilities=MANY), "session-full"),
+    ("the-tasks-fit-into-the-state", stuffed, ONE_TOO_MANY, "session-full"),
     ("only-a-known-task-is-routed", active, RouteTask(task="x"), "unknown-task"),
     ("only-a-known-task-is-started", active, StartTask(task="x"), "unknown-task"),
     ("only-a-known-task-is-completed", active, CompleteTask(task="x"), "unknown-task"),
