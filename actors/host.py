@@ -1247,7 +1247,12 @@ class Host:
             sub = self._subs.pop(partition, None)
             if sub is not None:
                 await sub.stop()
-        mine = [s for s in self.sessions.values() if s.partition in partitions]
+        # NPCs and learners too: a claim cut off under way costs its caller a whole resending.
+        mine: list[SessionShell | FoldShell] = [
+            shell for shell in self.sessions.values() if shell.partition in partitions
+        ]
+        for shells in self._shells.values():
+            mine += [shell for shell in shells.values() if shell.partition in partitions]
         deadline = self.time() + 5.0
         while any(s.busy or s.queue for s in mine) and self.time() < deadline:
             await asyncio.sleep(0.01)
