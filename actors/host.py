@@ -403,8 +403,12 @@ class Host:
         """Takes partitions up: snapshots, then the tail of the journal, then timers, then work."""
         began = self.time()
         end = await self.journal.end()
-        marks = await self._read_marks(fresh, end)
-        asleep = await self._read_live(fresh, end)
+        marks, asleep, known, _ = await asyncio.gather(
+            self._read_marks(fresh, end),
+            self._read_live(fresh, end),
+            self._read_cells(fresh, end),
+            self._read_archived(fresh),
+        )
         for partition in fresh:
             self._dirty[partition] = set()
             self._marks[partition] = marks[partition][2]
@@ -414,16 +418,11 @@ class Host:
             async with limit:
                 await self._read_tail(partition, marks[partition][0], asleep)
 
-        known = await self._read_cells(fresh, end)
         await asyncio.gather(*(tail(partition) for partition in sorted(fresh)))
         self.asleep.update(asleep)
         for identity, (due, _) in asleep.items():
             if due:
                 heapq.heappush(self._heap, (due, identity))
-        for partition in fresh:
-            async for _ in self._archive.scan(f"log.{partition}.>", headers_only=True):
-                self._archived.add(partition)
-                break
         # A reader that is further on must not hand a fresh partition anything before its backlog.
         await self._stop_readers()
         for partition in fresh:
@@ -433,10 +432,7 @@ class Host:
         self.owned |= fresh
         self.high = max(self.high, end)
         await self._open_readers(end)
-        for partition in fresh:
-            self._subs[partition] = await self.broker.subscribe(
-                COMMAND.of(self.ns, partition, ANY, ANY), self._on_command
-            )
+        await asyncio.gather(*(self._listen(partition) for partition in fresh))
         for shell in list(self.sessions.values()):
             if shell.partition in fresh:
                 self._awaken(shell)
@@ -445,6 +441,21 @@ class Host:
         log.info(
             "partitions.adopted", count=len(fresh), seconds=round(took, 3), sessions=len(asleep)
         )
+
+    async def _listen(self, partition: int) -> None:
+        self._subs[partition] = await self.broker.subscribe(
+            COMMAND.of(self.ns, partition, ANY, ANY), self._on_command
+        )
+
+    async def _read_archived(self, fresh: set[int]) -> None:
+        """Which partitions have an archive: there a start has to look into it first."""
+
+        async def one(partition: int) -> None:
+            async for _ in self._archive.scan(f"log.{partition}.>", headers_only=True):
+                self._archived.add(partition)
+                break
+
+        await asyncio.gather(*(one(partition) for partition in fresh))
 
     def _awaken(self, shell: SessionShell) -> None:
         shell.wake()
