@@ -302,10 +302,18 @@ class _Sub:
 
     async def stop(self) -> None:
         if self.alive:
-            await self.end()
-            # With the round trip, who asks from now on is told that nobody listens.
+            self._broker._subs.discard(self)
+            wire, self.wire = self.wire, None
+            if wire is not None:
+                with contextlib.suppress(nats_errors.Error):
+                    await wire.unsubscribe()
+            # With the round trip, who asks from now on is told that nobody listens. What was on
+            # its way is still delivered: dropped here, it would be answered by no one.
             with contextlib.suppress(Unavailable):
                 await self._broker.flush()
+            self.alive = False
+            if wire is not None and self.client is not None:
+                self.client.unlisten(wire)
 
     async def end(self) -> None:
         """Ends it without waiting for the server."""
