@@ -247,6 +247,11 @@ class Cluster:
         self._env = {"env_vars": plan.env} if plan.env else {}
         self.services: dict[str, Placed] = {}
 
+    @property
+    def connected(self) -> bool:
+        """Whether this process has joined Ray."""
+        return bool(ray.is_initialized())
+
     def connect(self) -> None:
         """Joins Ray, or starts it.
 

@@ -917,9 +917,7 @@ def _recovered(story: Failover | None) -> bool:
 
 def _services(runtime: Runtime) -> int:
     """How many services run; -1 while Ray does not."""
-    import ray
-
-    if runtime.cluster is None or not ray.is_initialized():
+    if runtime.cluster is None or not runtime.cluster.connected:
         return -1
     return len(runtime.cluster.services)
 
