@@ -37,10 +37,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 async def _raw(seconds: float) -> dict[str, float]:
     """The limits, with nothing else running."""
-    found = await limits(seconds, ("fenced_wildcard", "fenced_wildcard_api"))
+    found = await limits(seconds, ("fenced_wildcard_lean", "fenced_wildcard"))
     return {
         "raw_fenced_per_s": found["fenced_wildcard"]["per_s"],
-        "raw_api_per_s": found["fenced_wildcard_api"]["per_s"],
+        "raw_lean_per_s": found["fenced_wildcard_lean"]["per_s"],
     }
 
 
@@ -104,15 +104,15 @@ async def run(options: argparse.Namespace) -> Report:
         for key in raws[0]:
             result[key] = (raws[-2][key] + raws[-1][key]) / 2
         result["ratio"] = result["durable_per_s"] / result["raw_fenced_per_s"]
-        result["ratio_to_api"] = result["durable_per_s"] / result["raw_api_per_s"]
+        result["ratio_to_lean"] = result["durable_per_s"] / result["raw_lean_per_s"]
         runs.append(result)
     middle = sorted(runs, key=lambda one: one["ratio"])[(len(runs) - 1) // 2]
     figures = {
         "durable_per_s": round(median(one["durable_per_s"] for one in runs)),
         "raw_fenced_per_s": round(median(one["raw_fenced_per_s"] for one in runs)),
-        "raw_api_per_s": round(median(one["raw_api_per_s"] for one in runs)),
+        "raw_lean_per_s": round(median(one["raw_lean_per_s"] for one in runs)),
         "ratio": round(middle["ratio"], 3),
-        "ratio_to_api": round(middle["ratio_to_api"], 3),
+        "ratio_to_lean": round(middle["ratio_to_lean"], 3),
         "p50_ms": middle["p50_ms"],
         "p99_ms": middle["p99_ms"],
         "cpu_us_per_command": middle["cpu_us_per_command"],
@@ -124,8 +124,8 @@ async def run(options: argparse.Namespace) -> Report:
         "runs": [
             {
                 key: one[key]
-                for key in ("durable_per_s", "raw_fenced_per_s", "raw_api_per_s", "ratio",
-                            "ratio_to_api", "p50_ms", "p99_ms", "by_kind", "refused",
+                for key in ("durable_per_s", "raw_fenced_per_s", "raw_lean_per_s", "ratio",
+                            "ratio_to_lean", "p50_ms", "p99_ms", "by_kind", "refused",
                             "failed", "without_checkpoint", "retries")
             }
             for one in runs
@@ -133,10 +133,10 @@ async def run(options: argparse.Namespace) -> Report:
     }  # fmt: skip
     rows = [
         Row("durable commands/s", f"{figures['durable_per_s']:,}",
-            f"raw fenced with wildcard {figures['raw_fenced_per_s']:,}/s"),
+            f"nats-py's fenced publish with wildcard {figures['raw_fenced_per_s']:,}/s"),
         Row("ratio", f"{figures['ratio']:.3f}", f"at least {FLOOR}, aim {AIM}"),
-        Row("ratio to js.publish", f"{figures['ratio_to_api']:.3f}",
-            f"the same with nats-py's own js.publish {figures['raw_api_per_s']:,}/s"),
+        Row("ratio to a lean inbox", f"{figures['ratio_to_lean']:.3f}",
+            f"fenced publish past nats-py's JetStream client {figures['raw_lean_per_s']:,}/s"),
         Row("p50", f"{figures['p50_ms']:.1f} ms", f"{options.concurrency} in flight"),
         Row("p99", f"{figures['p99_ms']:.1f} ms"),
     ]  # fmt: skip

@@ -13,8 +13,8 @@ _TEXTS = {
     "core_publish": "published, not stored",
     "publish": "stored",
     "fenced": "stored, fenced over the exact subject",
-    "fenced_wildcard": "stored, fenced over a wildcard",
-    "fenced_wildcard_api": "the same, with nats-py's js.publish",
+    "fenced_wildcard": "stored, fenced over a wildcard, by js.publish",
+    "fenced_wildcard_lean": "the same with a hand-made reply inbox",
     "request": "request and reply",
 }
 

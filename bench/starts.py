@@ -53,7 +53,7 @@ async def _starts(runtime: Running, kind: str, count: int, in_flight: int) -> di
 
 
 async def run(options: argparse.Namespace) -> Report:
-    raw = (await limits(options.raw_seconds))["fenced_wildcard"]["per_s"]
+    raw = (await limits(options.raw_seconds, ("fenced_wildcard",)))["fenced_wildcard"]["per_s"]
     async with running(options.hosts, ray=options.ray) as runtime:
         await _starts(runtime, "practice", min(500, options.starts), options.in_flight)
         claimed = await _starts(runtime, "conversation", options.starts, options.in_flight)
