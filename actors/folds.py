@@ -11,6 +11,7 @@ snapshot has come; a cell nobody has met yet begins empty, at once.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
@@ -159,6 +160,10 @@ class Folds:
 
     def __len__(self) -> int:
         return len(self._cells)
+
+    def count(self) -> Counter[str]:
+        """How many cells of each kind are in memory."""
+        return Counter(cell.kind for cell in self._cells.values())
 
     def partition(self, partition: str, keys: set[int]) -> None:
         """Begins with a partition; ``keys`` are hashes of the keys that have snapshots."""

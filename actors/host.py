@@ -131,13 +131,14 @@ def inbox_filters(ns: str, owned: Iterable[int], partitions: int) -> list[tuple[
 class _Reader:
     """One follower of the journal and the place it has reached."""
 
-    __slots__ = ("follower", "known", "position", "role", "target")
+    __slots__ = ("follower", "gaps", "known", "position", "role", "target")
 
     def __init__(self, role: Role | None, position: int, target: int) -> None:
         self.role = role
         self.position = position
         self.target = target
         self.known = 0
+        self.gaps = 0
         self.follower: Follower | None = None
 
     def reached(self) -> int:
@@ -985,16 +986,22 @@ class Host:
     def _gauge(self) -> None:
         metrics = self.metrics
         metrics.awake["session"].set(len(self.sessions))
-        metrics.awake["npc"].set(len(self.folds))
+        cells = self.folds.count()
+        metrics.awake["npc"].set(cells["npc"] + cells["relation"])
+        metrics.awake["learner"].set(cells["learner"])
         metrics.asleep.set(len(self.asleep))
         metrics.mailbox_depth.set(sum(s.depth() for s in self.sessions.values() if s.queue))
         live = sum(
             1 for s in self.sessions.values() if s.state.phase in (Phase.ACTIVE, Phase.PAUSED)
         )
         metrics.session_active.set(live + len(self.asleep))
-        metrics.inbox_lag.set(
-            sum(r.follower.pending for r in self._readers if r.follower is not None)
-        )
+        lag = 0
+        for reader in self._readers:
+            if reader.follower is not None:
+                lag += reader.follower.pending
+                metrics.inbox_gaps.inc(reader.follower.gaps - reader.gaps)
+                reader.gaps = reader.follower.gaps
+        metrics.inbox_lag.set(lag)
 
     async def _poll(self) -> None:
         """Reads the table now and then, in case a change was not heard of."""

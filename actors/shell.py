@@ -147,7 +147,7 @@ class Flight:
             must not pass it.
     """
 
-    __slots__ = ("at", "base", "data", "events", "subject", "work")
+    __slots__ = ("at", "base", "data", "events", "sent", "subject", "work")
 
     def __init__(
         self, work: Work, events: Sequence[Any], at: int, subject: str, data: bytes, base: int
@@ -158,6 +158,7 @@ class Flight:
         self.subject = subject
         self.data = data
         self.base = base
+        self.sent = 0.0
 
 
 class Shell:
@@ -279,6 +280,7 @@ class Shell:
         flight = self.flight
         assert flight is not None
         house = self.house
+        flight.sent = house.time()
         house.journal.append(
             flight.subject,
             flight.data,
@@ -449,6 +451,7 @@ class SessionShell(Shell):
         flight = self.flight
         assert flight is not None
         sequence = future.result()
+        self.house.metrics.append_latency.observe(self.house.time() - flight.sent)
         self._evolve(sequence, flight.at, flight.work.id, flight.events)
         self.house.wrote(sequence, flight.at, flight.events)
         self.flight = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ from holodeck.messages.errors import (
     TransientError,
     Unavailable,
 )
+from holodeck.messages.ids import MAX_COMMAND_ID
 from holodeck.messages.learner import ClaimLearner
 from holodeck.messages.session import AbandonStart, ForkFrom, Pause, Resume
 from holodeck.messages.subjects import ANY, CTL_HOST, CTL_SUPERVISOR, all_tiles
@@ -493,7 +495,9 @@ class Supervisor:
                 # Claimed and started already under this very session id: the start is a repeat.
                 claim = 1
             start = start.model_copy(update={"claim": claim})
-        answer = await self._caller.command("session", order.session, f"{order.id}.start", start)
+        answer = await self._caller.command(
+            "session", order.session, step(order.id, "start"), start
+        )
         return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
 
     async def _claim(
@@ -516,7 +520,7 @@ class Supervisor:
                 answer = await self._caller.command(
                     "learner",
                     learner,
-                    f"{command}.claim.{session}.{attempt}",
+                    step(command, "claim", session, attempt),
                     ClaimLearner(session=session, after=after, void=void),
                 )
                 return answer.sequence
@@ -546,7 +550,7 @@ class Supervisor:
         sequence = 0
         try:
             answer = await self._caller.command(
-                "session", holder, f"{command}.ask.{attempt}", ReadState()
+                "session", holder, step(command, "ask", attempt), ReadState()
             )
             state = STATE.validate_python(unpack(answer.state or b""))
             sequence = answer.sequence
@@ -562,13 +566,13 @@ class Supervisor:
             if not switch:
                 raise RefusedError("learner-busy", holder)
             paused = await self._caller.command(
-                "session", holder, f"{command}.pause.{attempt}", Pause(reason="switched")
+                "session", holder, step(command, "pause", attempt), Pause(reason="switched")
             )
             return paused.sequence, 0
         # Paused, or not there: either it is about to begin on its claim, or whoever wanted that
         # has died. The learner's own clock decides.
         asked = await self._caller.command(
-            "learner", learner, f"{command}.look.{attempt}", ReadState(after=sequence)
+            "learner", learner, step(command, "look", attempt), ReadState(after=sequence)
         )
         held: LearnerState = LEARNER_STATE.validate_python(unpack(asked.state or b""))
         if held.claim is None or held.claim.session != holder:
@@ -584,14 +588,14 @@ class Supervisor:
         gave_up = await self._caller.command(
             "session",
             holder,
-            f"{command}.abandon.{attempt}",
+            step(command, "abandon", attempt),
             AbandonStart(learner=learner, claim=held.claim.number),
         )
         return gave_up.sequence, 0
 
     async def _resume(self, order: ResumeSession) -> Reported:
         answer = await self._caller.command(
-            "session", order.session, f"{order.id}.read", ReadState()
+            "session", order.session, step(order.id, "read"), ReadState()
         )
         state = STATE.validate_python(unpack(answer.state or b""))
         claim: int | None = None
@@ -610,24 +614,33 @@ class Supervisor:
                 after=answer.sequence,
             )
         answer = await self._caller.command(
-            "session", order.session, f"{order.id}.resume", Resume(claim=claim)
+            "session", order.session, step(order.id, "resume"), Resume(claim=claim)
         )
         return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
 
     async def _fork(self, order: ForkSession) -> Reported:
         answer = await self._caller.command(
-            "session", order.parent, f"{order.id}.read", ReadState(at=order.at)
+            "session", order.parent, step(order.id, "read"), ReadState(at=order.at)
         )
         fork = ForkFrom(
             parent=order.parent, sequence=answer.sequence, state=answer.state or b"", layout=SCHEMA
         )
-        done = await self._caller.command("session", order.session, f"{order.id}.fork", fork)
+        done = await self._caller.command("session", order.session, step(order.id, "fork"), fork)
         return Reported(status="ok", sequence=done.sequence, value=answer.sequence)
 
 
 def _least(load: dict[str, int]) -> str:
     """The host with the fewest partitions."""
     return min(load, key=lambda host: (load[host], host))
+
+
+def step(command: str, *parts: str | int) -> str:
+    """The id of one step of a walk: ``<command>.<part>…``, shortened by hashing where it would be
+    longer than an id may be. The same order always walks by the same ids."""
+    whole = ".".join((command, *map(str, parts)))
+    if len(whole) <= MAX_COMMAND_ID:
+        return whole
+    return f"{hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()}.{parts[0]}"
 
 
 def _moves(owners: list[str], load: dict[str, int]) -> dict[str, list[int]]:

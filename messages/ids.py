@@ -24,6 +24,7 @@ NpcId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 LearnerId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 TaskId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 """Names a task inside its session. Free text: it never stands in a subject."""
+MAX_COMMAND_ID: Final = 128
 CommandId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
 """Names one intent of one sender; the same id sent again is the same intent."""
 
