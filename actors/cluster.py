@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 
 import ray
 import structlog
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from holodeck.actors.host import Host, HostOptions
 from holodeck.actors.keeper import HostKeeper, TilesService
@@ -218,6 +219,11 @@ def _quieten() -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
 
 
+def _nodes() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return found
+
+
 def actor_name(ns: str, part: str) -> str:
     """A Ray actor's name: ``<ns>-supervisor``, ``<ns>-tiles``, ``<ns>-host-0``."""
     return f"{ns}-{part}"
@@ -318,12 +324,20 @@ class Cluster:
             "get_if_exists": True,
             "max_restarts": -1,
             "num_cpus": 0,
-            "scheduling_strategy": "SPREAD",
+            "scheduling_strategy": self._place(name),
             "max_concurrency": 4,
         }
         if self._env:
             options["runtime_env"] = self._env
         return ray.remote(kind).options(**options).remote(*arguments)
+
+    def _place(self, name: str) -> Any:
+        """Hosts go over the nodes in turn; the rest, and a host whose node is gone, anywhere."""
+        _, _, number = name.rpartition("-")
+        if not number.isdigit():
+            return "SPREAD"
+        nodes = sorted(str(node["NodeID"]) for node in _nodes() if node["Alive"])
+        return NodeAffinitySchedulingStrategy(nodes[int(number) % len(nodes)], soft=True)
 
     def _placed(self, name: str, actor: Any, seconds: float) -> Placed:
         give_up = time.monotonic() + seconds

@@ -57,6 +57,8 @@ WATCH_S: Final = 0.1
 MOVED_AT_ONCE: Final = 4
 """How many partitions of a host move in one step. A partition is silent from its laying down to
 its taking up; so few are at once that nobody waits long."""
+WALKS: Final = 5
+"""How often a resume is walked anew when others move the session meanwhile."""
 OVERDUE_MS: Final = 5_000
 """A claim that no start or resume has followed for so long may be settled by others, ms."""
 
@@ -594,29 +596,44 @@ class Supervisor:
         return gave_up.sequence, 0
 
     async def _resume(self, order: ResumeSession) -> Reported:
+        """Claims the learner if need be, then resumes; anew where somebody paused it or used the
+        claim up between the two."""
+        for attempt in range(1, WALKS + 1):
+            walk = order.id if attempt == 1 else step(order.id, "again", attempt)
+            claim = await self._claim_to_resume(order, walk)
+            try:
+                # One id for all attempts: a refused one is remembered by nobody.
+                answer = await self._caller.command(
+                    "session", order.session, step(order.id, "resume"), Resume(claim=claim)
+                )
+            except RefusedError as error:
+                if error.reason not in ("claim-required", "claim-void") or attempt == WALKS:
+                    raise
+            else:
+                break
+        return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
+
+    async def _claim_to_resume(self, order: ResumeSession, walk: str) -> int | None:
+        """The number of a claim for a session that is to be resumed; None where it needs none."""
         answer = await self._caller.command(
-            "session", order.session, step(order.id, "read"), ReadState()
+            "session", order.session, step(walk, "read"), ReadState()
         )
         state = STATE.validate_python(unpack(answer.state or b""))
-        claim: int | None = None
         if (
-            state.phase is Phase.PAUSED
-            and state.charter is not None
-            and state.charter.kind.claims
-            and not state.parent
+            state.phase is not Phase.PAUSED
+            or state.charter is None
+            or not state.charter.kind.claims
+            or state.parent
         ):
-            # A learner that has not heard of the pause yet would take the session for active.
-            claim = await self._claim(
-                order.id,
-                state.charter.learner,
-                order.session,
-                switch=order.switch,
-                after=answer.sequence,
-            )
-        answer = await self._caller.command(
-            "session", order.session, step(order.id, "resume"), Resume(claim=claim)
+            return None
+        # A learner that has not heard of the pause yet would take the session for active.
+        return await self._claim(
+            walk,
+            state.charter.learner,
+            order.session,
+            switch=order.switch,
+            after=answer.sequence,
         )
-        return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
 
     async def _fork(self, order: ForkSession) -> Reported:
         answer = await self._caller.command(

@@ -18,6 +18,8 @@ from typing import Final
 
 import pytest
 
+from holodeck.broker.server import find_server
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 ROOMS: Final = ("actors", "broker", "config", "entrypoints", "messages", "minds")
 NOT_SOURCE: Final = shutil.ignore_patterns(
@@ -58,7 +60,13 @@ def run(*command: str | Path, cwd: Path, timeout: float) -> str:
     done = subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
-        env=kept | {"HOLODECK_STATE_DIR": str(cwd / "state"), "HOLODECK_HTTP_PORT": "0"},
+        env=kept
+        | {
+            "HOLODECK_STATE_DIR": str(cwd / "state"),
+            "HOLODECK_HTTP_PORT": "0",
+            # The broker's program lies where the dependencies are, not beside this Python.
+            "HOLODECK_NATS_SERVER": str(find_server()),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
