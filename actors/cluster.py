@@ -216,6 +216,9 @@ def _quieten() -> None:
     What is set already stays; errors are still shown.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray lets its workers step back behind every other process (niceness 15). Ours are no batch
+    # jobs: a host that waits for a core keeps its clients waiting.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
 
 
