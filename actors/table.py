@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from holodeck.broker.port import Bucket
+from holodeck.broker.port import Bucket, Entry
 from holodeck.messages.codec import pack, unpack
 from holodeck.messages.errors import LostFence
 
@@ -70,8 +70,11 @@ async def known_deployment(cluster: Bucket) -> Deployment | None:
 async def read_table(cluster: Bucket, partitions: int) -> Table:
     """The table as it stands; nobody owns anything before it was first written."""
     entry = await cluster.get(TABLE)
-    if entry is None:
-        return Table(0, ("",) * partitions, "")
+    return Table(0, ("",) * partitions, "") if entry is None else table_of(entry)
+
+
+def table_of(entry: Entry) -> Table:
+    """The table as one value of its key has it."""
     raw = unpack(entry.data)
     return Table(entry.revision, tuple(raw["owners"]), raw["server"], raw.get("end", 0))
 

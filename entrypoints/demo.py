@@ -33,7 +33,8 @@ from rich.text import Text
 
 from holodeck.actors.caller import Caller
 from holodeck.actors.metrics import merge
-from holodeck.broker.port import Broker
+from holodeck.actors.table import TABLE, read_table, table_of
+from holodeck.broker.port import Broker, Entry
 from holodeck.config import Settings, configure_logging, load_settings
 from holodeck.deck import Deck
 from holodeck.entrypoints import gateway, transcripts
@@ -43,6 +44,7 @@ from holodeck.entrypoints.proof import (
     DeckActors,
     Intent,
     Ledger,
+    Owners,
     Proof,
     count_dead,
     prove,
@@ -691,6 +693,7 @@ class Demo:
             stack.push_async_callback(status_deck.close)
             broker = await runtime.connection()
             stack.push_async_callback(broker.close)
+            owners = await self._listen(broker, deck)
             door = await gateway.serve(gateway.app(DeckStatus(status_deck)))
             stack.push_async_callback(door.stop)
             runtime.write_file(door.url)
@@ -709,7 +712,7 @@ class Demo:
             metrics = self.folder / "metrics.prom"
             with contextlib.suppress(HolodeckError, OSError):
                 metrics.write_text(merge(await status_deck.metrics()))
-            proof, checkpoints, tiles = await self._prove(ledger, deck, broker)
+            proof, checkpoints, tiles = await self._prove(ledger, deck, broker, owners)
             if self.wanted.kill:
                 self.extra.append(_answers_again(scene.failover))
             proof = replace(proof, claims=(*proof.claims, *self.extra))
@@ -898,7 +901,21 @@ class Demo:
             before = end
             await asyncio.sleep(0.5)
 
-    async def _prove(self, ledger: Ledger, deck: Deck, broker: Broker) -> tuple[Proof, int, int]:
+    async def _listen(self, broker: Broker, deck: Deck) -> Owners:
+        """Notes from now on who is given which partition."""
+        owners = Owners(deck.partitions)
+        cluster = broker.bucket(deck.layout.cluster)
+
+        def changed(entry: Entry) -> None:
+            owners.note(table_of(entry).owners)
+
+        await cluster.watch(TABLE, changed)
+        owners.note((await read_table(cluster, deck.partitions)).owners)
+        return owners
+
+    async def _prove(
+        self, ledger: Ledger, deck: Deck, broker: Broker, owners: Owners
+    ) -> tuple[Proof, int, int]:
         screen = self.screen
         if not screen.live:
             screen.say("  reading the streams back")
@@ -907,7 +924,7 @@ class Demo:
             tiles = await read_tiles(broker, deck.layout, progress)
             live = await read_actors(DeckActors(deck), reading, progress)
             dead = await count_dead(broker, deck.layout)
-        proof = prove(ledger, reading, tiles, live, dead)
+        proof = prove(ledger, reading, tiles, live, dead, owners)
         return proof, reading.checkpoints, len(tiles)
 
 

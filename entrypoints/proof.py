@@ -21,7 +21,7 @@ from holodeck.deck import Deck
 from holodeck.messages.codec import decode_checkpoint
 from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, Checkpoint
 from holodeck.messages.errors import DecodeError, HolodeckError
-from holodeck.messages.ids import NOBODY
+from holodeck.messages.ids import NOBODY, partition_of
 from holodeck.messages.subjects import REST, Place, all_checkpoints, all_tiles, place_of
 from holodeck.messages.tiles import HEADER_TILE
 
@@ -328,8 +328,41 @@ class Proof:
         return all(claim.holds for claim in self.claims)
 
 
-def prove(ledger: Ledger, reading: Reading, tiles: Sequence[str], live: Live, dead: int) -> Proof:
-    """Every claim of a demo, each checked."""
+class Owners:
+    """Who was given each partition, one after the other, as the table said while we listened.
+
+    A host may hold a partition, hand it over and be given it again; then its incarnation stands
+    twice in an actor's history, and rightly so. Who wrote out of this order had no right to.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._lines: list[list[str]] = [[] for _ in range(partitions)]
+
+    def note(self, owners: Sequence[str]) -> None:
+        """One state of the table."""
+        for line, owner in zip(self._lines, owners, strict=True):
+            if owner and (not line or line[-1] != owner):
+                line.append(owner)
+
+    def allow(self, actor: str, writers: Sequence[str]) -> bool:
+        """Whether ``writers`` wrote in the order in which they were given the partition."""
+        line = iter(self._lines[partition_of(actor, len(self._lines))])
+        return all(any(owner == writer for owner in line) for writer in writers)
+
+
+def prove(
+    ledger: Ledger,
+    reading: Reading,
+    tiles: Sequence[str],
+    live: Live,
+    dead: int,
+    owners: Owners | None = None,
+) -> Proof:
+    """Every claim of a demo, each checked.
+
+    Args:
+        owners: None: nobody listened, so no writer may come back.
+    """
     acknowledged, lost = _acknowledged(ledger, reading)
     once, twice = _once(reading)
     return Proof(
@@ -339,7 +372,7 @@ def prove(ledger: Ledger, reading: Reading, tiles: Sequence[str], live: Live, de
             _refused(ledger, reading),
             _unforeseen(ledger),
             _unknown(ledger, reading),
-            _one_line(reading),
+            _one_line(reading, owners),
             _same("NPC state = fresh fold", reading.npcs, live.npcs),
             _same("relation = fresh fold", reading.relations, live.relations),
             _same("learner state = fresh fold", reading.learners, live.learners),
@@ -440,11 +473,14 @@ def _unknown(ledger: Ledger, reading: Reading) -> Claim:
     )
 
 
-def _one_line(reading: Reading) -> Claim:
+def _one_line(reading: Reading, owners: Owners | None) -> Claim:
+    def sound(actor: str, line: Sequence[str]) -> bool:
+        return len(set(line)) == len(line) if owners is None else owners.allow(actor, line)
+
     torn = [
         f"{kind}.{actor}: {' → '.join(line)}"
         for (kind, actor), line in reading.writers.items()
-        if len(set(line)) < len(line)
+        if not sound(actor, line)
     ]
     moved = sum(1 for line in reading.writers.values() if len(line) > 1)
     return Claim(

@@ -182,14 +182,16 @@ class Runtime:
         )
 
     async def _owned(self, seconds: float = 30.0) -> None:
-        """Waits until every host is known and every partition answers to somebody."""
+        """Waits until every host is known, every partition answers to somebody, and no host has
+        to hand any over any more."""
         deck = await self.deck()
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     status = await deck.status()
-                    held = sum(len(host.get("partitions", ())) for host in status["hosts"])
-                    if held == status["partitions"] and len(status["hosts"]) >= self.settings.hosts:
+                    held = [len(host.get("partitions", ())) for host in status["hosts"]]
+                    whole = sum(held) == status["partitions"] and len(held) >= self.settings.hosts
+                    if whole and max(held) - min(held) <= 1:
                         return
                     await asyncio.sleep(0.05)
         except TimeoutError as error:

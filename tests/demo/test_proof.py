@@ -14,6 +14,7 @@ from holodeck.broker.streams import Layout, layout
 from holodeck.entrypoints.proof import (
     Intent,
     Ledger,
+    Owners,
     Proof,
     Reading,
     count_dead,
@@ -310,3 +311,20 @@ async def test_garbage_in_the_journal_and_dead_letters_are_found(world: World) -
 
     assert broken(proof) == ["messages nobody could read"]
     assert proof.claims[-1].found == "2"
+
+
+def test_a_host_that_is_given_a_partition_again_may_write_again() -> None:
+    owners = Owners(1)
+    for owner in ("one", "two", "", "one"):
+        owners.note((owner,))
+    assert owners.allow("s1", ["one", "two", "one"])
+    assert owners.allow("s1", ["two", "one"])
+
+
+def test_who_writes_out_of_the_order_of_owners_is_found() -> None:
+    owners = Owners(1)
+    for owner in ("one", "two"):
+        owners.note((owner,))
+    assert not owners.allow("s1", ["one", "two", "one"])
+    assert not owners.allow("s1", ["two", "one"])
+    assert not owners.allow("s1", ["stranger"])

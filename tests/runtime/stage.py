@@ -245,13 +245,16 @@ class Stage:
         return unpack(reply.data)
 
     async def owned(self, hosts: int, seconds: float = 30.0) -> Table:
-        """Waits until every partition is held by one of ``hosts`` living hosts."""
+        """Waits until every partition is held by one of ``hosts`` living hosts, each its share."""
 
         async def all_held() -> Table | None:
             try:
                 table = await self.table()
                 names = set(table.owners)
                 if "" in names or len(names) != hosts:
+                    return None
+                shares = [len(table.of(name)) for name in names]
+                if max(shares) - min(shares) > 1:
                     return None
                 for name in names:
                     status = await self.ask(name, "status")
