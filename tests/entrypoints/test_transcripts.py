@@ -239,4 +239,4 @@ async def test_what_cannot_be_played_is_reported_and_the_rest_goes_on(deck: Deck
 async def test_speed_paces_each_dialogue(deck: Deck) -> None:
     dialogues, _ = parse([line("d-1", "npc:a", "learner:b", "npc:c"), line("d-2")])
     done = await play(deck, dialogues, speed=10)
-    assert 0.2 <= done.seconds < 2.0
+    assert 0.2 <= done.seconds < 20.0
