@@ -10,6 +10,7 @@ fence, an answer that did not come) goes into a coroutine that reads the log bef
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -161,10 +162,19 @@ class Flight:
         self.sent = 0.0
 
 
-class Shell:
+class Shell(ABC):
     """What session, NPC and learner shells have in common: the mailbox and the checks."""
 
-    __slots__ = ("flight", "house", "identity", "loading", "partition", "queue", "used")
+    __slots__ = (
+        "dropped",
+        "flight",
+        "house",
+        "identity",
+        "loading",
+        "partition",
+        "queue",
+        "used",
+    )
 
     kind = ""
 
@@ -175,6 +185,7 @@ class Shell:
         self.queue: deque[Work] | None = None
         self.flight: Flight | None = None
         self.loading = False
+        self.dropped = False
         self.used = house.time()
 
     # -- mailbox ----------------------------------------
@@ -220,8 +231,9 @@ class Shell:
     def depth(self) -> int:
         return (len(self.queue) if self.queue else 0) + (self.flight is not None)
 
+    @abstractmethod
     def _begin(self, work: Work) -> None:
-        raise NotImplementedError
+        """Takes up one command: checks, decides, appends, or answers at once."""
 
     # -- what every command is checked for ----------------------------------------
 
@@ -290,9 +302,26 @@ class Shell:
         ).add_done_callback(self._acked)
 
     def _acked(self, future: asyncio.Future[int]) -> None:
-        raise NotImplementedError
+        error = future.exception()
+        if self.dropped:
+            return
+        flight = self.flight
+        assert flight is not None
+        if error is not None:
+            self._failed(error)
+            return
+        self.house.metrics.append_latency.observe(self.house.time() - flight.sent)
+        self._landed(flight, future.result())
 
-    def _failed(self, error: BaseException, resolve: Callable[[bool], Any]) -> None:
+    @abstractmethod
+    def _landed(self, flight: Flight, sequence: int) -> None:
+        """The append under way is stored."""
+
+    @abstractmethod
+    async def _resolve(self, lost: bool) -> None:
+        """Finds out what became of an append in doubt; ``lost``: the fence refused it."""
+
+    def _failed(self, error: BaseException) -> None:
         """Sorts an append's failure: told to the sender, or looked into."""
         flight = self.flight
         assert flight is not None
@@ -300,10 +329,10 @@ class Shell:
         match error:
             case LostFence():
                 house.metrics.fence_losses.inc()
-                house.spawn(resolve(True))
+                house.spawn(self._resolve(True))
             case OutcomeUnknown():
                 house.metrics.outcomes_unknown.inc()
-                house.spawn(resolve(False))
+                house.spawn(self._resolve(False))
             case StoreFull():
                 self.flight = None
                 self._refuse(
@@ -317,7 +346,7 @@ class Shell:
             case _:
                 house.metrics.outcomes_unknown.inc()
                 log.error("append.failed", reason=repr(error))
-                house.spawn(resolve(False))
+                house.spawn(self._resolve(False))
 
 
 class SessionShell(Shell):
@@ -332,7 +361,6 @@ class SessionShell(Shell):
     __slots__ = (
         "armed",
         "at",
-        "dropped",
         "held",
         "memory",
         "revision",
@@ -353,7 +381,6 @@ class SessionShell(Shell):
         self.revision = 0
         self.saved = 0
         self.armed = 0
-        self.dropped = False
         self.held: tuple[Work, Answer] | None = None
         self.waiting: list[tuple[int, Work]] | None = None
 
@@ -440,18 +467,7 @@ class SessionShell(Shell):
         )
         self._append(work, events, at, subject, self.sequence)
 
-    def _acked(self, future: asyncio.Future[int]) -> None:
-        if self.dropped:
-            future.exception()
-            return
-        error = future.exception()
-        if error is not None:
-            self._failed(error, self._resolve)
-            return
-        flight = self.flight
-        assert flight is not None
-        sequence = future.result()
-        self.house.metrics.append_latency.observe(self.house.time() - flight.sent)
+    def _landed(self, flight: Flight, sequence: int) -> None:
         self._evolve(sequence, flight.at, flight.work.id, flight.events)
         self.house.wrote(sequence, flight.at, flight.events)
         self.flight = None
@@ -671,13 +687,12 @@ class FoldShell(Shell):
     then is the sender answered and the next command decided.
     """
 
-    __slots__ = ("dropped", "kind", "mind")
+    __slots__ = ("kind", "mind")
 
     def __init__(self, house: House, kind: str, identity: str, partition: int, mind: Any) -> None:
         super().__init__(house, identity, partition)
         self.kind = kind
         self.mind = mind
-        self.dropped = False
 
     def _cell(self) -> Cell:
         return self.house.cell(self.kind, self.identity)
@@ -733,17 +748,8 @@ class FoldShell(Shell):
         """The next command, from a fresh stack: callbacks may nest deeply."""
         asyncio.get_running_loop().call_soon(self._next)
 
-    def _acked(self, future: asyncio.Future[int]) -> None:
-        if self.dropped:
-            future.exception()
-            return
-        error = future.exception()
-        if error is not None:
-            self._failed(error, self._resolve)
-            return
-        flight = self.flight
-        assert flight is not None
-        self._await_fold(flight.work, future.result(), flight.data)
+    def _landed(self, flight: Flight, sequence: int) -> None:
+        self._await_fold(flight.work, sequence, flight.data)
 
     def _await_fold(self, work: Work, sequence: int, data: bytes) -> None:
         def folded() -> None:

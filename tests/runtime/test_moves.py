@@ -16,13 +16,17 @@ from tests.runtime.conftest import Staging
 from tests.runtime.load import Load
 from tests.runtime.stage import Stage, crash, until
 
+PATIENCE_S = 5.0
+"""How long a client sends a command; leases here are four times as long."""
+
 pytestmark = [pytest.mark.nats, pytest.mark.integration]
 
 
-async def test_a_rolling_restart_is_seen_by_nobody(stage: Stage) -> None:
-    # given two hosts and sessions at work
+async def test_a_rolling_restart_is_seen_by_nobody(staging: Staging) -> None:
+    # given two hosts with leases longer than any client's patience, and sessions at work
+    stage = await staging(lease_s=PATIENCE_S * 4)
     deck = await stage.begun(2)
-    async with Load(deck, deadline_s=5.0) as load:
+    async with Load(deck, deadline_s=PATIENCE_S) as load:
         await load.acknowledgements(100)
 
         # when each in turn is drained, ended and replaced
@@ -33,30 +37,33 @@ async def test_a_rolling_restart_is_seen_by_nobody(stage: Stage) -> None:
             async def empty(old: str = old) -> bool:
                 return old not in (await stage.table()).owners
 
-            await until(empty, 15.0, 0.05)
+            await until(empty, stage.lease_s / 2, 0.05)
             await load.acknowledgements(50)
             stage.process(name).kill()
             stage.host_process(name)
             await stage.owned(2)
         account = await load.stop()
 
-    # then no client saw an error, and nobody waited past the five seconds of its patience
+    # then no client saw an error, and nobody waited past its patience
     assert not account.unknown
     assert not account.refused
     await everything_is_exact(stage, deck, account, may_return=True)
 
 
-async def test_a_stopped_host_hands_over_without_waiting_for_its_lease(stage: Stage) -> None:
-    # given two hosts and sessions at work
+async def test_a_stopped_host_hands_over_without_waiting_for_its_lease(
+    staging: Staging,
+) -> None:
+    # given two hosts with leases longer than any client's patience, and sessions at work
+    stage = await staging(lease_s=PATIENCE_S * 4)
     deck = await stage.begun_here(2)
-    async with Load(deck, sessions=12, deadline_s=5.0) as load:
+    async with Load(deck, sessions=12, deadline_s=PATIENCE_S) as load:
         await load.acknowledgements(50)
 
         # when one is stopped in good order
         await stage.keepers.pop(0).stop()
 
-        # then the other one takes over and nothing is lost
-        await stage.owned(1)
+        # then the other one has everything long before that lease could run out
+        await stage.owned(1, seconds=stage.lease_s / 2)
         await load.acknowledgements(50)
         account = await load.stop()
     assert not account.unknown
