@@ -140,6 +140,8 @@ class Folds:
         actors: the bucket snapshots are kept in.
         clock: seconds, monotonic.
         refold: reads every checkpoint naming a cell, for one whose snapshot cannot be used.
+        valid: whether snapshots may be written right now. On a server that may have lost its
+            tail they may not: what they contain may never have happened.
     """
 
     def __init__(
@@ -147,10 +149,12 @@ class Folds:
         actors: Bucket,
         clock: Callable[[], float],
         refold: Callable[[Cell], Any],
+        valid: Callable[[], bool],
     ) -> None:
         self._bucket = actors
         self._clock = clock
         self._refold = refold
+        self._valid = valid
         self._cells: dict[str, Cell] = {}
         self._known: dict[str, set[int]] = {}
         self._dirty: dict[str, set[str]] = {}
@@ -303,6 +307,8 @@ class Folds:
             if len(batch) >= 128:
                 await self._written(batch, left, partition)
                 batch = []
+                if not self._valid():
+                    return dirty
         await self._written(batch, left, partition)
         return left
 

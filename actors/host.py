@@ -234,7 +234,7 @@ class Host:
         self._actors = self.broker.bucket(layout.actors)
         self._cluster = self.broker.bucket(layout.cluster)
         self.partitions = (await deployment(self._cluster, self.options.partitions)).partitions
-        self.folds = Folds(self._actors, self.time, self._refold)
+        self.folds = Folds(self._actors, self.time, self._refold, self.valid)
         self.high = await self.journal.end()
         self._server = self.broker.server_id
         self.broker.on_reconnect(self._reconnected)
@@ -351,7 +351,9 @@ class Host:
             if self._server != self.broker.server_id:
                 self._server = self.broker.server_id
             fresh = wanted - self.owned
-            if fresh and not self.draining:
+            # Under a table of the server's last run nobody has looked yet for snapshots that are
+            # ahead of the journal.
+            if fresh and not self.draining and table.server == self.broker.server_id:
                 try:
                     await self._adopt(fresh)
                 except BaseException:
@@ -405,9 +407,9 @@ class Host:
         began = self.time()
         end = await self.journal.end()
         marks, asleep, known, _ = await asyncio.gather(
-            self._read_marks(fresh, end),
-            self._read_live(fresh, end),
-            self._read_cells(fresh, end),
+            self._read_marks(fresh),
+            self._read_live(fresh),
+            self._read_cells(fresh),
             self._read_archived(fresh),
         )
         for partition in fresh:
@@ -463,7 +465,7 @@ class Host:
         if shell.state.awaiting:
             self.spawn(self._think_again(shell))
 
-    async def _read_marks(self, fresh: set[int], end: int) -> dict[int, tuple[int, int, int]]:
+    async def _read_marks(self, fresh: set[int]) -> dict[int, tuple[int, int, int]]:
         """Per partition: sequence up to which session snapshots and folds are whole, revision."""
         marks = dict.fromkeys(fresh, (0, 0, 0))
 
@@ -472,15 +474,12 @@ class Host:
             if entry is None:
                 return
             sessions, folds = unpack(entry.data)
-            if sessions > end or folds > end:
-                self.metrics.discarded_snapshots.inc()
-                sessions = folds = 0
             marks[partition] = (sessions, folds, entry.revision)
 
         await asyncio.gather(*(one(partition) for partition in fresh))
         return marks
 
-    async def _read_live(self, fresh: set[int], end: int) -> dict[str, tuple[int, int]]:
+    async def _read_live(self, fresh: set[int]) -> dict[str, tuple[int, int]]:
         """Sessions with a snapshot: id → when its next timer is due (0 none), sequence."""
         found: dict[str, tuple[int, int]] = {}
         everything = len(fresh) > 8
@@ -490,14 +489,10 @@ class Host:
                 if int(partition) not in fresh:
                     continue
                 sequence = int(entry.headers.get(HEADER_SEQUENCE, "0"))
-                if sequence > end:
-                    self.metrics.discarded_snapshots.inc()
-                    await self._live.delete(entry.key)
-                    continue
                 found[identity] = (int(entry.headers.get(HEADER_DUE, "0")), sequence)
         return found
 
-    async def _read_cells(self, fresh: set[int], end: int) -> dict[int, set[int]]:
+    async def _read_cells(self, fresh: set[int]) -> dict[int, set[int]]:
         """Hashes of the keys of all NPC, relation and learner snapshots, by partition."""
         known: dict[int, set[int]] = {partition: set() for partition in fresh}
         everything = len(fresh) > 8
@@ -505,10 +500,6 @@ class Host:
             async for entry in self._actors.scan(keys, headers_only=True):
                 partition = int(entry.key.split(".", 2)[1])
                 if partition not in fresh:
-                    continue
-                if int(entry.headers.get(HEADER_SEQUENCE, "0")) > end:
-                    self.metrics.discarded_snapshots.inc()
-                    await self._actors.delete(entry.key)
                     continue
                 known[partition].add(hash(entry.key))
         return known
@@ -1092,6 +1083,8 @@ class Host:
         """Snapshots sessions; True if every one was saved with at least its present state."""
         whole = True
         for index in range(0, len(shells), 128):
+            if not self.valid():
+                return False
             batch: list[tuple[SessionShell, int, asyncio.Future[int]]] = []
             for shell in shells[index : index + 128]:
                 if shell.dropped or shell.saved == shell.sequence or shell.loading:

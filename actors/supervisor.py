@@ -326,15 +326,18 @@ class Supervisor:
         if self._table.server != server:
             end = self._end = await self._journal.end()
             discarded = 0
-            for spec in (self._layout.live, self._layout.actors):
-                bucket = self.broker.bucket(spec)
+            # A partition that loses a snapshot loses its mark too: the mark says that everything
+            # up to it is in the snapshots, and what the lost one held is then read by nobody.
+            shortened: set[str] = set()
+            live = self.broker.bucket(self._layout.live)
+            for bucket in (live, self.broker.bucket(self._layout.actors)):
                 async for entry in bucket.scan(">", headers_only=True):
                     if int(entry.headers.get(HEADER_SEQUENCE, "0")) > end:
                         await bucket.delete(entry.key)
+                        shortened.add(entry.key.split(".")[1])
                         discarded += 1
-            live = self.broker.bucket(self._layout.live)
             async for entry in live.scan("folded.*"):
-                if max(unpack(entry.data)) > end:
+                if max(unpack(entry.data)) > end or entry.key.split(".")[1] in shortened:
                     await live.delete(entry.key)
                     discarded += 1
             tiles = self.broker.log(self._layout.tiles)

@@ -9,6 +9,9 @@ import os
 from pathlib import Path
 from typing import Final, NoReturn
 
+# Here, and not first by its own plugin in the summary of a run that did not need it: what a run
+# leaves to the garbage collector can trip the compiler of Python 3.11 ("recursion depth mismatch").
+import hypothesis  # noqa: F401
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -60,7 +60,7 @@ def folds_of(bucket: Slow, clock: Clock) -> Folds:
     async def refold(_cell: Any) -> None:
         raise AssertionError("nothing has to be folded again")
 
-    folds = Folds(bucket, clock, refold)  # type: ignore[arg-type]
+    folds = Folds(bucket, clock, refold, lambda: True)  # type: ignore[arg-type]
     folds.partition("3", set())
     turn = (TurnTaken(turn=1, npc="marta", text="hola"),)
     for number in range(CELLS):

@@ -177,3 +177,41 @@ async def test_hosts_that_outlive_a_store_that_lost_its_tail_begin_anew(stage: S
     assert host.host is not first
     rows = await everything_is_exact(stage, deck, may_return=True)
     assert not [row for row in rows if row.place.identity in more.names]
+
+
+async def test_a_mark_does_not_outlive_the_snapshots_it_counts_on(stage: Stage) -> None:
+    # given a host whose snapshots are ahead of the marks of their partitions
+    await stage.supervisor()
+    host = await stage.host("host-0", flush_s=600)
+    await stage.tiles()
+    await stage.owned(1)
+    deck = await stage.deck()
+    async with Load(deck, sessions=10, pace_s=0.005) as load:
+        await load.acknowledgements(100)
+        await load.stop()
+    assert host.host is not None
+    for partition in range(stage.partitions):
+        assert await host.host.flush(partition)
+    store = _store_of_the_journal(stage)
+    copy = stage.folder / "yesterday"
+    await stage.server.stop()
+    shutil.copytree(store, copy)
+    await stage.server.start()
+    await stage.owned(1)
+    async with Load(deck, sessions=10, pace_s=0.005, seed=2) as more:
+        await more.acknowledgements(100)
+        await more.stop()
+    await settled(stage)
+    assert host.host is not None
+    for partition in range(stage.partitions):
+        assert await host.host.folds.flush(str(partition))
+
+    # when the journal comes back as it was when the marks were written
+    await stage.server.kill()
+    shutil.rmtree(store)
+    shutil.copytree(copy, store)
+    await stage.server.start()
+    await stage.owned(1)
+
+    # then what the lost snapshots held is read anew
+    await everything_is_exact(stage, deck, may_return=True)
