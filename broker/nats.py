@@ -57,6 +57,7 @@ _PENDING_BYTES: Final = 256 * 1024 * 1024
 _HEADER_ROOM: Final = 16 * 1024
 _CRLF: Final = b"\r\n"
 _PUSH_BYTES: Final = 1024 * 1024
+_SEND: Final = 1024
 _NO_HEADERS: Final[Headers] = {}
 _BATCH: Final = 2048
 _BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -120,6 +121,8 @@ Credentials = Password | Token | CredsFile | CredsText
 Reads = Literal["consumer", "direct"]
 
 
+_Outgoing = tuple[str, bytes, str, dict[str, str] | None, int]
+"""Subject, data, reply, headers, and the token of what waits for its answer (0: nothing does)."""
 _Receive = Callable[[str, str, bytes, "Headers | None"], None]
 """Takes one message as it is read from the socket: subject, reply, data, headers."""
 
@@ -162,64 +165,132 @@ class _Lazy(Mapping[str, str]):
         return True  # without it, asking whether there are any would parse them
 
 
+class _Lane:
+    """The fast lane of one connection: messages go from the socket's bytes to who receives them.
+
+    It stands before nats-py's stream reader, takes the messages out of what arrives and leaves it
+    the rest (pings, errors, news of the cluster), of which there is little. A queue, two tasks and
+    three copies less for each message, and one search instead of nine patterns.
+    """
+
+    __slots__ = ("_piece", "_receivers", "_rest")
+
+    def __init__(self, receivers: dict[str, _Receive], rest: Callable[[bytes], None]) -> None:
+        self._receivers = receivers
+        self._rest = rest
+        self._piece = b""
+
+    def feed(self, data: bytes) -> None:
+        """Takes what the socket gave: whole messages and, at the end, a piece of one."""
+        if self._piece:
+            data = self._piece + data
+        at, size = 0, len(data)
+        receivers = self._receivers
+        while (end := data.find(_CRLF, at)) >= 0:
+            start = end + 2
+            # MSG <subject> <sid> [reply] <size>
+            # HMSG <subject> <sid> [reply] <size of headers> <size>
+            words = data[at:end].decode(errors="replace").split(" ")
+            kind = words[0]
+            if kind == "HMSG":
+                stop = start + int(words[-1])
+                if stop + 2 > size:
+                    break
+                split = start + int(words[-2])
+                headers: Headers | None = _Lazy(data[start:split])
+                body, reply = data[split:stop], words[3] if len(words) == 6 else ""
+            elif kind == "MSG":
+                stop = start + int(words[-1])
+                if stop + 2 > size:
+                    break
+                headers, body = None, data[start:stop]
+                reply = words[3] if len(words) == 5 else ""
+            else:
+                self._rest(data[at:start])
+                at = start
+                continue
+            at = stop + 2
+            receive = receivers.get(words[2])
+            if receive is not None:  # none: unsubscribed, and this was on its way
+                try:
+                    receive(words[1], reply, body, headers)
+                except Exception:
+                    log.exception("message not taken", subject=words[1])
+        self._piece = data[at:] if at < size else b""
+
+
 class _Wire(Client):
     """nats-py's client; all knowledge of its inside is here.
 
     nats-py has no public way to learn the server's id or to close without flushing, and it
-    forgets to close a connection on which the handshake failed. It also has a queue and a task
-    between socket and handler and builds each command through checks made before; past those,
-    :meth:`listen` and :meth:`write` halve what a message costs.
+    forgets to close a connection on which the handshake failed. It also has queues and tasks
+    between socket and handler, and between publisher and socket; :meth:`listen` and :meth:`send`
+    go past those.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._direct: dict[int, _Receive] = {}
+        self._receivers: dict[str, _Receive] = {}
 
     async def listen(self, subject: str, queue: str, receive: _Receive) -> NatsSubscription:
-        """Subscribes; ``receive`` is called while the socket is read and must not fail."""
-        self._direct[self._sid + 1] = receive
+        """Subscribes; ``receive`` is called while the socket is read and must not block."""
+        self._receivers[str(self._sid + 1)] = receive
         return await self.subscribe(subject, queue=queue, cb=_unused)
 
     def unlisten(self, wire: NatsSubscription) -> None:
-        self._direct.pop(wire._id, None)
+        self._receivers.pop(str(wire._id), None)
 
-    async def _process_msg(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
-    ) -> None:
-        receive = self._direct.get(sid)
-        if receive is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-            return
-        receive(subject.decode(), reply.decode(), data, _Lazy(headers) if headers else None)
+    async def _process_connect_init(self) -> None:
+        await super()._process_connect_init()
+        # The reader's task exists and has not run yet: what came with the handshake's last line
+        # is still in the buffer, perhaps with the first half of a message.
+        reader = getattr(self._transport, "_io_reader", None)
+        if not isinstance(reader, asyncio.StreamReader):
+            raise nats_errors.Error("only nats:// and tls:// addresses can be used")
+        inside = cast(Any, reader)
+        lane = _Lane(self._receivers, reader.feed_data)
+        early, inside.feed_data = bytes(inside._buffer), lane.feed
+        inside._buffer.clear()
+        lane.feed(early)
 
-    def write(self, subject: str, data: bytes, reply: str, headers: Headers | None) -> None:
-        """Queues one message for the socket; :meth:`push` sends what is queued."""
-        if self.is_closed:
-            raise nats_errors.ConnectionClosedError
-        if len(data) > self._max_payload:
-            raise nats_errors.MaxPayloadError
+    def command(self, subject: str, data: bytes, reply: str, headers: Headers | None) -> bytes:
+        """One message as the server reads it.
+
+        Raises:
+            MaxPayloadError: it is larger than the server takes.
+        """
         if headers is None:
-            command = f"PUB {subject} {reply} {len(data)}\r\n".encode() + data + _CRLF
-        else:
-            lines = "".join([f"{key}: {_one_line(value)}\r\n" for key, value in headers.items()])
-            head = f"NATS/1.0\r\n{lines}\r\n".encode()
-            command = (
-                f"HPUB {subject} {reply} {len(head)} {len(head) + len(data)}\r\n".encode()
-                + head
-                + data
-                + _CRLF
-            )
-        self._pending.append(command)
-        self._pending_data_size += len(command)
+            if len(data) > self._max_payload:
+                raise nats_errors.MaxPayloadError
+            return b"PUB %b %b %d\r\n%b\r\n" % (
+                subject.encode(), reply.encode(), len(data), data)  # fmt: skip
+        lines = "\r\n".join([f"{key}: {value}" for key, value in headers.items()])
+        if lines.count("\n") != len(headers) - 1 or lines.count("\r") != len(headers) - 1:
+            # A line end in a value would begin another header.
+            lines = "\r\n".join([f"{k}: {' '.join(v.split())}" for k, v in headers.items()])
+        head = lines.encode()
+        size = len(head) + 14  # with NATS/1.0 and the ends of the first line, the last and the head
+        if size + len(data) > self._max_payload:
+            raise nats_errors.MaxPayloadError
+        return b"HPUB %b %b %d %d\r\nNATS/1.0\r\n%b\r\n\r\n%b\r\n" % (
+            subject.encode(), reply.encode(), size, size + len(data), head, data)  # fmt: skip
 
-    @property
-    def crowded(self) -> bool:
-        """Whether so much is queued that it should be sent before more is added."""
-        return self._pending_data_size > _PUSH_BYTES
+    async def send(self, commands: list[bytes]) -> bool:
+        """Hands commands to the socket; waits only while too much is on its way.
 
-    async def push(self, *, wait: bool = False) -> None:
-        if self._flush_queue is not None and (wait or self._flush_queue.empty()):
-            await self._flush_pending(force_flush=wait)
+        Returns:
+            False, and nothing was sent, if the connection is going down.
+        """
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is None or writer.transport.is_closing() or not self.is_connected:
+            return False
+        # Subscriptions that nats-py has not sent yet come before what counts on them.
+        before, self._pending, self._pending_data_size = self._pending, [], 0
+        writer.transport.write(b"".join([*before, *commands]))
+        if writer.transport.get_write_buffer_size() > _PUSH_BYTES:
+            with contextlib.suppress(OSError):  # it went down meanwhile
+                await writer.drain()
+        return True
 
     async def _connect_to_server(self, s: Any) -> None:
         self._abort()
@@ -275,11 +346,6 @@ async def connect(
 
 async def _unused(_msg: Msg) -> None:
     """nats-py wants a callback; what :meth:`_Wire.listen` reads never gets to it."""
-
-
-def _one_line(value: str) -> str:
-    """A header's value: a line end in it would begin another header."""
-    return " ".join(value.split()) if "\n" in value or "\r" in value else value
 
 
 class _Sub:
@@ -365,7 +431,7 @@ class NatsBroker:
         self._drained: list[asyncio.Future[None]] = []
         self._pings: set[asyncio.Task[None]] = set()
 
-        self._out: list[tuple[str, bytes, str, dict[str, str] | None, int]] = []
+        self._out: list[_Outgoing] = []
         self._wake = asyncio.Event()
         self._token = 0
         self._acks: dict[int, tuple[asyncio.Future[int], float]] = {}
@@ -598,34 +664,33 @@ class NatsBroker:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if not self._up or not self._out:
-                continue
-            batch, self._out = self._out, []
-            wire = self._nc
-            acks, replies, batches = self._acks, self._replies, self._batches
-            self._sending = True
-            for at, (subject, data, reply, headers, token) in enumerate(batch):
-                if token and not (token in acks or token in replies or token in batches):
-                    continue  # given up while it waited: must not be sent any more
-                try:
-                    wire.write(subject, data, reply, headers)
-                    if wire.crowded:
-                        await wire.push(wait=True)
-                except (nats_errors.ConnectionClosedError, nats_errors.ConnectionDrainingError):
-                    self._out[:0] = batch[at:]
+            while self._up and self._out:
+                batch, self._out = self._out[:_SEND], self._out[_SEND:]
+                self._sending = True
+                sent = await self._nc.send(self._commands(batch))
+                self._sending = False
+                if not sent:
+                    # It comes again when the connection is back.
+                    self._out[:0] = batch
                     break
-                except Exception as error:
-                    self._unsent(subject, token, error)
-            await wire.push()
-            self._sending = False
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise asyncio.CancelledError  # nats-py swallows it while it flushes
             if not self._out:
                 for drained in self._drained:
                     if not drained.done():
                         drained.set_result(None)
                 self._drained.clear()
+
+    def _commands(self, batch: list[_Outgoing]) -> list[bytes]:
+        acks, replies, batches = self._acks, self._replies, self._batches
+        command = self._nc.command
+        commands = []
+        for subject, data, reply, headers, token in batch:
+            if token and not (token in acks or token in replies or token in batches):
+                continue  # given up while it waited: must not be sent any more
+            try:
+                commands.append(command(subject, data, reply, headers))
+            except Exception as error:
+                self._unsent(subject, token, error)
+        return commands
 
     def _unsent(self, subject: str, token: int, error: Exception) -> None:
         """One message that nats-py refused to send."""

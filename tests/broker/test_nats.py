@@ -675,7 +675,7 @@ async def test_a_part_of_an_answer_that_was_lost_is_noticed(server: EmbeddedServ
     for sub in client._subs:
         if sub.callback == client._on_batch:
             assert sub.wire is not None
-            client._nc._direct[sub.wire._id] = lossy
+            client._nc._receivers[str(sub.wire._id)] = lossy
     log = client.log(LAYOUT.tiles)
     assert [r.sequence async for r in log.read("holodeck.tile.>")] == list(range(1, 51))
     assert len(swallowed) == 2
