@@ -97,6 +97,27 @@ class Script:
         return steps
 
 
+def from_the_middle(npc: str, seed: str, passed: int) -> tuple[list[Step], Script]:
+    """A script as it stands after ``passed`` steps, and the few of them that have to be played.
+
+    What follows needs only the tasks that were open then and a pause that was just made; all else
+    is left out. So very many sessions are in the middle of their lives, each somewhere else, after
+    one and a half commands each; from the first command on all together give the exact mix.
+
+    Args:
+        passed: 0 to :data:`ROUND`.
+    """
+    first = Script(npc, seed)
+    turns = sum(first.next().kind == "turn" for _ in range(passed))
+    script = Script(npc, seed, turn=-turns)
+    steps = [script.next() for _ in range(passed)]
+    done = {step.body["task"] for step in steps if step.body.get("kind") == "complete-task"}
+    needed = [step for step in steps if step.kind == "task" and step.body["task"] not in done]
+    if steps and steps[-1].kind == "pause":
+        needed.append(steps[-1])
+    return needed, script
+
+
 @dataclass(slots=True)
 class Tally:
     """What was acknowledged of one session.

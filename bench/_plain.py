@@ -1,4 +1,4 @@
-"""The runtime without Ray: server and supervisor here, each host a process that can be weighed."""
+"""The runtime without Ray: each service a process that can be weighed, killed and replaced."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from bench._processes import Child
-from holodeck.actors.supervisor import Supervisor
 from holodeck.broker import EmbeddedServer
 from holodeck.broker.streams import Layout
 from holodeck.config import load_settings
 from holodeck.deck import Deck
-from holodeck.wiring import Connection, layout_of, supervisor_options
+from holodeck.wiring import Connection, layout_of
 
 
 class Plain:
@@ -24,13 +23,16 @@ class Plain:
 
     Attributes:
         connection: with the runtime's rights; client: with a client's.
+        settings: what every service is given.
     """
 
     def __init__(
-        self, server: EmbeddedServer, connection: Connection, layout: Layout, deck: Deck
+        self, folder: str, server: EmbeddedServer, layout: Layout, settings: Mapping[str, Any]
     ) -> None:
         self.server = server
-        self.connection = connection
+        self.connection = Connection(
+            server.url, user=server.runtime.user, password=server.runtime.password
+        )
         self.client = Connection(
             server.url,
             user=server.client.user,
@@ -39,8 +41,28 @@ class Plain:
             reads="direct",
         )
         self.layout = layout
-        self.deck = deck
+        self.settings = dict(settings)
+        self.deck: Deck
+        self.supervisor: Child
+        self._folder = folder
         self._hosts = 0
+
+    async def supervise(self) -> None:
+        """Starts the supervisor, which declares the streams; then the deck can be opened."""
+        self.supervisor = await self._service("supervisor")
+        self.deck = await Deck.open(self.connection, self.layout.ns)
+
+    async def close(self) -> None:
+        """Ends the supervisor; hosts and emitter are ended by whoever started them."""
+        await self.deck.close()
+        await self.supervisor.stop()
+
+    async def _service(self, kind: str, **order: Any) -> Child:
+        """One service process; returns when it runs."""
+        order = {"connection": asdict(self.connection), "settings": self.settings} | order
+        child = await Child.start("bench._service", kind, order=order, apart=True)
+        await child.said("ready")
+        return child
 
     async def host(self, **settings: Any) -> Child:
         """The only host; returns when it owns every partition."""
@@ -53,25 +75,12 @@ class Plain:
     async def add_host(self, **settings: Any) -> Child:
         """One more host; returns when it has a lease."""
         self._hosts += 1
-        child = await Child.start(
-            "bench._service",
-            "host",
-            order={
-                "connection": asdict(self.connection),
-                "settings": settings,
-                "name": f"host-{self._hosts}",
-            },
-        )
-        await child.said("ready")
-        return child
+        name = f"host-{self._hosts}"
+        return await self._service("host", settings=self.settings | settings, name=name)
 
     async def tiles(self) -> Child:
-        """The tile emitter."""
-        child = await Child.start(
-            "bench._service", "tiles", order={"connection": asdict(self.connection), "settings": {}}
-        )
-        await child.said("ready")
-        return child
+        """The tile emitter, with the JSONL sink that ``holodeck up`` gives it."""
+        return await self._service("tiles", folder=self._folder)
 
     async def balanced(self, hosts: int, seconds: float = 30.0) -> None:
         """Waits until so many hosts share all partitions.
@@ -106,10 +115,13 @@ class Plain:
 
 
 @contextlib.asynccontextmanager
-async def plain() -> AsyncIterator[Plain]:
-    """Starts nats-server and supervisor with an empty store; stops them at the end."""
-    settings = load_settings()
-    layout = layout_of(settings)
+async def plain(**overrides: Any) -> AsyncIterator[Plain]:
+    """Starts nats-server and supervisor with an empty store; stops them at the end.
+
+    Args:
+        overrides: settings other than the default ones, for every service.
+    """
+    settings = load_settings(**overrides)
     with tempfile.TemporaryDirectory(
         prefix="holodeck-bench-", ignore_cleanup_errors=True
     ) as folder:
@@ -119,14 +131,9 @@ async def plain() -> AsyncIterator[Plain]:
             partitions=settings.partitions,
             max_file_store=settings.max_bytes * 2,
         ) as server:
-            connection = Connection(
-                server.url, user=server.runtime.user, password=server.runtime.password
-            )
-            supervisor = Supervisor(connection, layout, supervisor_options(settings))
-            await supervisor.start()
-            deck = await Deck.open(connection, settings.namespace)
+            runtime = Plain(folder, server, layout_of(settings), overrides)
+            await runtime.supervise()
             try:
-                yield Plain(server, connection, layout, deck)
+                yield runtime
             finally:
-                await deck.close()
-                await supervisor.stop()
+                await runtime.close()

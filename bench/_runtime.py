@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
@@ -56,21 +55,27 @@ def ray_argument(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(hosts: int, *, ray: bool = True) -> AsyncIterator[Running]:
-    """Starts nats-server, supervisor, hosts and tile emitter; stops them at the end."""
+async def running(hosts: int, *, ray: bool = True, **settings: Any) -> AsyncIterator[Running]:
+    """Starts nats-server, supervisor, hosts and tile emitter; stops them at the end.
+
+    Args:
+        settings: those that shall differ from the default ones.
+    """
     began = asyncio.get_running_loop().time()
-    async with _on_ray(hosts) if ray else _as_processes(hosts) as found:
+    async with (_on_ray if ray else _as_processes)(hosts, settings) as found:
         took = asyncio.get_running_loop().time() - began
         say(f"  runtime with {hosts} host(s) after {took:.1f} s")
         yield found
 
 
 @contextlib.asynccontextmanager
-async def _on_ray(hosts: int) -> AsyncIterator[Running]:
+async def _on_ray(hosts: int, given: dict[str, Any]) -> AsyncIterator[Running]:
     with tempfile.TemporaryDirectory(
         prefix="holodeck-bench-", ignore_cleanup_errors=True
     ) as folder:
-        settings = load_settings(state_dir=Path(folder), hosts=hosts, log_level="warning")
+        settings = load_settings(
+            **{"state_dir": Path(folder), "hosts": hosts, "log_level": "warning"} | given
+        )
         runtime = Runtime(settings)
         where = await runtime.start()
         pids = {name: placed.pid for name, placed in where.services.items()}
@@ -83,15 +88,14 @@ async def _on_ray(hosts: int) -> AsyncIterator[Running]:
 
 
 @contextlib.asynccontextmanager
-async def _as_processes(hosts: int) -> AsyncIterator[Running]:
-    async with plain() as runtime, contextlib.AsyncExitStack() as stack:
+async def _as_processes(hosts: int, given: dict[str, Any]) -> AsyncIterator[Running]:
+    async with plain(**given) as runtime, contextlib.AsyncExitStack() as stack:
         children: dict[str, Child] = {"tiles": await runtime.tiles()}
         stack.push_async_callback(children["tiles"].stop)
         for index in range(hosts):
             child = children[f"host-{index}"] = await runtime.add_host()
             stack.push_async_callback(child.stop)
         await runtime.balanced(hosts)
-        # The supervisor runs in this very process, which does little else.
         pids = {name: child.pid for name, child in children.items()}
-        pids |= {"supervisor": os.getpid(), "nats-server": runtime.server.pid}
+        pids |= {"supervisor": runtime.supervisor.pid, "nats-server": runtime.server.pid}
         yield Running(runtime.layout.ns, pids, runtime.connection, runtime.client)

@@ -1,4 +1,5 @@
-"""A host or a tile emitter as a plain process, without Ray (``python -m bench._service host``).
+"""One service as a plain process, without Ray (``python -m bench._service host``, ``supervisor``
+or ``tiles``).
 
 Made for measuring memory: on ``{"ask": "memory"}`` it collects garbage and says how much memory
 is resident; when its stdin ends it stops in good order.
@@ -12,7 +13,9 @@ import json
 import logging
 import os
 import sys
-from typing import Any, Final
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import structlog
 import uvloop
@@ -20,30 +23,43 @@ import uvloop
 from bench._processes import orders, report_line, resident_bytes
 from holodeck.actors.host import Host
 from holodeck.actors.keeper import HostKeeper, TilesService
+from holodeck.actors.supervisor import Supervisor
+from holodeck.actors.tiles import JsonlSink
 from holodeck.config import load_settings
 from holodeck.local import default_minds
-from holodeck.wiring import Connection, host_options, layout_of
+from holodeck.wiring import Connection, host_options, layout_of, supervisor_options
 
 _STOP_S: Final = 110.0
 
 
-def service(kind: str, order: dict[str, Any]) -> HostKeeper | TilesService:
+class Service(Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+def service(kind: str, order: dict[str, Any]) -> Service:
     """What runs here, wired as ``holodeck up`` wires it."""
     settings = load_settings(**order["settings"])
     connect = Connection(**order["connection"])
     layout = layout_of(settings)
-    if kind == "tiles":
-        return TilesService(connect, layout)
-    options = host_options(settings, order["name"])
-    return HostKeeper(
-        lambda lost: Host(connect, layout, options, minds=default_minds(), on_lost=lost)
-    )
+    match kind:
+        case "supervisor":
+            return Supervisor(connect, layout, supervisor_options(settings))
+        case "tiles":
+            sink = partial(JsonlSink, Path(order["folder"]) / "tiles.jsonl")
+            return TilesService(connect, layout, sinks=(("jsonl", sink),))
+        case _:
+            options = host_options(settings, order["name"])
+            return HostKeeper(
+                lambda lost: Host(connect, layout, options, minds=default_minds(), on_lost=lost)
+            )
 
 
 async def _main() -> None:
     # Resident bytes are a matter of what was imported, too: a host under Ray has no logs to stdout.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
                         logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # fmt: skip
+    gc.set_threshold(50_000, 20, 50)  # as the services under Ray have it, see actors/cluster.py
     stdin = await orders()
     running = service(sys.argv[1], json.loads(await stdin.readline()))
     await running.start()
