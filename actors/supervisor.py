@@ -496,27 +496,19 @@ class Supervisor:
         start = order.start
         if start.session_kind.claims:
             claim = await self._claim(order.id, start.learner, order.session, switch=order.switch)
-            if claim is None:
-                # Claimed and started already under this very session id: the start is a repeat.
-                claim = 1
             start = start.model_copy(update={"claim": claim})
         answer = await self._caller.command(
             "session", order.session, step(order.id, "start"), start
         )
         return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
 
-    async def _claim(
-        self, command: str, learner: str, session: str, *, switch: bool, after: int = 0
-    ) -> int | None:
-        """The number of a claim of ``learner`` for ``session``; None if it is active on it already.
-
-        Args:
-            after: what the learner's fold must have seen before it is asked.
+    async def _claim(self, command: str, learner: str, session: str, *, switch: bool) -> int:
+        """The number of a claim of ``learner`` for ``session``.
 
         Raises:
             RefusedError: ``learner-busy`` with the id of the active session.
         """
-        attempt, holder, void = 0, "", 0
+        attempt, holder, after, void = 0, "", 0, 0
         while True:
             attempt += 1
             if attempt > 40:
@@ -533,8 +525,6 @@ class Supervisor:
                 if error.reason != "claimed":
                     raise
                 holder = error.detail
-            if holder == session:
-                return None
             after, void = await self._settle(
                 command, learner, holder, switch=switch, attempt=attempt
             )
@@ -590,53 +580,46 @@ class Supervisor:
                 raise RefusedError("learner-busy", holder)
             await asyncio.sleep(0.25)
             return 0, 0
-        gave_up = await self._caller.command(
-            "session",
-            holder,
-            step(command, "abandon", attempt),
-            AbandonStart(learner=learner, claim=held.claim.number),
-        )
+        try:
+            gave_up = await self._caller.command(
+                "session",
+                holder,
+                step(command, "abandon", attempt),
+                AbandonStart(learner=learner, claim=held.claim.number),
+            )
+        except RefusedError as error:
+            if error.reason != "session-active":
+                raise
+            return 0, 0  # it has begun on its claim after all: ask anew
         return gave_up.sequence, 0
 
     async def _resume(self, order: ResumeSession) -> Reported:
-        """Claims the learner if need be, then resumes; anew where somebody paused it or used the
-        claim up between the two."""
-        for attempt in range(1, WALKS + 1):
-            walk = order.id if attempt == 1 else step(order.id, "again", attempt)
-            claim = await self._claim_to_resume(order, walk)
+        """Claims the learner if need be, then resumes; anew where somebody paused the session or
+        used the claim up between the two.
+
+        Whose learner it is, the session says itself when it is asked to resume without a claim:
+        that is the first step where the order does not name the learner.
+        """
+        learner, claim = order.learner, None
+        for walk in range(WALKS + 1):
+            if learner is not None:
+                name = step(order.id, "walk", walk)
+                claim = await self._claim(name, learner, order.session, switch=order.switch)
             try:
                 # One id for all attempts: a refused one is remembered by nobody.
                 answer = await self._caller.command(
-                    "session", order.session, step(order.id, "resume"), Resume(claim=claim)
+                    "session",
+                    order.session,
+                    step(order.id, "resume"),
+                    Resume(claim=claim, learner=learner),
                 )
-            except RefusedError as error:
-                if error.reason not in ("claim-required", "claim-void") or attempt == WALKS:
-                    raise
-            else:
                 break
+            except RefusedError as error:
+                if error.reason not in ("claim-required", "claim-void") or walk == WALKS:
+                    raise
+                if error.reason == "claim-required":
+                    learner = error.detail
         return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
-
-    async def _claim_to_resume(self, order: ResumeSession, walk: str) -> int | None:
-        """The number of a claim for a session that is to be resumed; None where it needs none."""
-        answer = await self._caller.command(
-            "session", order.session, step(walk, "read"), ReadState()
-        )
-        state = STATE.validate_python(unpack(answer.state or b""))
-        if (
-            state.phase is not Phase.PAUSED
-            or state.charter is None
-            or not state.charter.kind.claims
-            or state.parent
-        ):
-            return None
-        # A learner that has not heard of the pause yet would take the session for active.
-        return await self._claim(
-            walk,
-            state.charter.learner,
-            order.session,
-            switch=order.switch,
-            after=answer.sequence,
-        )
 
     async def _fork(self, order: ForkSession) -> Reported:
         answer = await self._caller.command(

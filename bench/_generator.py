@@ -135,7 +135,7 @@ class Player:
         verb = step.body.get("kind", step.kind)
         try:
             if step.kind == "resume":
-                order = ResumeSession(id=command, session=self.id)
+                order = ResumeSession(id=command, session=self.id, learner=self.learner)
                 reported = await load.deck.order("resume", order)
                 durable, command = reported.checkpoint is not None, f"{command}.resume"
             else:

@@ -143,6 +143,7 @@ class Session:
         self._deck = deck
         self.id = check_id(identity)
         self._turns: int | None = None
+        self._learner: str | None = None
 
     def __repr__(self) -> str:
         return f"Session({self.id!r})"
@@ -327,7 +328,9 @@ class Session:
         Raises:
             RefusedError: ``learner-busy`` with the id of the session that holds the learner.
         """
-        order = ResumeSession(id=id or new_id("cmd"), session=self.id, switch=switch)
+        order = ResumeSession(
+            id=id or new_id("cmd"), session=self.id, switch=switch, learner=self._learner
+        )
         return (await self._deck.order("resume", order)).sequence
 
     async def end(
@@ -559,7 +562,7 @@ class Deck:
         order = SpawnSession(id=id or new_id("cmd"), session=identity, start=start, switch=switch)
         await self.order("start", order)
         made = Session(self, identity)
-        made._turns = 0
+        made._turns, made._learner = 0, learner
         return made
 
     def session(self, identity: str) -> Session:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from holodeck.messages.base import Message
-from holodeck.messages.ids import CommandId, SessionId
+from holodeck.messages.ids import CommandId, LearnerId, SessionId
 from holodeck.messages.session import StartSession
 
 
@@ -26,11 +26,17 @@ class SpawnSession(Message):
 
 
 class ResumeSession(Message):
-    """Resumes a paused session: claims its learner first if its kind does."""
+    """Resumes a paused session: claims its learner first if its kind does.
+
+    Attributes:
+        learner: whose session it is, if the sender knows: it then need not be asked. What is
+            claimed in vain on a wrong word here is free again after some seconds.
+    """
 
     id: CommandId
     session: SessionId
     switch: bool = False
+    learner: LearnerId | None = None
 
 
 class ForkSession(Message):

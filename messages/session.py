@@ -254,8 +254,18 @@ class Pause(Message):
 
 
 class Resume(Message):
+    """A paused session goes on.
+
+    Attributes:
+        claim: sequence of the learner's claim this rests on, made after the pause; needed by
+            claiming kinds.
+        learner: at whom that claim was made. Where it is another's, the session refuses and names
+            its own learner; so whoever resumes need not read the session first.
+    """
+
     kind: Literal["resume"] = "resume"
     claim: Annotated[int, Field(ge=1)] | None = None
+    learner: LearnerId | None = None
 
 
 class End(Message):

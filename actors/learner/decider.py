@@ -2,7 +2,8 @@
 
 One law: the learner is claimed by at most one session. The claim is made before the session
 starts or resumes, confirmed by ``session.started`` or ``session.resumed``, and goes with
-``session.paused``, ``session.ended`` or the abandoning of the start.
+``session.paused``, ``session.ended`` or the abandoning of the start. The session that holds the
+learner may claim anew at any time: it knows itself which of its claims a pause has made void.
 """
 
 from __future__ import annotations
@@ -110,8 +111,7 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
     match command:
         case ClaimLearner(session=wanted):
             held = state.claim
-            void = held is not None and held.number == command.void
-            if held is not None and not void and (held.session != wanted or held.confirmed):
+            if held is not None and held.session != wanted and held.number != command.void:
                 raise RefusedError("claimed", held.session)
             return (LearnerClaimed(session=wanted),)
 

@@ -162,8 +162,9 @@ def _resume(state: SessionState, command: Resume, now: int) -> Events:
         return _NOTHING
     assert state.charter is not None
     if state.charter.kind.claims and not state.parent:
-        if command.claim is None:
-            raise RefusedError("claim-required", "resume it through the supervisor")
+        learner = state.charter.learner
+        if command.claim is None or command.learner not in (None, learner):
+            raise RefusedError("claim-required", learner)
         if command.claim <= max(state.voided, state.claim):
             raise RefusedError("claim-void", str(command.claim))
     return (SessionResumed(claim=command.claim),)
@@ -558,6 +559,8 @@ def _on_started(state: SessionState, event: SessionStarted, moment: Moment) -> N
 def _on_paused(state: SessionState, event: SessionPaused, moment: Moment) -> None:
     state.active_ms = active_ms(state, moment.at)
     state.phase = Phase.PAUSED
+    # The pause lets the learner go: whatever was claimed before it is worth nothing any more.
+    state.voided = moment.sequence
     state.active_since = state.awaiting = 0
 
 

@@ -75,7 +75,8 @@ class SessionState:
     Attributes:
         parent: of a rehearsal, the session it was forked from.
         claim: number of the learner's claim it is active on; 0 if it needs none.
-        voided: claims up to this number can start or resume nothing any more.
+        voided: claims up to this number can start or resume nothing any more: they were given up,
+            or made before the last pause.
         turns: learner turns taken.
         answered: the last learner turn that got its reply; -1: none, not even an opening.
         replies: NPC turns taken.

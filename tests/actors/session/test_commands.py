@@ -57,7 +57,7 @@ FRICTION = ReportFriction(finding=FrictionFinding(type=FrictionType.REGISTER, se
 TASK = "done-soon"
 COMMANDS: list[Any] = [
     START,
-    AbandonStart(learner="ana", claim=9),
+    AbandonStart(learner="ana", claim=99),
     fork_of(active().state),
     turn(1),
     NpcReply(turn=0, npc="marta", text="¡Hola!"),
@@ -68,7 +68,7 @@ COMMANDS: list[Any] = [
     StartTask(task=TASK),
     CompleteTask(task=TASK),
     Pause(),
-    Resume(claim=9),
+    Resume(claim=99),
     End(),
     SettleOwed(),
     TimerFired(name="session"),
@@ -139,7 +139,7 @@ def test_a_command_obeyed_twice_has_its_effect_once(
 
 
 def given_up() -> Story:
-    return paused().tell(AbandonStart(learner="ana", claim=9))
+    return paused().tell(AbandonStart(learner="ana", claim=99))
 
 
 def done() -> Story:
@@ -183,7 +183,7 @@ REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
     ("to-resume-too", paused, Resume(), "claim-required"),
     ("not-on-the-claim-it-had", paused, Resume(claim=5), "claim-void"),
     ("not-on-an-older-one", paused, Resume(claim=4), "claim-void"),
-    ("not-on-one-given-up", given_up, Resume(claim=9), "claim-void"),
+    ("not-on-one-given-up", given_up, Resume(claim=99), "claim-void"),
     ("no-turn-is-left-out", active, turn(2), "turn-order"),
     ("no-reply-before-its-turn", active, NpcReply(turn=1, npc="marta", text="?"), "turn-order"),
     ("a-turn-goes-to-the-cast", active, turn(1, "stranger"), "unknown-npc"),

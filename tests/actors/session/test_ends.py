@@ -120,7 +120,7 @@ def test_a_checkpoint_is_addressed_to_whom_it_concerns() -> None:
         AddTask(task="u", npc="joan"),
         StartTask(task="u"),
         Pause(),
-        Resume(claim=9),
+        Resume(claim=99),
         End(),
         SettleOwed(),
     )
@@ -232,11 +232,29 @@ def test_a_session_that_began_cannot_be_given_up() -> None:
 
 
 def test_a_resume_that_was_given_up_needs_a_later_claim() -> None:
-    told = paused().tell(AbandonStart(learner="ana", claim=9))
-    assert told.state.voided == 9
+    told = paused().tell(AbandonStart(learner="ana", claim=99))
+    assert told.state.voided == 99
     with pytest.raises(RefusedError, match="claim-void"):
-        told.says(Resume(claim=9))
-    assert told.tell(Resume(claim=10)).state.claim == 10
+        told.says(Resume(claim=99))
+    assert told.tell(Resume(claim=100)).state.claim == 100
+
+
+def test_a_pause_makes_every_claim_made_before_it_void() -> None:
+    """Two claimed to resume it; one did, and by the next pause the other's claim was let go too."""
+    told = paused().tell(Resume(claim=35), Pause())
+    assert told.state.voided == told.sequence == 50
+    with pytest.raises(RefusedError, match="claim-void"):
+        told.says(Resume(claim=36))
+    assert told.says(AbandonStart(learner="ana", claim=36)) == []
+    assert told.tell(Resume(claim=51)).state.claim == 51
+
+
+def test_a_resume_on_another_learners_claim_is_told_whose_it_needs() -> None:
+    for wrong in (Resume(), Resume(claim=99, learner="eva")):
+        with pytest.raises(RefusedError) as caught:
+            paused().says(wrong)
+        assert (caught.value.reason, caught.value.detail) == ("claim-required", "ana")
+    assert paused().tell(Resume(claim=99, learner="ana")).state.phase == "active"
 
 
 @pytest.mark.parametrize("claim", [4, 5])
@@ -245,10 +263,10 @@ def test_the_claim_a_paused_session_has_used_up_needs_no_giving_up(claim: int) -
 
 
 def test_a_claim_is_given_up_once() -> None:
-    told = paused().tell(AbandonStart(learner="ana", claim=9))
-    assert told.says(AbandonStart(learner="ana", claim=9)) == []
-    assert told.says(AbandonStart(learner="ana", claim=8)) == []
+    told = paused().tell(AbandonStart(learner="ana", claim=99))
+    assert told.says(AbandonStart(learner="ana", claim=99)) == []
+    assert told.says(AbandonStart(learner="ana", claim=98)) == []
 
 
 def test_what_has_ended_has_nothing_to_give_up() -> None:
-    assert ended().says(AbandonStart(learner="ana", claim=9)) == []
+    assert ended().says(AbandonStart(learner="ana", claim=99)) == []

@@ -49,10 +49,10 @@ def test_only_active_time_counts() -> None:
     told = story(LONG_IDLE).tell(Pause(), after_s=100)
     assert due(told) is None
     assert told.says(SESSION, after_s=5000) == []
-    told.tell(Resume(claim=9), after_s=5000)
+    told.tell(Resume(claim=99), after_s=5000)
     assert due(told) == (500.0, "session")
     told.tell(Pause(), after_s=450)
-    told.tell(Resume(claim=11), after_s=86_400)
+    told.tell(Resume(claim=199), after_s=86_400)
     assert due(told) == (50.0, "session")
     assert active_ms(told.state, told.at + 50_000) == 600_000
     (event,) = told.says(SESSION, after_s=50)
@@ -131,7 +131,7 @@ def test_every_arming_of_a_timer_has_a_sequence_of_its_own() -> None:
     """So the command ids of timers, which carry it, are never taken for each other."""
     told = story(LONG_IDLE)
     first = next_deadline(told.state)
-    told.tell(Pause(), after_s=1).tell(Resume(claim=9), after_s=1)
+    told.tell(Pause(), after_s=1).tell(Resume(claim=99), after_s=1)
     second = next_deadline(told.state)
     assert first is not None
     assert second is not None
@@ -155,7 +155,7 @@ def test_a_rehearsals_clocks_begin_anew() -> None:
 
 def test_the_time_a_session_was_active_is_told_at_its_end() -> None:
     told = active().tell(Pause(), after_s=10)
-    told.tell(Resume(claim=9), after_s=1000)
+    told.tell(Resume(claim=99), after_s=1000)
     ended = next(e for e in told.says(End(), after_s=5) if isinstance(e, SessionEnded))
     assert ended.active_ms == 15_000
     assert told.tell(End(), after_s=5).state.active_ms == 15_000

@@ -121,7 +121,7 @@ def test_a_pause_calls_the_awaited_answer_off_and_still_takes_one_on_its_way() -
     assert told.state.awaiting == 0
     told.tell(reply(1))
     assert told.state.answered == 1
-    assert told.tell(Resume(claim=9)).state.awaiting == 0
+    assert told.tell(Resume(claim=99)).state.awaiting == 0
 
 
 def test_friction_outside_a_turn_is_with_whom_the_learner_speaks() -> None:
