@@ -683,16 +683,21 @@ class SessionShell(Shell):
 class FoldShell(Shell):
     """The deciding half of an NPC or a learner.
 
-    Its own checkpoint takes effect when it comes back in stream order, like anybody else's; only
-    then is the sender answered and the next command decided.
+    Its own checkpoint takes effect when it comes back in stream order, like anybody else's. The
+    sender is answered as soon as it is stored; only the next command, and whoever reads, waits
+    until it is folded.
+
+    Attributes:
+        wrote: sequence of the last checkpoint stored from here; 0 none.
     """
 
-    __slots__ = ("kind", "mind")
+    __slots__ = ("kind", "mind", "wrote")
 
     def __init__(self, house: House, kind: str, identity: str, partition: int, mind: Any) -> None:
         super().__init__(house, identity, partition)
         self.kind = kind
         self.mind = mind
+        self.wrote = 0
 
     def _cell(self) -> Cell:
         return self.house.cell(self.kind, self.identity)
@@ -700,8 +705,10 @@ class FoldShell(Shell):
     def submit(self, work: Work) -> None:
         body = work.body
         if isinstance(body, ReadState):
-            # Reads take no place in the mailbox: they only wait for the fold they ask for.
-            self.house.when_folded(self.kind, self.partition, body.after, lambda: self._read(work))
+            # Reads take no place in the mailbox: they only wait for the fold they ask for, and for
+            # what was acknowledged before they came.
+            after = max(body.after, self.wrote)
+            self.house.when_folded(self.kind, self.partition, after, lambda: self._read(work))
             return
         super().submit(work)
 
@@ -749,19 +756,26 @@ class FoldShell(Shell):
         asyncio.get_running_loop().call_soon(self._next)
 
     def _landed(self, flight: Flight, sequence: int) -> None:
-        self._await_fold(flight.work, sequence, flight.data)
+        self._stored(flight.work, sequence, flight.data)
 
-    def _await_fold(self, work: Work, sequence: int, data: bytes) -> None:
+    def _stored(self, work: Work, sequence: int, data: bytes) -> None:
+        """Answers; the next command waits until this one's checkpoint is folded."""
+        answer = Answer(status="ok", sequence=sequence, checkpoint=data)
+        self.wrote = sequence
+        self.house.answer(work, answer)
+        work.replies.clear()
+
         def folded() -> None:
-            self.house.when_ready(self._cell(), lambda: self._done(work, sequence, data))
+            self.house.when_ready(self._cell(), lambda: self._done(work, answer))
 
         self.house.when_folded(self.kind, self.partition, sequence, folded)
 
-    def _done(self, work: Work, sequence: int, data: bytes) -> None:
+    def _done(self, work: Work, answer: Answer) -> None:
         if self.dropped:
             return
         self.flight = None
-        self.house.answer(work, Answer(status="ok", sequence=sequence, checkpoint=data))
+        if work.replies:  # of repeats that came after the answer
+            self.house.answer(work, answer)
         self._soon()
 
     async def _resolve(self, lost: bool) -> None:
@@ -788,7 +802,7 @@ class FoldShell(Shell):
                 continue
             for record in tail:
                 if record.headers.get(HEADER_COMMAND) == flight.work.id:
-                    self._await_fold(flight.work, record.sequence, record.data)
+                    self._stored(flight.work, record.sequence, record.data)
                     return
             if tail or lost:
                 self.flight = None
