@@ -1,0 +1,133 @@
+"""What was said to a session, as the commands its decider takes.
+
+One law: a recorded body is taken as it stands. Only what no client wrote down (timers, partings,
+replies of minds, steps of the supervisor) is told from the checkpoint it led to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from holodeck.messages.session import (
+    SESSION_COMMAND,
+    AbandonStart,
+    ForkFrom,
+    NpcReply,
+    Pause,
+    Resume,
+    SessionForked,
+    SessionPaused,
+    SessionResumeAbandoned,
+    SessionResumed,
+    SessionStartAbandoned,
+    SessionStarted,
+    SettleOwed,
+    StartSession,
+    TimerFired,
+    TurnAnswered,
+)
+from tests.torture.run import Op, Row
+
+_TIMER: Final = re.compile(r"timer\.(session|idle|task)(?:-(.+))?\.(\d+)", re.DOTALL)
+_REPLY: Final = re.compile(r"turn-(\d+)-reply")
+
+
+def spoken(op: Op) -> Any | None:
+    """The session command an operation carried; None if its body is none."""
+    try:
+        return SESSION_COMMAND.validate_python({"kind": op.what, **op.body})
+    except ValidationError:
+        return None
+
+
+def timer_of(command: str) -> tuple[TimerFired, int] | None:
+    """The timer a command id names and the sequence that armed it; None for other ids."""
+    found = _TIMER.fullmatch(command)
+    if found is None:
+        return None
+    name, task, armed = found.groups()
+    return TimerFired.model_validate({"name": name, "task": task}), int(armed)
+
+
+def candidates(row: Row, ops: Iterable[Op]) -> list[Any]:
+    """The commands a session's checkpoint may have come from.
+
+    Args:
+        ops: the operations recorded under its command id.
+    """
+    found: list[Any] = []
+    for op in ops:
+        command = _started(row, op.body) if op.is_order else spoken(op)
+        if command is not None:
+            found.append(command)
+    if not found:
+        told = _told(row)
+        if told is not None:
+            found.append(told)
+    return found
+
+
+def _started(row: Row, body: Mapping[str, Any]) -> Any | None:
+    """A start as it was ordered, on the claim it was given."""
+    first = row.events[0]
+    asked = body.get("start")
+    if not isinstance(first, SessionStarted) or not isinstance(asked, dict):
+        return _told(row)
+    try:
+        return StartSession.model_validate({**asked, "claim": first.claim})
+    except ValidationError:
+        return None
+
+
+def _told(row: Row) -> Any | None:
+    """The one command that can have led to a checkpoint; None where there are many."""
+    timer = timer_of(row.command)
+    if timer is not None:
+        return timer[0]
+    if row.command.startswith("owed."):
+        return SettleOwed()
+    match row.events[0]:
+        case TurnAnswered(turn=turn, npc=npc, text=text) if _REPLY.fullmatch(row.command):
+            return NpcReply(turn=turn, npc=npc, text=text)
+        case SessionPaused(reason=reason):
+            return Pause(reason=reason)
+        case SessionResumed(claim=claim):
+            return Resume(claim=claim)
+        case SessionStartAbandoned(learner=learner, claim=claim):
+            return AbandonStart(learner=learner, claim=claim)
+        case SessionResumeAbandoned(claim=claim):
+            return AbandonStart(learner="anyone", claim=claim)
+        case SessionForked() as fork:
+            return ForkFrom(
+                parent=fork.parent, sequence=fork.sequence, state=fork.state, layout=fork.layout
+            )
+        case SessionStarted() as begun:
+            return _start_of(begun)
+        case _:
+            return None
+
+
+def _start_of(begun: SessionStarted) -> StartSession:
+    return StartSession(
+        session_kind=begun.session_kind,
+        learner=begun.learner,
+        name=begun.name,
+        claim=begun.claim,
+        cast=begun.cast,
+        persona=begun.persona,
+        tags=begun.tags,
+        room=begun.room,
+        model=begun.model,
+        mind=begun.mind,
+        max_tasks=begun.max_tasks,
+        task_timeout_s=begun.task_timeout_ms / 1000,
+        session_timeout_s=begun.session_timeout_ms / 1000,
+        idle_timeout_s=begun.idle_timeout_ms / 1000,
+    )
+
+
+__all__ = ["candidates", "spoken", "timer_of"]
