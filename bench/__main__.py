@@ -15,7 +15,7 @@ import uvloop
 
 from holodeck.messages.errors import HolodeckError
 
-NAMES: Final = ("raw", "commands", "starts", "latency", "memory", "failover", "rayactor")
+NAMES: Final = ("raw", "commands", "starts", "latency", "memory", "failover", "scale", "rayactor")
 
 
 def parser() -> argparse.ArgumentParser:

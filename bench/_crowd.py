@@ -10,7 +10,8 @@ Orders:
 - ``start``: starts ``count`` sessions, ``in_flight`` at once; with ``keep`` false nothing is ever
   said to them again.
 - ``settle-in``: brings each session into the middle of its life (:func:`from_the_middle`).
-- ``play``: closed loop, ``concurrency`` in flight, or open loop at ``rate``, for ``seconds``.
+- ``play``: closed loop, ``concurrency`` in flight, or open loop at ``rate``, for ``seconds``;
+  lines ``opened`` and ``closed`` say when it begins and ends.
 - ``end``: ends the ``count`` youngest sessions.
 - ``live``: open loop at ``rate`` over ``seats`` seats until ``stop``; whoever sits there starts a
   session, takes ``life`` steps and ends it, and somebody else sits down. ``sample`` lines say every
@@ -113,7 +114,9 @@ class Crowd(Load):
         self.window.closed = self.window.opened + seconds
         self.plan = _with(self.plan, concurrency=concurrency, rate=rate)
         retries = self.deck.caller.retries
+        report_line(opened=True)
         await (self.open() if rate else self.closed())
+        report_line(closed=True)  # at once: putting the result together takes its time
         seconds = self.window.closed - self.window.opened
         found = self.result() | {"seconds": seconds}
         return found | {"retries": self.deck.caller.retries - retries}

@@ -97,6 +97,21 @@ class Plain:
                     return
                 await asyncio.sleep(0.05)
 
+    async def folded(self, pid: int, seconds: float) -> None:
+        """Waits until the host with process ``pid`` and the tile emitter have no backlog.
+
+        Raises:
+            TimeoutError: they had in ``seconds`` still.
+        """
+        async with asyncio.timeout(seconds):
+            while True:
+                status = await self.deck.status()
+                host: dict[str, Any] = next((h for h in status["hosts"] if h["pid"] == pid), {})
+                tiles = status["tiles"] or {}
+                if host.get("lag") == 0 and tiles.get("lag") == 0:
+                    return
+                await asyncio.sleep(0.05)
+
     async def until(self, holds: Any, pid: int, seconds: float) -> dict[str, Any]:
         """Waits until ``holds`` of the host's status.
 

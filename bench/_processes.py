@@ -54,7 +54,7 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LONGEST_LINE,
-            process_group=0 if apart else None,
+            start_new_session=apart,
         )
         child = cls(process, module)
         await child.tell(order)
