@@ -15,7 +15,17 @@ import uvloop
 
 from holodeck.messages.errors import HolodeckError
 
-NAMES: Final = ("raw", "commands", "starts", "latency", "memory", "failover", "scale", "rayactor")
+NAMES: Final = (
+    "raw",
+    "commands",
+    "starts",
+    "latency",
+    "memory",
+    "failover",
+    "scale",
+    "soak",
+    "rayactor",
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs one benchmark; exit status 1 if it could not be run."""
+    """Runs one benchmark; exit status 1 if it could not be run, or found what must not be."""
     top = parser()
     options = top.parse_args(words)
     structlog.configure(
@@ -52,7 +62,7 @@ def main(words: Sequence[str] | None = None) -> int:
         report.write(options.json)
     if options.plot is not None:
         report.plot(options.plot)
-    return 0
+    return 0 if report.passed else 1
 
 
 if __name__ == "__main__":

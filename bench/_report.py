@@ -44,12 +44,14 @@ class Report:
         figures: for programs; plain JSON values.
         rows: for people.
         draw: draws the run on matplotlib axes; None where a picture would say nothing.
+        passed: False where the run itself showed a fault; then the exit status is 1.
     """
 
     bench: str
     figures: Figures
     rows: Sequence[Row]
     draw: Callable[[Any], None] | None = field(default=None, repr=False)
+    passed: bool = True
 
     def show(self) -> None:
         """Prints the table on stdout."""
@@ -80,6 +82,7 @@ class Report:
         import matplotlib
 
         matplotlib.use("Agg")
+        matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text, and the file small
         from matplotlib import pyplot
 
         figure, axes = pyplot.subplots(figsize=(9, 4.5), layout="constrained")
