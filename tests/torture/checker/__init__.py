@@ -16,6 +16,7 @@ from tests.torture.checker.acknowledged import acknowledged
 from tests.torture.checker.claims import one_active
 from tests.torture.checker.evidence import Evidence
 from tests.torture.checker.histories import Histories
+from tests.torture.checker.linearizable import fold_reads, linearizable
 from tests.torture.checker.lines import one_line
 from tests.torture.checker.order import order
 from tests.torture.checker.report import Finding, Report, Violation
@@ -31,6 +32,8 @@ LAWS: dict[str, Callable[[Evidence, Histories], Finding]] = {
     "one-line": lambda evidence, _: one_line(evidence),
     "one-story": one_story,
     "timers": lambda _, histories: timers(histories),
+    "linearizable": linearizable,
+    "fold-reads": fold_reads,
     "one-active": lambda evidence, _: one_active(evidence),
     "states": states,
     "tiles": lambda evidence, _: tiles(evidence),

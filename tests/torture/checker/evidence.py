@@ -77,11 +77,11 @@ class Evidence:
 
     def row_of(self, op: Op) -> Row | None:
         """The checkpoint an ``ok`` named, if it stands where the answer says."""
-        for command in op.stored_as:
-            for row in self.stands.get((*op.key, command), ()):
-                if row.sequence == op.sequence:
-                    return row
-        return None
+        return next((row for row in self.standing(op) if row.sequence == op.sequence), None)
+
+    def standing(self, op: Op) -> list[Row]:
+        """What stands under an operation's ids, whoever sent it."""
+        return [row for id in op.stored_as for row in self.stands.get((*op.key, id), ())]
 
     def loss_of(self, op: Op) -> Loss | None:
         """The power loss that took away what an ``ok`` named: the answer came before the server
