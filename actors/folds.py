@@ -26,7 +26,7 @@ from holodeck.actors.npc.decider import NPC_STATE, RELATION_STATE, npc, relation
 from holodeck.actors.npc.decider import SCHEMA as NPC_SCHEMA
 from holodeck.broker.port import Bucket, Record
 from holodeck.messages.codec import pack, unpack
-from holodeck.messages.envelope import HEADER_COMMAND, Checkpoint
+from holodeck.messages.envelope import HEADER_COMMAND
 from holodeck.messages.errors import DecodeError, LostFence, TransientError
 from holodeck.messages.ids import NOBODY
 from holodeck.messages.subjects import Place
@@ -156,6 +156,7 @@ class Folds:
         self._refold = refold
         self._valid = valid
         self._cells: dict[str, Cell] = {}
+        self._met: dict[tuple[str, str], tuple[Cell, ...]] = {}
         self._known: dict[str, set[int]] = {}
         self._dirty: dict[str, set[str]] = {}
         self._writing: list[set[str]] = []
@@ -181,6 +182,7 @@ class Folds:
         prefix = f"cell.{partition}."
         for key in [key for key in self._cells if key.startswith(prefix)]:
             del self._cells[key]
+        self._met.clear()
 
     def cell(self, partition: str, kind: str, *identity: str) -> Cell:
         """The cell, being loaded if it has a snapshot and was asleep."""
@@ -196,42 +198,41 @@ class Folds:
         found.used = self._clock()
         return found
 
-    def apply(self, role: Role, place: Place, record: Record, checkpoint: Checkpoint) -> None:
-        """Folds a checkpoint into every cell of ``role`` that its subject names."""
-        moment = Moment(
-            record.sequence,
-            checkpoint.at,
-            place.identity,
-            "" if place.learner == NOBODY else place.learner,
-        )
-        events = checkpoint.events
-        if role == "npc":
-            partition = place.npc_partition
-            own = place.kind == "npc" and place.identity == place.npc
-            self._fold(partition, self.cell(partition, "npc", place.npc), moment, events,
-                       record.headers.get(HEADER_COMMAND, "") if own else None)  # fmt: skip
-            if moment.learner:
-                met = self.cell(partition, "relation", place.npc, place.learner)
-                self._fold(partition, met, moment, events, None)
-        else:
-            partition = place.learner_partition
-            own = place.kind == "learner" and place.identity == place.learner
-            self._fold(partition, self.cell(partition, "learner", place.learner), moment, events,
-                       record.headers.get(HEADER_COMMAND, "") if own else None)  # fmt: skip
-
-    def _fold(
-        self,
-        partition: str,
-        cell: Cell,
-        moment: Moment,
-        events: tuple[Any, ...],
-        command: str | None,
+    def apply(
+        self, role: Role, place: Place, record: Record, at: int, events: tuple[Any, ...]
     ) -> None:
-        self._dirty[partition].add(cell.key)
-        if cell.pending is not None:
-            cell.pending.append((moment, events, command))
-            return
-        cell.fold(moment, events, command)
+        """Folds a checkpoint into every cell of ``role`` that its subject names."""
+        learner = "" if place.learner == NOBODY else place.learner
+        met = (place.npc if role == "npc" else "", learner)
+        cells = self._met.get(met)
+        if cells is None:
+            # Remembered for as long as they are in memory: a session names the same ones for long.
+            cells = self._met[met] = self._named(role, place)
+        own = place.kind == role and place.identity == (place.npc if role == "npc" else learner)
+        command = record.headers.get(HEADER_COMMAND, "") if own else None
+        moment = Moment(record.sequence, at, place.identity, learner)
+        dirty = self._dirty[place.npc_partition if role == "npc" else place.learner_partition]
+        now = self._clock()
+        for cell in cells:
+            cell.used = now
+            dirty.add(cell.key)
+            if cell.pending is None:
+                cell.fold(moment, events, command)
+            else:
+                cell.pending.append((moment, events, command))
+            command = None  # a relation writes nothing itself
+
+    def _named(self, role: Role, place: Place) -> tuple[Cell, ...]:
+        """The cells of ``role`` that a subject names; the first is who may have written it."""
+        if role == "learner":
+            return (self.cell(place.learner_partition, "learner", place.learner),)
+        named = self.cell(place.npc_partition, "npc", place.npc)
+        if place.learner == NOBODY:
+            return (named,)
+        return (
+            named,
+            self.cell(place.npc_partition, "relation", place.npc, place.learner),
+        )
 
     async def _load(self, cell: Cell, partition: str) -> None:
         async with self._limit:
@@ -344,4 +345,6 @@ class Folds:
         ]
         for key in idle:
             del self._cells[key]
+        if idle:
+            self._met.clear()
         return len(idle)

@@ -43,7 +43,6 @@ from holodeck.messages.envelope import (
     JSON_CONTENT,
     MAX_DEADLINE_MS,
     Answer,
-    Checkpoint,
 )
 from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
 from holodeck.messages.ids import new_id, partition_of
@@ -78,6 +77,8 @@ HEADER_ENDED: Final = "Holodeck-Ended"
 RELEASED_S: Final = 15.0
 """How long a partition laid down for another host is not taken up again under the same table;
 longer than the supervisor waits for the laying down."""
+Told = tuple[int, tuple[Any, ...]]
+"""What a checkpoint says: when, and the events."""
 FRESH: Final = 4096
 """How many checkpoints written here are kept decoded until they come back to be folded."""
 ENDED_LINGER_S: Final = 30.0
@@ -203,7 +204,7 @@ class Host:
         self._reading = True
         self._waiters: list[tuple[int, int, str, int, Callable[[], None]]] = []
         self._waiter = 0
-        self._fresh: dict[int, Checkpoint] = {}
+        self._fresh: dict[int, Told] = {}
         self._subs: dict[int, Subscription] = {}
         self._own_subs: list[Subscription] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -631,33 +632,31 @@ class Host:
         tokens = record.subject.split(".")
         sequence = record.sequence
         if len(tokens) == 10:
+            told: Told | None = None
             if tokens[2] == "session":
                 shell = self.sessions.get(tokens[4])
-                if (
-                    shell is not None
-                    and sequence > shell.sequence
-                    and record.headers.get(HEADER_WRITER) != self.incarnation
-                ):
-                    self._foreign(shell)
+                if shell is not None and sequence > shell.sequence:
+                    flight = shell.flight
+                    if flight is not None and flight.data == record.data:
+                        # Our own, come back before its acknowledgement was taken up.
+                        told = flight.at, tuple(flight.events)
+                    elif record.headers.get(HEADER_WRITER) != self.incarnation:
+                        self._foreign(shell)
             fold_from = self._fold_from
             npc_place = fold_from.get(("npc", tokens[6])) if reader.role != "learner" else None
             learner_place = fold_from.get(("learner", tokens[8])) if reader.role != "npc" else None
             for_npc = npc_place is not None and sequence > npc_place
             for_learner = learner_place is not None and sequence > learner_place
             if for_npc or for_learner:
-                checkpoint: Checkpoint | None = self._fresh.pop(sequence, None)
-                if checkpoint is None:
-                    try:
-                        checkpoint = decode_checkpoint(record.data, record.subject)
-                    except DecodeError as error:
-                        # The tile emitter, which reads everything, puts it aside for operators.
-                        log.warning("inbox.undecodable", sequence=sequence, reason=str(error))
-                if checkpoint is not None:
+                if told is None:
+                    told = self._fresh.pop(sequence, None) or _told(record)
+                if told is not None:
+                    at, events = told
                     place = Place(*tokens[2:])
                     if for_npc:
-                        self.folds.apply("npc", place, record, checkpoint)
+                        self.folds.apply("npc", place, record, at, events)
                     if for_learner:
-                        self.folds.apply("learner", place, record, checkpoint)
+                        self.folds.apply("learner", place, record, at, events)
         reader.position = sequence
         if sequence > self.high:
             self.high = sequence
@@ -852,10 +851,13 @@ class Host:
 
     def wrote(self, sequence: int, at: int, events: Sequence[Any]) -> None:
         """Keeps what was just written, so that it need not be decoded when it comes back."""
+        readers = self._readers
+        if len(readers) == 1 and readers[0].position >= sequence:
+            return  # it came back before its acknowledgement was taken up
         fresh = self._fresh
         if len(fresh) >= FRESH:
             fresh.clear()
-        fresh[sequence] = Checkpoint.model_construct(at=at, events=tuple(events))
+        fresh[sequence] = (at, tuple(events))
 
     def forget(self, shell: SessionShell) -> None:
         """Drops a shell that turned out to hold nothing."""
@@ -1319,6 +1321,17 @@ class Host:
 
 def _filter(ns: str, role: Role, partition: str) -> str:
     return npc_filter(ns, partition) if role == "npc" else learner_filter(ns, partition)
+
+
+def _told(record: Record) -> Told | None:
+    """What a stored checkpoint says; None if it cannot be read."""
+    try:
+        checkpoint = decode_checkpoint(record.data, record.subject)
+    except DecodeError as error:
+        # The tile emitter, which reads everything, puts it aside for operators.
+        log.warning("inbox.undecodable", sequence=record.sequence, reason=str(error))
+        return None
+    return checkpoint.at, checkpoint.events
 
 
 def _one_line(text: str) -> str:

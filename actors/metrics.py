@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from holodeck.messages.codec import pack, unpack
 from holodeck.messages.envelope import AnyEvent
@@ -90,6 +94,32 @@ class AgentCap:
             return OTHER
         self._names.add(agent)
         return agent
+
+
+class Latency(Collector):
+    """A histogram for what happens ten thousand times a second, on one thread.
+
+    prometheus_client's own takes two locks and walks over the buckets for each observation.
+
+    Args:
+        bounds: upper bounds of the buckets, seconds, rising.
+    """
+
+    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
+        self._name, self._text, self._bounds = name, text, bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+        self._sum += seconds
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        family = HistogramMetricFamily(self._name, self._text)
+        bounds = [*(repr(float(bound)) for bound in self._bounds), "+Inf"]
+        below = list(zip(bounds, accumulate(self._counts), strict=True))
+        family.add_metric([], below, self._sum)
+        yield family
 
 
 class Metrics:
@@ -176,16 +206,18 @@ class Metrics:
             "holodeck_commands_total", "Commands answered.", ["actor", "result"]
         )
         self._command: dict[tuple[str, str], Counter] = {}
-        self.append_latency = histogram(
+        self.append_latency = Latency(
             "holodeck_append_latency_seconds",
             "From handing an append to the broker until its ack.",
             LATENCY_BUCKETS,
         )
-        self.command_latency = histogram(
+        self.command_latency = Latency(
             "holodeck_command_latency_seconds",
             "From a command's arrival until its answer.",
             LATENCY_BUCKETS,
         )
+        registry.register(self.append_latency)
+        registry.register(self.command_latency)
         self.mailbox_depth = gauge("holodeck_mailbox_depth", "Commands queued in mailboxes.")
         awake = gauge("holodeck_actors_awake", "Actors in memory.", ["actor"])
         self.awake: Mapping[str, Gauge] = {kind: awake.labels(kind) for kind in ACTOR_KINDS}

@@ -22,7 +22,7 @@ from holodeck.actors.decider import Moment
 from holodeck.actors.folds import Cell
 from holodeck.actors.memory import CommandMemory
 from holodeck.actors.metrics import Metrics
-from holodeck.actors.session.decider import concerns, next_deadline, session
+from holodeck.actors.session.decider import arms, concerns, next_deadline, session
 from holodeck.actors.session.state import SCHEMA, STATE, Phase, SessionState
 from holodeck.broker.port import Log, Record
 from holodeck.messages.base import MAX_MESSAGE
@@ -482,9 +482,13 @@ class SessionShell(Shell):
         self._settled(work, Answer(status="ok", sequence=sequence, checkpoint=data))
         if self.waiting:
             self._wake()
+        if arms(events):
+            self._arm()
+
+    def _arm(self) -> None:
         due = next_deadline(self.state)
         if due is not None and (not self.armed or due[0] < self.armed):
-            house.arm(self, due[0])
+            self.house.arm(self, due[0])
 
     def _settled(self, work: Work, answer: Answer) -> None:
         """Answers, unless NPCs are still owed a word: then that goes first."""
@@ -675,9 +679,7 @@ class SessionShell(Shell):
         """What a restored session still has to do: settle debts, arm timers."""
         if self.state.owed:
             self.settle()
-        due = next_deadline(self.state)
-        if due is not None and (not self.armed or due[0] < self.armed):
-            self.house.arm(self, due[0])
+        self._arm()
 
 
 class FoldShell(Shell):

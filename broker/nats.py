@@ -155,6 +155,17 @@ class _Lazy(Mapping[str, str]):
     def __getitem__(self, key: str) -> str:
         return self._all()[key]
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """One header, found without parsing the others."""
+        if self._parsed is not None:
+            return self._parsed.get(key, default)
+        raw = self._raw
+        at = raw.rfind(f"\r\n{key}:".encode())
+        if at < 0:
+            return default if key != "Status" else self._all().get(key, default)
+        start = at + len(key) + 3
+        return raw[start : raw.find(_CRLF, start)].decode(errors="replace").strip()
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())
 
@@ -262,18 +273,17 @@ class _Wire(Client):
         if headers is None:
             if len(data) > self._max_payload:
                 raise nats_errors.MaxPayloadError
-            return b"PUB %b %b %d\r\n%b\r\n" % (
-                subject.encode(), reply.encode(), len(data), data)  # fmt: skip
-        lines = "\r\n".join([f"{key}: {value}" for key, value in headers.items()])
-        if lines.count("\n") != len(headers) - 1 or lines.count("\r") != len(headers) - 1:
+            return f"PUB {subject} {reply} {len(data)}\r\n".encode() + data + _CRLF
+        lines = "".join([f"{key}: {value}\r\n" for key, value in headers.items()])
+        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
             # A line end in a value would begin another header.
-            lines = "\r\n".join([f"{k}: {' '.join(v.split())}" for k, v in headers.items()])
-        head = lines.encode()
-        size = len(head) + 14  # with NATS/1.0 and the ends of the first line, the last and the head
+            lines = "".join([f"{k}: {' '.join(v.split())}\r\n" for k, v in headers.items()])
+        size = 12 + (len(lines) if lines.isascii() else len(lines.encode()))
         if size + len(data) > self._max_payload:
             raise nats_errors.MaxPayloadError
-        return b"HPUB %b %b %d %d\r\nNATS/1.0\r\n%b\r\n\r\n%b\r\n" % (
-            subject.encode(), reply.encode(), size, size + len(data), head, data)  # fmt: skip
+        whole = size + len(data)
+        head = f"HPUB {subject} {reply} {size} {whole}\r\nNATS/1.0\r\n{lines}\r\n"
+        return head.encode() + data + _CRLF
 
     async def send(self, commands: list[bytes]) -> bool:
         """Hands commands to the socket; waits only while too much is on its way.

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from holodeck.broker.streams import BucketSpec, Mismatch, StreamSpec
 
 Headers = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One message as it arrived on a core subject.
 
     Attributes:
@@ -32,8 +30,7 @@ class Delivery:
     headers: Headers | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One stored message of a stream.
 
     Attributes:
@@ -47,8 +44,7 @@ class Record:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One value of a key-value bucket.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from holodeck.actors.session.decider import (
     active_ms,
+    arms,
     concerns,
     next_deadline,
     session,
@@ -23,6 +24,7 @@ __all__ = [
     "SessionState",
     "Task",
     "active_ms",
+    "arms",
     "concerns",
     "next_deadline",
     "session",

@@ -467,6 +467,15 @@ def next_deadline(state: SessionState) -> tuple[int, int, TimerFired] | None:
     return best
 
 
+def arms(events: Events) -> bool:
+    """Whether a checkpoint may bring a deadline nearer. All others leave it or move it away, so
+    that whoever waits for it need not ask for it anew."""
+    return any(type(event) in _ARMING for event in events)
+
+
+_ARMING: Final = frozenset({SessionStarted, SessionForked, SessionResumed, TaskStarted})
+
+
 # --- evolve ----------------------------------------
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from holodeck.actors.decider import Moment
 from holodeck.actors.folds import Folds
 from holodeck.broker import MemoryBroker
-from holodeck.broker.port import Bucket, Entry, Headers
+from holodeck.broker.port import Bucket, Entry, Headers, Record
 from holodeck.broker.streams import layout
 from holodeck.messages.session import TurnTaken
+from holodeck.messages.subjects import Place
 
 LAYOUT = layout()
 CELLS = 300
@@ -65,8 +65,8 @@ def folds_of(bucket: Slow, clock: Clock) -> Folds:
     turn = (TurnTaken(turn=1, npc="marta", text="hola"),)
     for number in range(CELLS):
         learner = f"l{number}"
-        cell = folds.cell("3", "relation", "marta", learner)
-        folds._fold("3", cell, Moment(number + 1, 1, "s", learner), turn, None)
+        place = Place("session", "9", "s", "turn", "3", "marta", "7", learner)
+        folds.apply("npc", place, Record("", number + 1, b"", {}), 1, turn)
     return folds
 
 
@@ -81,7 +81,7 @@ async def test_a_cell_that_is_still_being_written_stays(bucket: Slow) -> None:
 
     bucket.go.set()
     assert await flush
-    assert folds.passivate(before=50.0) == CELLS
+    assert folds.passivate(before=50.0) == CELLS + 1  # and the NPC
     for number in range(CELLS):
         assert await bucket.get(f"cell.3.relation.marta.l{number}") is not None
 

@@ -10,7 +10,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from holodeck.actors.decider import Moment
-from holodeck.actors.session import STATE, SessionState, concerns, next_deadline, session
+from holodeck.actors.session import STATE, SessionState, arms, concerns, next_deadline, session
 from holodeck.messages.codec import decode_checkpoint, encode_checkpoint, pack, unpack
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.session import (
@@ -243,6 +243,19 @@ def test_after_its_last_deadline_nothing_is_left_to_wait_for(
         story.tell(found[2])
         assert len(story.log) == length + 1
     raise AssertionError("deadlines without end")
+
+
+@laws
+@given(SCRIPTS)
+def test_only_what_arms_brings_a_deadline_nearer(script: list[tuple[float, Any]]) -> None:
+    story = Story()
+    for after_s, command in script:
+        before, length = next_deadline(story.state), len(story.log)
+        with contextlib.suppress(RefusedError):
+            story.tell(command, after_s=after_s)
+        after = next_deadline(story.state)
+        if after is not None and (before is None or after[0] < before[0]):
+            assert arms(story.log[length][1])
 
 
 @laws
