@@ -8,18 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Final
 
-from holodeck.broker.port import Broker, Delivery
-from holodeck.messages.codec import decode_answer, encode_command
-from holodeck.messages.envelope import (
-    MAX_DEADLINE_MS,
-    Answer,
-    Envelope,
-    ToLearner,
-    ToNpc,
-    ToSession,
-)
+from holodeck.broker.port import Broker
+from holodeck.messages.codec import decode_answer, encode_call
+from holodeck.messages.envelope import MAX_DEADLINE_MS, Answer, Body
 from holodeck.messages.errors import (
     Busy,
     DecodeError,
@@ -34,12 +27,6 @@ ATTEMPT_S: Final = 2.5
 """How long one sending waits before the command is sent again; seconds."""
 FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 0.5
-
-_TO: Final[dict[str, type[ToSession] | type[ToNpc] | type[ToLearner]]] = {
-    "session": ToSession,
-    "npc": ToNpc,
-    "learner": ToLearner,
-}
 
 
 class Caller:
@@ -63,11 +50,15 @@ class Caller:
         kind: str,
         identity: str,
         command: str,
-        body: Any,
+        body: Body,
         *,
         deadline_s: float | None = None,
     ) -> Answer:
-        """Sends ``body`` and returns the actor's ``ok``.
+        """Sends ``body`` under the id ``command`` and returns the actor's ``ok``.
+
+        Args:
+            kind: ``session``, ``npc`` or ``learner``.
+            deadline_s: how long it is sent again; None: as this caller does.
 
         Raises:
             RefusedError: the actor's state forbids it.
@@ -75,13 +66,11 @@ class Caller:
             Busy: its mailbox was full until the deadline.
             Unavailable: no answer until the deadline; whether it took effect is unknown.
         """
-        now = time.time()
-        limit = deadline_s if deadline_s is not None else self._deadline_s
-        envelope: Envelope = _TO[kind](
-            id=command, sent=int(now * 1000), deadline=int((now + limit) * 1000), body=body
-        )
+        limit = self._deadline_s if deadline_s is None else deadline_s
+        sent = int(time.time() * 1000)
+        data = encode_call(command, sent, sent + int(limit * 1000), body)
         subject = COMMAND.of(self._ns, partition_of(identity, self._partitions), kind, identity)
-        answer = await self.send(subject, encode_command(envelope), limit)
+        answer = await self.send(subject, data, limit)
         if answer.status == "refused":
             raise RefusedError(answer.reason, answer.detail)
         if answer.status == "contract":
@@ -89,24 +78,18 @@ class Caller:
         return answer
 
     async def send(self, subject: str, data: bytes, limit: float) -> Answer:
-        """Sends bytes until somebody gives a final answer; ``limit`` in seconds."""
-        return await self._until_final(subject, data, limit)
+        """Sends bytes until somebody gives a final answer; ``limit`` in seconds.
 
-    async def _until_final(self, subject: str, data: bytes, limit: float) -> Answer:
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + limit
-        pause = FIRST_PAUSE_S
-        last = "no answer"
+        Raises:
+            DecodeError: what came is no answer.
+            Busy, Unavailable: as :meth:`command`.
+        """
+        request = self._broker.request
+        give_up = time.monotonic() + limit
+        timeout, pause = min(ATTEMPT_S, limit), FIRST_PAUSE_S
         while True:
-            left = give_up - loop.time()
-            if left <= 0:
-                if last == "busy":
-                    raise Busy()
-                raise Unavailable(subject, f"{last} within {limit:g} s; the outcome is unknown")
             try:
-                reply: Delivery = await self._broker.request(
-                    subject, data, timeout=min(ATTEMPT_S, left)
-                )
+                reply = await request(subject, data, timeout=timeout)
             except NoResponder:
                 last = "nobody owns the partition"
             except Unavailable:
@@ -117,5 +100,12 @@ class Caller:
                     return answer
                 last = answer.status
             self.retries += 1
-            await asyncio.sleep(min(pause, max(0.0, give_up - loop.time())))
-            pause = min(LONGEST_PAUSE_S, pause * 1.7)
+            left = give_up - time.monotonic()
+            if left > 0:
+                await asyncio.sleep(min(pause, left))
+                left = give_up - time.monotonic()
+            if left <= 0:
+                if last == "busy":
+                    raise Busy()
+                raise Unavailable(subject, f"{last} within {limit:g} s; the outcome is unknown")
+            timeout, pause = min(ATTEMPT_S, left), min(LONGEST_PAUSE_S, pause * 1.7)

@@ -32,7 +32,13 @@ from holodeck.broker.port import Broker, Record
 from holodeck.broker.streams import Layout, layout
 from holodeck.messages.codec import decode_checkpoint, pack, unpack
 from holodeck.messages.control import DrainHost, ForkSession, Reported, ResumeSession, SpawnSession
-from holodeck.messages.envelope import HEADER_COMMAND, Answer, AnyEvent, AwaitReply, ReadState
+from holodeck.messages.envelope import (
+    HEADER_COMMAND,
+    Answer,
+    AnyEvent,
+    AwaitReply,
+    ReadState,
+)
 from holodeck.messages.errors import (
     BrokerError,
     Busy,
@@ -71,21 +77,37 @@ from holodeck.messages.subjects import ANY, CTL_SUPERVISOR, TILE, writer_filter
 from holodeck.messages.tiles import Tile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, init=False)
 class Step:
     """One checkpoint of a session.
+
+    ``at`` and ``events`` are decoded when somebody looks: most who say something only want to know
+    that it was stored. Looking raises FutureSchema where a newer program wrote it.
 
     Attributes:
         sequence: its place in the journal, and what :meth:`Session.state` and
             :meth:`Session.fork` take.
-        at: ms since 1970 UTC.
-        command: id of the command that led to it.
+        at: ms since 1970 UTC; 0 where the command changed nothing.
+        command: id of the command that led to it; empty where it came as an answer.
+        events: what happened; empty where the command changed nothing.
     """
 
     sequence: int
     at: int
     command: str
     events: tuple[AnyEvent, ...]
+
+    def __init__(self, sequence: int, command: str, data: bytes | None) -> None:
+        self.__dict__.update(sequence=sequence, command=command)
+        self.__dict__.update({"at": 0, "events": ()} if data is None else {"_data": data})
+
+    def __getattr__(self, name: str) -> Any:
+        # Asked only for what is not there: what has not been decoded yet.
+        if name not in ("at", "events"):
+            raise AttributeError(name)
+        checkpoint = decode_checkpoint(self.__dict__["_data"], f"checkpoint {self.sequence}")
+        self.__dict__.update(at=checkpoint.at, events=checkpoint.events)
+        return self.__dict__[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -655,14 +677,9 @@ def _name(task: TaskRef | str) -> str:
 
 
 def _step(answer: Answer) -> Step:
-    if answer.checkpoint is None:
-        return Step(answer.sequence, 0, "", ())
-    checkpoint = decode_checkpoint(answer.checkpoint, "answer")
-    return Step(answer.sequence, checkpoint.at, "", checkpoint.events)
+    return Step(answer.sequence, "", answer.checkpoint)
 
 
 def step_of(record: Record) -> Step:
     """A session's checkpoint as it stands in the journal."""
-    checkpoint = decode_checkpoint(record.data, record.subject)
-    command = record.headers.get(HEADER_COMMAND, "")
-    return Step(record.sequence, checkpoint.at, command, checkpoint.events)
+    return Step(record.sequence, record.headers.get(HEADER_COMMAND, ""), record.data)

@@ -91,6 +91,8 @@ class ToLearner(_Envelope):
 
 
 Envelope = ToSession | ToNpc | ToLearner
+Body = SessionCommand | NpcCommand | LearnerCommand | Query
+"""What a command says, whoever it is for."""
 ENVELOPES: Final[dict[str, TypeAdapter[Any]]] = {
     "session": TypeAdapter(ToSession),
     "npc": TypeAdapter(ToNpc),

@@ -5,6 +5,7 @@ One law: every id is one NATS token, so it can stand in a subject as it is.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from functools import lru_cache
@@ -50,7 +51,19 @@ def check_id(value: str) -> str:
 
 def new_id(prefix: str) -> str:
     """A fresh id such as ``sess_3f9c…``: 16 random hex digits (64 bits) behind ``prefix``."""
-    return f"{prefix}_{secrets.token_hex(8)}"
+    try:
+        digits = _fresh.pop()
+    except IndexError:
+        # The system is asked for many at once: asked for each, it would cost as much as the rest
+        # of making and packing a command.
+        many = secrets.token_hex(8 * 256)
+        _fresh.extend(many[at : at + 16] for at in range(0, len(many), 16))
+        digits = _fresh.pop()
+    return f"{prefix}_{digits}"
+
+
+_fresh: Final[list[str]] = []
+os.register_at_fork(after_in_child=_fresh.clear)  # or parent and child would give equal ids
 
 
 @lru_cache(maxsize=65_536)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import reduce
 
 import pytest
@@ -18,6 +20,7 @@ from holodeck.messages.ids import (
     new_id,
     partition_of,
 )
+from tests.conftest import ROOT
 from tests.messages.strategies import many
 
 IDS = st.from_regex(ID_PATTERN, fullmatch=True)
@@ -46,6 +49,17 @@ def test_fresh_ids_are_valid_and_differ() -> None:
     made = {new_id("sess") for _ in range(1000)}
     assert len(made) == 1000
     assert all(check_id(one).startswith("sess_") for one in made)
+
+
+def test_parent_and_child_process_make_different_ids() -> None:
+    program = (
+        "import os; from holodeck.messages.ids import new_id; new_id('a'); child = os.fork();"
+        "print(new_id('a'), flush=True); child and os.wait()"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(set(said)) == 2
 
 
 @many
