@@ -129,7 +129,10 @@ def _is_decided(evidence: Evidence, history: History, finding: Finding) -> None:
         before = history.states[index]
         intent = evidence.intent_of(row)
         found: list[str] = []
-        for command in candidates(row, intent.ops if intent is not None else ()):
+        commands = candidates(row, intent.ops if intent is not None else ())
+        if intent is None and not commands:
+            continue  # whoever sent it was not recorded, or nobody sent it: see acknowledged
+        for command in commands:
             assert row.checkpoint is not None
             try:
                 events = tuple(session.decide(before, command, row.checkpoint.at))

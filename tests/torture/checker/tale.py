@@ -11,16 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from holodeck.actors.session import SessionState, concerns, next_deadline, session
+from holodeck.actors.session import SCHEMA, STATE, SessionState, concerns, next_deadline, session
 from holodeck.actors.supervisor import step
 from holodeck.actors.tiles.tile import encode_tile, tile_subject, tiles_of
-from holodeck.messages.codec import encode_checkpoint
+from holodeck.messages.codec import encode_checkpoint, pack
 from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.ids import NOBODY, partition_of
 from holodeck.messages.learner import LearnerClaimed
 from holodeck.messages.npc import DescribeNpc, NpcDescribed
-from holodeck.messages.session import Resume, SettleOwed, StartSession
+from holodeck.messages.session import ForkFrom, Resume, SettleOwed, StartSession
 from holodeck.messages.subjects import CHECKPOINT
 from holodeck.messages.tiles import HEADER_ORIGIN, HEADER_TILE
 from tests.torture.checker.histories import DECIDERS, Histories
@@ -214,6 +214,27 @@ class Tale:
             None, "session", identity, "resume", {"id": order, "session": identity},
             command=order, sequence=row.sequence, events=row.kinds,
         )  # fmt: skip
+
+    def forks(self, parent: str, identity: str, *, at: int) -> Op:
+        """A rehearsal is ordered; the answer does not carry its checkpoint."""
+        order = f"o-{len(self.ops)}"
+        history = Histories(self.rows).of(("session", parent))
+        then = STATE.dump_python(history.states[history.position(at)])
+        fork = ForkFrom(parent=parent, sequence=at, state=pack(then), layout=SCHEMA)
+        row = self.obey(identity, step(order, "fork"), fork)
+        assert row is not None
+        return self._noted(
+            None, "session", identity, "fork",
+            {"id": order, "parent": parent, "session": identity, "at": at},
+            command=order, sequence=row.sequence,
+        )  # fmt: skip
+
+    def awaits(self, identity: str, *, turn: int, during: During = None) -> Op:
+        """A client waits for the reply to a turn, and is told it is there now."""
+        last = self.last("session", identity)
+        return self._noted(
+            during, "session", identity, "await-reply", {"turn": turn}, sequence=last
+        )
 
     def claims(self, learner: str, identity: str, command: str) -> Row:
         events = (LearnerClaimed(session=identity),)
