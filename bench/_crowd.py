@@ -220,7 +220,8 @@ class Seat:
             self._busy = asyncio.create_task(self._work())
 
     async def quiet(self) -> None:
-        """Returns when nothing is under way."""
+        """Returns when the command under way is done; what was due behind it is not sent."""
+        del self._due[1:]
         if self._busy is not None:
             await self._busy
 

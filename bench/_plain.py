@@ -74,8 +74,8 @@ class Plain:
 
     async def add_host(self, **settings: Any) -> Child:
         """One more host; returns when it has a lease."""
-        self._hosts += 1
         name = f"host-{self._hosts}"
+        self._hosts += 1
         return await self._service("host", settings=self.settings | settings, name=name)
 
     async def tiles(self) -> Child:
