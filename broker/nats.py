@@ -54,6 +54,9 @@ _ACK_WAIT_S: Final = 30
 _INACTIVE_S: Final = 30
 _NS: Final = 1_000_000_000
 _PENDING_BYTES: Final = 256 * 1024 * 1024
+_INBOXES: Final = ("_INBOX", "_R_.")
+"""Where questions are answered: into an inbox, or to the server where it carries the answer into
+another account. Anywhere else whoever may ask could have an answer published in our name."""
 _HEADER_ROOM: Final = 16 * 1024
 _CRLF: Final = b"\r\n"
 _PUSH_BYTES: Final = 1024 * 1024
@@ -884,7 +887,7 @@ class NatsBroker:
             if not sub.alive:
                 return
             try:
-                handler(Delivery(to, data, reply, headers))
+                handler(Delivery(to, data, reply if reply.startswith(_INBOXES) else "", headers))
             except Exception:
                 log.exception("handler failed", subject=to)
 

@@ -350,6 +350,8 @@ class EmbeddedServer:
             f' "{self.ns}.cmd.{{{{partition({self.partitions},1)}}}}.{kind}.{{{{wildcard(1)}}}}"'
             for kind in _KINDS
         )
+        commands = f"{self.ns}.cmd.>"
+        inboxes = f"{self.client_inbox_prefix}.>"
         asks, batches, hears = self._client_rights()
         exports = [
             *({"service": subject, "response": "singleton"} for subject in asks),
@@ -358,21 +360,24 @@ class EmbeddedServer:
                 {"service": subject, "response": "stream", "response_threshold": "10s"}
                 for subject in batches
             ),
-            *({"stream": subject} for subject in hears),
+            *({"stream": subject} for subject in (*hears, inboxes)),
         ]
         imports = [
             *(
                 {"service": {"account": "HOLODECK", "subject": subject}}
                 for subject in (*asks, *batches)
             ),
-            *({"stream": {"account": "HOLODECK", "subject": subject}} for subject in hears),
+            *(
+                {"stream": {"account": "HOLODECK", "subject": subject}}
+                for subject in (*hears, inboxes)
+            ),
         ]
         exported = "\n".join(
             f"      {json.dumps({**export, 'accounts': ['CLIENTS']})}" for export in exports
         )
         imported = "\n".join(f"      {json.dumps(each)}" for each in imports)
-        publish = json.dumps([*asks, *batches])
-        listen = json.dumps([f"{self.client_inbox_prefix}.>", *hears])
+        publish = json.dumps([commands, *asks, *batches])
+        listen = json.dumps([inboxes, *hears])
         return f"""\
 # Written by holodeck at each start; changes are lost.
 listen: "127.0.0.1:{self._port}"
@@ -388,11 +393,11 @@ jetstream {{
 accounts {{
   HOLODECK {{
     jetstream: enabled
-    mappings {{
-{mappings}
-    }}
     exports: [
 {exported}
+    ]
+    imports: [
+      {json.dumps({"stream": {"account": "CLIENTS", "subject": commands}})}
     ]
     users: [
       {{ user: "runtime", password: {json.dumps(self.users.runtime)} }}
@@ -402,6 +407,9 @@ accounts {{
     mappings {{
 {mappings}
     }}
+    exports: [
+      {json.dumps({"stream": commands, "accounts": ["HOLODECK"]})}
+    ]
     imports: [
 {imported}
     ]
@@ -425,13 +433,16 @@ accounts {{
         where there is no stream and no host. Consumers, whose deliveries would be in the
         runtime's account, are not among it: ``connect(..., reads="direct")``.
 
+        Commands and their answers, of which there are many, cross as streams: a service keeps a
+        book of who waits, which costs a fifth of what the server does for a command. So whoever
+        takes a command sees the address the client gave; the adapter answers to inboxes only.
+
         All clients share this user, so they can read each other's answers and live hints, and
         forge them for each other; per connection rights exist only with JWT users (templates
         such as ``{{name()}}``) or an auth callout.
         """
         front = "" if self.ns == "holodeck" else f"{self.ns}_"
         asks = [
-            f"{self.ns}.cmd.>",
             f"{self.ns}.ctl.supervisor.>",
             f"$JS.API.DIRECT.GET.KV_{front}cluster.$KV.{front}cluster.deployment",
             f"$JS.API.DIRECT.GET.KV_{front}archive.>",

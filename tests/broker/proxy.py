@@ -70,7 +70,7 @@ class Proxy:
             await asyncio.wait(self._tasks)
 
     def cut(self, *, refuse: bool = False) -> None:
-        """Resets every connection; with ``refuse`` new ones too, until :meth:`mend`."""
+        """Resets every connection; with ``refuse`` new ones too, until :meth:`admit`."""
         if refuse and self._server is not None:
             self._server.close()
             self._server = None
@@ -83,6 +83,10 @@ class Proxy:
         """Takes connections again, at the same port, and lets bytes flow without delay."""
         self.resume()
         self.delay(0.0)
+        await self.admit()
+
+    async def admit(self) -> None:
+        """Takes connections again, at the same port."""
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, self._listen, self._port)
             self._port = self._server.sockets[0].getsockname()[1]
