@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -44,7 +44,7 @@ class History:
         self.key = key
         self.rows: list[Row] = []
         self._sequences: list[int] = []
-        self._states: list[Any] | None = None
+        self._states: list[Any] = [DECIDERS[key[0]][0].initial]
 
     @property
     def name(self) -> str:
@@ -53,25 +53,19 @@ class History:
     def add(self, row: Row) -> None:
         self.rows.append(row)
         self._sequences.append(row.sequence)
-        self._states = None
 
     @property
     def states(self) -> list[Any]:
         """One more than there are rows. Not to be changed."""
-        if self._states is None:
-            self._states = list(self._fold())
-        return self._states
-
-    def _fold(self) -> Iterator[Any]:
-        decider = DECIDERS[self.key[0]][0]
-        state = decider.initial
-        yield state
-        for row in self.rows:
+        states, decider = self._states, DECIDERS[self.key[0]][0]
+        for row in self.rows[len(states) - 1 :]:
+            state = states[-1]
             if row.checkpoint is not None and row.place is not None:
                 who = "" if row.place.learner == NOBODY else row.place.learner
                 moment = Moment(row.sequence, row.checkpoint.at, row.place.identity, who)
                 state = decider.fold(state, row.events, moment)
-            yield state
+            states.append(state)
+        return states
 
     def sequence(self, position: int) -> int:
         """Of the last checkpoint in the state at ``position``; 0 at the beginning."""
@@ -85,14 +79,18 @@ class History:
 class Histories:
     """All of them, by key."""
 
-    def __init__(self, journal: Sequence[Row]) -> None:
+    def __init__(self, journal: Iterable[Row] = ()) -> None:
         self._all: dict[Key, History] = {}
         for row in journal:
-            for key in concerned(row):
-                found = self._all.get(key)
-                if found is None:
-                    found = self._all[key] = History(key)
-                found.add(row)
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """The next checkpoint of the journal."""
+        for key in concerned(row):
+            found = self._all.get(key)
+            if found is None:
+                found = self._all[key] = History(key)
+            found.add(row)
 
     def get(self, key: Key) -> History | None:
         return self._all.get(key)

@@ -51,6 +51,7 @@ class Tale:
     rows: list[Row] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     tables: list[TableVersion] = field(default_factory=list)
+    histories: Histories = field(default_factory=Histories)
 
     def __post_init__(self) -> None:
         self.moves_to(self.writer)
@@ -74,18 +75,19 @@ class Tale:
         """The store comes back with nothing behind ``end``."""
         self.faults.append(Fault(self.tick(), "begin", "power-loss", "server", {"end": end}))
         self.rows = [row for row in self.rows if row.sequence <= end]
+        self.histories = Histories(self.rows)
         self.end = end
         self.faults.append(Fault(self.tick(), "end", "power-loss", "server"))
 
     # -- checkpoints ----------------------------------------
 
     def state(self, identity: str) -> SessionState:
-        found: SessionState = Histories(self.rows).of(("session", identity)).states[-1]
+        found: SessionState = self.histories.of(("session", identity)).states[-1]
         return found
 
     def last(self, kind: str, *identity: str) -> int:
         """Sequence of the last checkpoint in an actor's state."""
-        history = Histories(self.rows).of((kind, *identity))
+        history = self.histories.of((kind, *identity))
         return history.sequence(len(history.rows))
 
     def store(
@@ -114,6 +116,7 @@ class Tale:
         headers = {HEADER_COMMAND: command, HEADER_WRITER: self.writer}
         row = Row.of(self.end, subject, encode_checkpoint(self.wall, events), headers)
         self.rows.append(row)
+        self.histories.add(row)
         return row
 
     def obey(self, identity: str, command: str, body: Any) -> Row | None:
@@ -218,7 +221,7 @@ class Tale:
     def forks(self, parent: str, identity: str, *, at: int) -> Op:
         """A rehearsal is ordered; the answer does not carry its checkpoint."""
         order = f"o-{len(self.ops)}"
-        history = Histories(self.rows).of(("session", parent))
+        history = self.histories.of(("session", parent))
         then = STATE.dump_python(history.states[history.position(at)])
         fork = ForkFrom(parent=parent, sequence=at, state=pack(then), layout=SCHEMA)
         row = self.obey(identity, step(order, "fork"), fork)
@@ -254,7 +257,7 @@ class Tale:
     ) -> Op:
         """A client reads a state as it is now; a session's with ``at`` as it was then."""
         key = ("relation", identity, learner) if learner else (kind, identity)
-        history = Histories(self.rows).of(key)
+        history = self.histories.of(key)
         position = len(history.rows)
         if body.get("at") is not None:
             position = history.position(body["at"])
