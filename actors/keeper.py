@@ -118,7 +118,9 @@ class TilesService:
         )
         await self.emitter.start()
         for name, make in self._sinks:
-            runner = SinkRunner(self.broker, self._layout, self.metrics, name, make())
+            runner = SinkRunner(
+                self.broker, self._layout, self.metrics, name, make(), self.emitter.recent
+            )
             await runner.start()
             self._runners.append(runner)
 

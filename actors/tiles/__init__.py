@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from holodeck.actors.tiles.emitter import TileEmitter
-from holodeck.actors.tiles.sinks import JsonlSink, Sink, SinkDown, SinkRunner, StoredTile
+from holodeck.actors.tiles.recent import Recent, StoredTile
+from holodeck.actors.tiles.sinks import JsonlSink, Sink, SinkDown, SinkRunner
 from holodeck.actors.tiles.tile import (
     EVENTS,
     ROOM,
     Origin,
     decode_tile,
-    encode_tile,
     origin_of,
-    tile_subject,
+    tile_fronts,
     tiles_of,
 )
 
@@ -20,14 +20,14 @@ __all__ = [
     "ROOM",
     "JsonlSink",
     "Origin",
+    "Recent",
     "Sink",
     "SinkDown",
     "SinkRunner",
     "StoredTile",
     "TileEmitter",
     "decode_tile",
-    "encode_tile",
     "origin_of",
-    "tile_subject",
+    "tile_fronts",
     "tiles_of",
 ]

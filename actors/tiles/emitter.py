@@ -11,27 +11,27 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
-from typing import Final, NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import Final, cast
 
 import structlog
-from prometheus_client import Counter
 
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.tiles.dead import Graveyard
 from holodeck.actors.tiles.intake import Intake
+from holodeck.actors.tiles.recent import Recent
 from holodeck.actors.tiles.tile import (
     EVENTS,
     HEADER_AT,
     ROOM,
     Origin,
-    encode_tile,
     origin_of,
-    tile_subject,
+    tile_fronts,
     tiles_of,
 )
-from holodeck.broker.port import Broker, Log, Record
+from holodeck.broker.port import Broker, Headers, Log, Record
 from holodeck.broker.streams import Layout
 from holodeck.messages.codec import decode_checkpoint
 from holodeck.messages.errors import (
@@ -51,7 +51,10 @@ STREAM: Final = "CHECKPOINTS"
 NOWHERE: Final = Origin(0, -1)
 """Where an emitter begins when there are no tiles."""
 
-_SLICE: Final = 64
+_SLICE: Final = 128
+_REST_S: Final = 0.01
+"""Seconds between two runs while tiles come steadily: what gathers meanwhile shares the cost of a
+turn, of an answer and of a write to each sink. After a quiet time the first does not wait."""
 _STAND_BY_S: Final = (1.0, 2.0)
 _TRIM_S: Final = 3600.0
 _HEADER_ROOM: Final = 4096
@@ -59,31 +62,36 @@ _HEADER_ROOM: Final = 4096
 log = structlog.get_logger("holodeck.tiles")
 
 
-class _Ready(NamedTuple):
-    """A tile ready to be stored."""
+@dataclass(slots=True)
+class _Run:
+    """Tiles that are stored together, in the order of the journal.
 
-    subject: str
-    data: bytes
-    headers: dict[str, str]
-    origin: Origin
-    counter: Counter
+    Attributes:
+        rows: subject, data and headers of each.
+        kinds: of which event each is.
+        position: sequence of the checkpoint of the last one.
+    """
+
+    rows: list[tuple[str, bytes, Headers]] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    position: int = 0
 
 
 class _Flight:
     """The runs of tiles that are on their way, oldest first. Its length counts tiles."""
 
-    def __init__(self, wake: Callable[[], None], landed: Callable[[Origin], None]) -> None:
+    def __init__(self, wake: Callable[[], None], landed: Callable[[_Run], None]) -> None:
         self._wake, self._landed = wake, landed
-        self._queue: deque[tuple[asyncio.Future[int], list[_Ready]]] = deque()
+        self._queue: deque[tuple[asyncio.Future[int], _Run]] = deque()
         self._tiles = 0
         self.failure: BaseException | None = None
 
     def __len__(self) -> int:
         return self._tiles
 
-    def add(self, future: asyncio.Future[int], run: list[_Ready]) -> None:
+    def add(self, future: asyncio.Future[int], run: _Run) -> None:
         self._queue.append((future, run))
-        self._tiles += len(run)
+        self._tiles += len(run.rows)
         future.add_done_callback(self._settle)
 
     def _settle(self, future: asyncio.Future[int]) -> None:
@@ -98,10 +106,8 @@ class _Flight:
                 self.failure = error
             else:
                 queue.popleft()
-                self._tiles -= len(run)
-                for tile in run:
-                    tile.counter.inc()
-                self._landed(run[-1].origin)
+                self._tiles -= len(run.rows)
+                self._landed(run)
         self._wake()
 
 
@@ -110,6 +116,7 @@ class TileEmitter:
 
     Attributes:
         position: sequence of the checkpoint of the last tile known to be stored; 0: none.
+        recent: the tiles it stored last, for sinks of the same process.
         standing_by: another emitter is at work, this one watches it.
     """
 
@@ -136,6 +143,7 @@ class TileEmitter:
         self._tiles: Log = broker.log(layout.tiles)
         self._dead = Graveyard(broker, layout, metrics, STREAM)
         self._all_tiles = all_tiles(layout.ns)
+        self._fronts = tile_fronts(layout.ns)
         self._room, self._window, self._backlog = room, window, backlog
         self._max_age_s = max_age_s
         self._wake = asyncio.Event()
@@ -146,6 +154,7 @@ class TileEmitter:
         self._intake: Intake | None = None
         self._owed = 0
         self.position = 0
+        self.recent = Recent()
         self.standing_by = False
         self._server = broker.server_id
         self._anew = False
@@ -155,6 +164,7 @@ class TileEmitter:
         """Another run of the server may hold a shorter journal: begin again from what is there."""
         if self._broker.server_id != self._server:
             self._server = self._broker.server_id
+            self.recent.cease()  # at once: of what it holds, the end may be lost
             self._anew = True
             self._wake.set()
 
@@ -250,74 +260,84 @@ class TileEmitter:
             self._backlog,
         )
         try:
+            self.recent.begin(expected)
             # The checkpoint of the last tile may have further events: it is read once more.
             await intake.open(max(0, start.sequence - 1))
             self._intake = intake
             log.info("emitting tiles", checkpoint=start.sequence, tiles=expected)
-            while True:
+            while not (self._stopping and not flight):
                 self._wake.clear()
                 if self._anew:
                     raise Unavailable("tiles", "the server was started anew")
-                run: list[_Ready] = []
-                for _ in range(_SLICE):
-                    if flight.failure is not None:
-                        raise flight.failure
-                    if self._stopping or len(flight) + len(run) >= self._window:
-                        break
-                    record = intake.pop()
-                    if record is None:
-                        break
-                    try:
-                        run += self._ready(record, start)
-                    except (DecodeError, TooLarge) as error:
-                        await self._dead.bury(record, error.code, str(error))
-                else:
-                    self._wake.set()  # there may be more: only the others get a turn
-                if run:
-                    rows = [(tile.subject, tile.data, tile.headers) for tile in run]
-                    flight.add(self._tiles.append_run(rows, after=expected), run)
-                    expected += len(run)
-                await asyncio.sleep(0)
-                if self._stopping and not flight:
-                    return
+                if flight.failure is not None:
+                    raise flight.failure
+                room = 0 if self._stopping else self._window - len(flight)
+                run, more = await self._gather(intake, start, room)
+                if run.rows:
+                    flight.add(self._tiles.append_run(run.rows, after=expected), run)
+                    expected += len(run.rows)
                 self._lag_gauge.set(intake.lag)
                 await intake.refill()
-                await self._wake.wait()
+                if more:
+                    await asyncio.sleep(0)  # only the others get a turn
+                elif run.rows:
+                    await asyncio.sleep(_REST_S)
+                else:
+                    await self._wake.wait()
         finally:
+            self.recent.cease()
             await intake.close()
 
-    def _landed(self, origin: Origin) -> None:
-        self.position = origin.sequence
+    def _landed(self, run: _Run) -> None:
+        self.position = run.position
+        for kind, count in Counter(run.kinds).items():
+            self._metrics.tile(EVENTS[kind].name).inc(count)
+        self.recent.add(run.rows)
 
-    def _ready(self, record: Record, start: Origin) -> list[_Ready]:
-        """The tiles of one checkpoint that are not stored yet.
+    async def _gather(self, intake: Intake, start: Origin, room: int) -> tuple[_Run, bool]:
+        """The tiles of the checkpoints that wait, until there are ``room`` of them or a turn of
+        the event loop is full; the latter is also told."""
+        run = _Run()
+        for _ in range(_SLICE):
+            if len(run.rows) >= room or (record := intake.pop()) is None:
+                return run, False
+            try:
+                self._make(record, start, run)
+            except (DecodeError, TooLarge) as error:
+                await self._dead.bury(record, error.code, str(error))
+        return run, True
+
+    def _make(self, record: Record, start: Origin, run: _Run) -> None:
+        """Adds the tiles of one checkpoint that are not stored yet.
 
         Raises:
             DecodeError: no checkpoint, or of a future schema.
             TooLarge: a tile would not fit into a message.
         """
-        if record.sequence < start.sequence:
-            return []
+        sequence = record.sequence
+        if sequence < start.sequence:
+            return
         place = place_of(record.subject)
         if place is None:
             raise DecodeError(record.subject, "no subject of a checkpoint")
         checkpoint = decode_checkpoint(record.data, record.subject)
-        tiles = tiles_of(place, record.sequence, checkpoint, self._room)
-        at = str(checkpoint.at)
+        tiles = tiles_of(place, sequence, checkpoint, self._room)
         limit = self._broker.max_payload - _HEADER_ROOM
-        out = []
-        for n, (event, tile) in enumerate(zip(checkpoint.events, tiles, strict=True)):
-            if record.sequence == start.sequence and n <= start.n:
-                continue
-            data = encode_tile(tile)
-            if len(data) > limit:
-                raise TooLarge(len(data), limit)
-            origin = Origin(record.sequence, n)
-            headers = {HEADER_TILE: tile.id, HEADER_ORIGIN: str(origin), HEADER_AT: at}
-            subject = tile_subject(self._ns, place, event.kind)
-            counter = self._metrics.tile(EVENTS[event.kind].name)
-            out.append(_Ready(subject, data, headers, origin, counter))
-        return out
+        largest = max(map(len, tiles))
+        if largest > limit:
+            raise TooLarge(largest, limit)
+        identity, at = place.identity, str(checkpoint.at)
+        for n in range(start.n + 1 if sequence == start.sequence else 0, len(tiles)):
+            kind = checkpoint.events[n].kind
+            origin = f"{sequence}.{n}"
+            headers = {
+                HEADER_TILE: f"{identity}.{origin}",
+                HEADER_ORIGIN: origin,
+                HEADER_AT: at,
+            }
+            run.rows.append((self._fronts[kind] + identity, tiles[n], headers))
+            run.kinds.append(kind)
+        run.position = sequence
 
     async def _resume(self) -> tuple[int, Origin]:
         """What the next append has to expect, and the last tile's origin."""
@@ -384,10 +404,12 @@ class TileEmitter:
         record = await self._checkpoints.get(owed)
         if record is None:
             return False
+        run = _Run()
         try:
-            return bool(self._ready(record, origin))
+            self._make(record, origin, run)
         except (DecodeError, TooLarge):
             return False
+        return bool(run.rows)
 
     # --- upkeep -----------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class Intake:
         """
         Args:
             name: what the consumer's name begins with; a single token.
-            ready: called when there is something to :meth:`pop` or :meth:`refill`.
+            ready: called when there is something to :meth:`pop` again, or to :meth:`refill`.
             bound: how many records may wait here.
         """
         self._log, self._subjects, self._name, self._ready = log, subjects, name, ready
@@ -100,4 +100,5 @@ class Intake:
         self._queue.append(record)
         self._after = record.sequence
         self._full = len(self._queue) >= self._bound
-        self._ready()
+        if self._full or len(self._queue) == 1:
+            self._ready()

@@ -1,7 +1,10 @@
 """Where tiles go from TILES.
 
-One law: a sink reads TILES for itself, in order, and its place is kept only after the sink has
-what stands before it: so each tile comes at least once, and one sink's trouble is nobody else's.
+One law: a sink is handed TILES in order, and its place is kept only after the sink has what stands
+before it: so each tile comes at least once, and one sink's trouble is nobody else's.
+
+While it keeps up with an emitter of its process it is handed what that one has just stored; after a
+start, or when it was too slow, or when another process emits, it reads the stream for itself.
 """
 
 from __future__ import annotations
@@ -15,20 +18,19 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final, NamedTuple, Protocol
+from typing import IO, Final, Protocol
 
 import structlog
 
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.tiles.dead import Graveyard
 from holodeck.actors.tiles.intake import Intake
-from holodeck.actors.tiles.tile import decode_tile
+from holodeck.actors.tiles.recent import Recent, StoredTile
 from holodeck.broker.port import Broker
 from holodeck.broker.streams import Layout
 from holodeck.messages.errors import DecodeError, StartupError, TransientError
 from holodeck.messages.ids import check_id
 from holodeck.messages.subjects import all_tiles
-from holodeck.messages.tiles import Tile
 
 STREAM: Final = "TILES"
 _BATCH: Final = 512
@@ -39,28 +41,6 @@ log = structlog.get_logger("holodeck.tiles")
 
 _OURS: Final = b'{"id":"'
 """How every tile of the emitter's begins; only what begins otherwise is looked at closely."""
-
-
-class StoredTile(NamedTuple):
-    """A tile with its place in TILES.
-
-    Attributes:
-        sequence: its place.
-        data: the tile's own JSON, one line.
-    """
-
-    sequence: int
-    subject: str
-    data: bytes
-
-    @property
-    def tile(self) -> Tile:
-        """The tile, parsed anew at each call.
-
-        Raises:
-            DecodeError: it is none.
-        """
-        return decode_tile(self.data, self.subject)
 
 
 class SinkDown(TransientError):
@@ -110,9 +90,20 @@ class SinkRunner:
     """
 
     def __init__(
-        self, broker: Broker, layout: Layout, metrics: Metrics, name: str, sink: Sink
+        self,
+        broker: Broker,
+        layout: Layout,
+        metrics: Metrics,
+        name: str,
+        sink: Sink,
+        recent: Recent | None = None,
     ) -> None:
-        self._name, self._sink = check_id(name), sink
+        """
+        Args:
+            recent: what the emitter of this process stored last; None: there is no emitter here.
+        """
+        self._broker, self._name, self._sink = broker, check_id(name), sink
+        self._recent = recent or Recent()
         self._key = f"sink.{name}"
         self._all = all_tiles(layout.ns)
         self._tiles = broker.log(layout.tiles)
@@ -125,7 +116,18 @@ class SinkRunner:
         self._intake: Intake | None = None
         self._kept = 0
         self._kept_at = 0.0
+        self._reminder: asyncio.TimerHandle | None = None
         self.position = 0
+        self._server = broker.server_id
+        self._anew = False
+        broker.on_reconnect(self._reconnected)
+
+    def _reconnected(self) -> None:
+        """Another run of the server may hold fewer tiles: begin again from what is there."""
+        if self._broker.server_id != self._server:
+            self._server = self._broker.server_id
+            self._anew = True
+            self._wake.set()
 
     @property
     def running(self) -> bool:
@@ -133,9 +135,16 @@ class SinkRunner:
         return self._task is not None and not self._task.done()
 
     @property
+    def reading(self) -> bool:
+        """Whether it reads the stream, because no emitter hands it what comes next."""
+        return self._intake is not None
+
+    @property
     def lag(self) -> int:
         """Tiles the sink does not have yet, as far as is known here."""
-        return self._intake.lag if self._intake is not None else 0
+        if self._intake is not None:
+            return self._intake.lag
+        return max(0, self._recent.end - self.position)
 
     async def start(self) -> None:
         """Begins; returns at once. What fails is logged and tried again."""
@@ -159,6 +168,8 @@ class SinkRunner:
         while not self._stopping:
             before = self.position
             try:
+                # It returns when another run of the server came. Then there is no time to lose:
+                # where TILES ends has to be known before an emitter goes on from there.
                 await self._carry()
             except TransientError as error:
                 log.warning("sink waits", sink=self._name, error=str(error) or error.code)
@@ -175,59 +186,89 @@ class SinkRunner:
             except Exception:
                 log.exception("sink ends: this is a bug", sink=self._name, position=self.position)
                 raise
-            finally:
-                self._intake = None
 
     async def _carry(self) -> None:
-        entry = await self._bucket.get(self._key)
-        kept = int(entry.data) if entry is not None and entry.data.isdigit() else 0
+        """Hands on tiles until stopped, the server was started anew, or something fails."""
+        self._anew = False
         end = await self._tiles.end()
+        entry = await self._bucket.get(self._key)
+        self._kept = int(entry.data) if entry is not None and entry.data.isdigit() else 0
         known = await self._sink.open(end)
-        self.position = min(end, kept if known is None else known)
-        self._kept = kept
-        intake = Intake(self._tiles, self._all, f"sink-{self._name}", self._wake.set)
+        self.position = min(end, self._kept if known is None else known)
+        self._recent.join(self._wake.set)
         try:
-            await intake.open(self.position)
-            self._intake = intake
-            log.info("sink reads", sink=self._name, position=self.position)
-            while not self._stopping:
+            while not (self._stopping or self._anew):
                 self._wake.clear()
-                batch: list[StoredTile] = []
-                last = 0
-                while len(batch) < _BATCH and (record := intake.pop()) is not None:
-                    last = record.sequence
-                    stored = StoredTile(record.sequence, record.subject, record.data)
-                    if not stored.data.startswith(_OURS):
-                        try:
-                            _ = stored.tile
-                        except DecodeError as error:
-                            await self._dead.bury(record, error.code, str(error))
-                            continue
-                    batch.append(stored)
+                batch, last = await self._next()
                 if batch:
                     await self._sink.write(batch)
+                self.position = max(last, self.position)
+                self._lag_gauge.set(self.lag)
+                await self._keep()
                 if last:
-                    self.position = last
-                    self._wake.set()
-                self._lag_gauge.set(intake.lag)
-                await intake.refill()
-                await self._keep(last == 0)
-                if self._kept == self.position:
+                    await asyncio.sleep(0)  # there may be more: only the others get a turn
+                else:
                     await self._wake.wait()
-                elif not self._wake.is_set():
-                    # The last batch's place is kept too, only a little later.
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), _KEEP_S)
-            await self._keep(True)
+            if self._stopping:
+                await self._keep()
         finally:
+            self._recent.leave(self._wake.set)
+            await self._close_intake()
+            if self._reminder is not None:
+                self._reminder.cancel()
+                self._reminder = None
+
+    async def _next(self) -> tuple[list[StoredTile], int]:
+        """The next tiles, and the sequence up to which that is all; 0 if there are none."""
+        fresh = self._recent.behind(self.position, _BATCH)
+        if fresh is None:
+            return await self._read()
+        if self._intake is not None:
+            log.info("sink keeps up", sink=self._name, position=self.position)
+            await self._close_intake()
+        return fresh, fresh[-1].sequence if fresh else 0
+
+    async def _read(self) -> tuple[list[StoredTile], int]:
+        """The next tiles from the stream; what is none there is buried."""
+        if self._intake is None:
+            log.info("sink reads", sink=self._name, position=self.position)
+            intake = Intake(self._tiles, self._all, f"sink-{self._name}", self._wake.set)
+            await intake.open(self.position)
+            self._intake = intake
+        batch: list[StoredTile] = []
+        last = 0
+        while len(batch) < _BATCH and (record := self._intake.pop()) is not None:
+            last = record.sequence
+            stored = StoredTile(last, record.subject, record.data)
+            if not stored.data.startswith(_OURS):
+                try:
+                    _ = stored.tile
+                except DecodeError as error:
+                    await self._dead.bury(record, error.code, str(error))
+                    continue
+            batch.append(stored)
+        await self._intake.refill()
+        return batch, last
+
+    async def _close_intake(self) -> None:
+        intake, self._intake = self._intake, None
+        if intake is not None:
             await intake.close()
 
-    async def _keep(self, idle: bool) -> None:
+    async def _keep(self) -> None:
+        """Notes the place, at most once a second: what is handed on again costs less."""
+        if self.position == self._kept:
+            return
         now = time.monotonic()
-        due = now - self._kept_at >= _KEEP_S
-        if self.position != self._kept and (due or (idle and self._stopping)):
+        if self._stopping or now - self._kept_at >= _KEEP_S:
             await self._bucket.put(self._key, str(self.position).encode())
             self._kept, self._kept_at = self.position, now
+        elif self._reminder is None:
+            self._reminder = asyncio.get_running_loop().call_later(_KEEP_S, self._remind)
+
+    def _remind(self) -> None:
+        self._reminder = None
+        self._wake.set()
 
 
 class JsonlSink:

@@ -3,17 +3,20 @@
 One law: one event, one tile, with an id that depends on nothing but where the event stands
 (``<writer>.<sequence>.<n>``), so making the tiles of a checkpoint twice makes the same tiles.
 
-On the wire a tile is JSON, unlike everything else here: sinks and plain tools read it.
+On the wire a tile is JSON, unlike everything else here: sinks and plain tools read it. Here it is
+made straight from an event's fields, because every command pays for it; that what comes out is a
+:class:`~holodeck.messages.tiles.Tile` is what the tests of every event kind show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from holodeck.messages.codec import explain
 from holodeck.messages.envelope import Checkpoint
@@ -40,7 +43,7 @@ from holodeck.messages.session import (
     TurnTaken,
 )
 from holodeck.messages.subjects import TILE, Place
-from holodeck.messages.tiles import Tile
+from holodeck.messages.tiles import SOURCE, Tile
 
 SCHEMA: Final = 1
 """The version of a tile's answer."""
@@ -93,26 +96,23 @@ EVENTS: Final[dict[str, EventName]] = {
 """Every event kind; a test compares it with the union in :mod:`holodeck.messages`."""
 
 _FAMILY: Final = {kind: kind.partition(".")[0] for kind in EVENTS}
-_TOKEN: Final = {kind: event.token for kind, event in EVENTS.items()}
+_TAGS: Final = {kind: ("scout", _FAMILY[kind], event.phase) for kind, event in EVENTS.items()}
 _OWN_ID: Final = {"session": "session_id", "npc": "npc_id", "learner": "learner_id"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_STATE: Final = {"state", "sequence"}
 
 
-def tile_subject(ns: str, place: Place, kind: str) -> str:
-    """Where the tile of an event of ``kind``, written at ``place``, is published.
+def tile_fronts(ns: str) -> Mapping[str, str]:
+    """By event kind, the subject its tiles are published under, up to the last token.
 
     The family is the event's own, so ``<ns>.tile.friction.>`` shows friction also where it came
     inside a turn. The last token is the writer's id: the session, or for an NPC's or learner's
     own edits that NPC or learner.
     """
-    return TILE.of(ns, _FAMILY[kind], _TOKEN[kind], place.identity)
+    return {kind: TILE.of(ns, _FAMILY[kind], event.token, "") for kind, event in EVENTS.items()}
 
 
-def tiles_of(
-    place: Place, sequence: int, checkpoint: Checkpoint, room: str = ROOM
-) -> tuple[Tile, ...]:
-    """The tiles of one checkpoint, in the order of its events.
+def tiles_of(place: Place, sequence: int, checkpoint: Checkpoint, room: str = ROOM) -> list[bytes]:
+    """The tiles of one checkpoint, in the order of its events, each one line of compact JSON.
 
     The answer holds ``schema``, the writer's id (``session_id``, ...), ``at`` (UTC, ISO 8601 with
     ms and Z), ``sequence``, ``n`` and all fields of the event, with two exceptions: the state a
@@ -122,42 +122,53 @@ def tiles_of(
     Raises:
         DecodeError: the time lies behind the year 9999.
     """
-    at = _written(place.identity, checkpoint.at)
     identity = place.identity
-    own_id = _OWN_ID.get(place.kind, "actor_id")
-    learner = place.learner
+    head: dict[str, Any] = {
+        "schema": SCHEMA,
+        _OWN_ID.get(place.kind, "actor_id"): identity,
+        "at": _written(identity, checkpoint.at),
+        "sequence": sequence,
+        "n": 0,
+    }
+    if place.learner != NOBODY:
+        head["learner"] = place.learner
     out = []
     for n, event in enumerate(checkpoint.events):
         kind = event.kind
-        name = EVENTS[kind]
-        answer: dict[str, Any] = {
-            "schema": SCHEMA,
-            own_id: identity,
-            "at": at,
-            "sequence": sequence,
-            "n": n,
+        name, _, confidence = EVENTS[kind]
+        about, tags = _ABOUT[type(event)](event, place)
+        told = _TOLD.get(kind)
+        head["n"] = n
+        tile = {
+            "id": f"{identity}.{sequence}.{n}",
+            "domain": room,
+            "question": f"[{name}] {about}",
+            "answer": head | (event.__dict__ if told is None else told(event)),
+            "tags": _TAGS[kind] + tags,
+            "confidence": confidence,
+            "source": SOURCE,
         }
-        if learner != NOBODY:
-            answer["learner"] = learner
-        exclude = _STATE if kind == "session.forked" else None
-        answer |= event.model_dump(mode="json", exclude=exclude)
-        if kind == "session.started":  # the names the session manager promised
-            answer["agent_id"] = answer["learner"]
-            answer["session_name"] = answer["name"]
-        elif isinstance(event, SessionForked):  # its field "sequence" is not this tile's
-            answer["parent_sequence"] = event.sequence
-        about, extra = _ABOUT[type(event)](event, place)
-        out.append(
-            Tile(
-                id=f"{identity}.{sequence}.{n}",
-                domain=room,
-                question=f"[{name.name}] {about}",
-                answer=answer,
-                tags=("scout", _FAMILY[kind], name.phase, *extra),
-                confidence=name.confidence,
-            )
-        )
-    return tuple(out)
+        out.append(to_json(tile, inf_nan_mode="null"))
+    return out
+
+
+def _told_of_start(event: SessionStarted) -> dict[str, Any]:
+    """With the names the session manager promised."""
+    return event.__dict__ | {"agent_id": event.learner, "session_name": event.name}
+
+
+def _told_of_fork(event: SessionForked) -> dict[str, Any]:
+    """Its field ``sequence`` is not this tile's."""
+    told = event.__dict__ | {"parent_sequence": event.sequence}
+    del told["state"], told["sequence"]
+    return told
+
+
+_TOLD: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
+    "session.started": _told_of_start,
+    "session.forked": _told_of_fork,
+}
+"""What a tile tells of an event, where that is not just its fields."""
 
 
 def _written(identity: str, at: int) -> str:
@@ -276,11 +287,6 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def encode_tile(tile: Tile) -> bytes:
-    """A tile as one line of compact JSON, UTF-8."""
-    return tile.__pydantic_serializer__.to_json(tile)
-
-
 def decode_tile(data: bytes, subject: str) -> Tile:
     """A tile from its JSON.
 
@@ -298,9 +304,6 @@ class Origin(NamedTuple):
 
     sequence: int
     n: int
-
-    def __str__(self) -> str:
-        return f"{self.sequence}.{self.n}"
 
 
 def origin_of(header: str | None, subject: str) -> Origin:

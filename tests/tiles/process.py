@@ -1,6 +1,7 @@
 """A tile emitter or a file sink in a process of its own, to be killed and frozen.
 
-Called as ``python -m tests.tiles.process emit|sink URL USER FILE``, the password in PASSWORD.
+Called as ``python -m tests.tiles.process emit|sink|both URL USER FILE``, the password in
+PASSWORD. With ``both``, the emitter feeds the sink.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from tests.tiles.support import LAYOUT
 
 async def main(role: str, url: str, user: str, file: str) -> None:
     broker = await connect(url, credentials=Password(user, os.environ["PASSWORD"]))
-    if role == "emit":
-        await TileEmitter(broker, LAYOUT, Metrics(), window=64).start()
-    else:
-        await SinkRunner(broker, LAYOUT, Metrics(), "file", JsonlSink(file)).start()
+    emitter = TileEmitter(broker, LAYOUT, Metrics(), window=64)
+    if role != "sink":
+        await emitter.start()
+    if role != "emit":
+        sink = JsonlSink(file)
+        await SinkRunner(broker, LAYOUT, Metrics(), "file", sink, emitter.recent).start()
     await asyncio.Event().wait()
 
 

@@ -7,13 +7,14 @@ from typing import Any, get_args
 
 import pytest
 
-from holodeck.actors.tiles import EVENTS, decode_tile, encode_tile, tile_subject, tiles_of
+from holodeck.actors.tiles import EVENTS, ROOM, decode_tile, tile_fronts, tiles_of
 from holodeck.messages.base import Event
 from holodeck.messages.envelope import AnyEvent, Checkpoint
 from holodeck.messages.errors import DecodeError
 from holodeck.messages.learner import LearnerClaimed
 from holodeck.messages.npc import NpcDescribed
 from holodeck.messages.session import (
+    CastMember,
     EndReason,
     FrictionDetected,
     FrictionType,
@@ -36,6 +37,7 @@ from holodeck.messages.session import (
     TurnTaken,
 )
 from holodeck.messages.subjects import Place
+from holodeck.messages.tiles import SOURCE, Tile
 
 PLACE = Place("session", "3", "sess_1", "turn", "4", "marta", "5", "ana")
 NPC = Place("npc", "4", "marta", "npc", "4", "marta", "-", "-")
@@ -166,6 +168,11 @@ def checkpoint(*events: AnyEvent, at: int = AT) -> Checkpoint:
     return Checkpoint(at=at, events=events)
 
 
+def made(place: Place, sequence: int, *events: AnyEvent) -> list[Tile]:
+    """The tiles of a checkpoint as whoever reads TILES sees them."""
+    return [decode_tile(data, "tile") for data in tiles_of(place, sequence, checkpoint(*events))]
+
+
 def test_every_event_kind_has_a_name_and_a_sample() -> None:
     members = union_members(AnyEvent)
     kinds = {member.model_fields["kind"].default for member in members}
@@ -181,9 +188,10 @@ def test_every_event_kind_has_a_name_and_a_sample() -> None:
 def test_an_event_becomes_a_tile(
     place: Place, event: AnyEvent, subject: str, question: str
 ) -> None:
-    (tile,) = tiles_of(place, 41, checkpoint(event))
+    (data,) = tiles_of(place, 41, checkpoint(event))
+    tile = decode_tile(data, "tile")
 
-    assert tile_subject("holodeck", place, event.kind) == subject
+    assert tile_fronts("holodeck")[event.kind] + place.identity == subject
     assert tile.question == question
     assert tile.id == f"{place.identity}.41.0"
     assert tile.answer["schema"] == 1
@@ -191,37 +199,56 @@ def test_an_event_becomes_a_tile(
     assert (tile.answer["sequence"], tile.answer["n"]) == (41, 0)
     assert tile.answer[f"{place.kind}_id"] == place.identity
     assert tile.tags[:2] == ("scout", event.kind.partition(".")[0])
-    assert 0.0 <= tile.confidence <= 1.0
-    assert tile.domain
-    data = encode_tile(tile)
+    assert tile.confidence == EVENTS[event.kind].confidence
+    assert (tile.domain, tile.source) == (ROOM, SOURCE)
+    assert data.startswith(b'{"id":"')
     assert b"\n" not in data
-    assert decode_tile(data, "tile") == tile
+    assert data == tile.model_dump_json().encode()
     fields = json.loads(data)["answer"]
     for name, value in event.model_dump(mode="json", exclude={"state", "sequence"}).items():
         assert fields[name] == value
 
 
 def test_a_turn_with_friction_and_reputation_gives_three_tiles_in_order() -> None:
-    given = checkpoint(
+    events: list[AnyEvent] = [
         TurnTaken(turn=1, npc="marta", text="hola"),
         FrictionDetected(type=FrictionType.LEXICAL, severity=0.5, turn=1),
         ReputationChanged(npc="marta", delta=0.1, turn=1),
-    )
-    made = tiles_of(PLACE, 8, given)
-    assert [tile.id for tile in made] == ["sess_1.8.0", "sess_1.8.1", "sess_1.8.2"]
-    assert made[0].answer["text"] == "hola"
-    assert tiles_of(PLACE, 8, given) == made
+    ]
+    tiles = made(PLACE, 8, *events)
+    assert [tile.id for tile in tiles] == ["sess_1.8.0", "sess_1.8.1", "sess_1.8.2"]
+    assert [tile.answer["n"] for tile in tiles] == [0, 1, 2]
+    assert tiles[0].answer["text"] == "hola"
+    assert "text" not in tiles[1].answer
+    assert made(PLACE, 8, *events) == tiles
+
+
+def test_what_json_has_no_words_for_is_still_one_line_of_it() -> None:
+    odd = 'quote " backslash \\ line\nend \x01 and é😀'
+    paused = SessionPaused(reason=odd)
+    endless = FrictionDetected(type=FrictionType.LEXICAL, severity=float("inf"), turn=1)
+    first, second = tiles_of(PLACE, 8, checkpoint(paused, endless))
+    assert b"\n" not in first
+    assert json.loads(first)["answer"]["reason"] == odd
+    assert json.loads(second, parse_constant=pytest.fail)["answer"]["severity"] is None
 
 
 def test_a_fork_tells_its_parent_but_not_the_state_it_began_from() -> None:
-    (tile,) = tiles_of(FORK, 12, checkpoint(SessionForked(parent="p", sequence=9, state=b"x")))
+    (tile,) = made(FORK, 12, SessionForked(parent="p", sequence=9, state=b"x"))
     assert "state" not in tile.answer
     assert (tile.answer["parent_sequence"], tile.answer["sequence"]) == (9, 12)
 
 
 def test_a_start_carries_the_names_the_session_manager_promised() -> None:
-    started = SessionStarted(session_kind=SessionKind.AGENT, learner="oracle1", name="research")
-    (tile,) = tiles_of(PLACE, 1, checkpoint(started))
+    cast = (CastMember(npc="marta", capabilities=("waiter",)), CastMember(npc="pau"))
+    started = SessionStarted(
+        session_kind=SessionKind.AGENT, learner="oracle1", name="research", cast=cast
+    )
+    (tile,) = made(PLACE, 1, started)
+    assert tile.answer["cast"] == [
+        {"npc": "marta", "capabilities": ["waiter"]},
+        {"npc": "pau", "capabilities": []},
+    ]
     assert (tile.answer["agent_id"], tile.answer["session_name"]) == ("oracle1", "research")
     assert tile.tags == ("scout", "session", "start", "oracle1")
 
