@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import structlog
@@ -26,6 +27,7 @@ from holodeck.messages.errors import HolodeckError, LostFence, TransientError
 log = structlog.get_logger("holodeck.lease")
 
 REVOKED: Final = b"revoked"
+"""What stands in place of a lease that is over: taken away, or given up by its holder."""
 
 
 def boottime() -> float:
@@ -35,6 +37,11 @@ def boottime() -> float:
 
 def lease_key(incarnation: str) -> str:
     return f"lease.{incarnation}"
+
+
+def incarnation_of(key: str) -> str:
+    """Whose lease a key is."""
+    return key.removeprefix("lease.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +99,14 @@ def process_started(pid: int) -> int | None:
     return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
+@cache
 def _boot_id() -> str:
     with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()
     return ""
 
 
+@cache
 def _pid_space() -> str:
     with contextlib.suppress(OSError):
         return os.readlink("/proc/self/ns/pid")
@@ -212,8 +221,9 @@ class Lease:
                         tell(None)
                 await asyncio.sleep(self._renew_s)
             if not self.revoked:
+                # Not deleted: who watches hears of a value at once, of a missing one by looking.
                 with contextlib.suppress(TransientError):
-                    await bucket.delete(lease_key(self._me.incarnation), after=self._revision)
+                    await bucket.put(lease_key(self._me.incarnation), REVOKED, after=self._revision)
         finally:
             await broker.close(discard=True)
 

@@ -21,11 +21,11 @@ from holodeck.actors.caller import Caller
 from holodeck.actors.folds import HEADER_SEQUENCE
 from holodeck.actors.keeper import TILES_HOST
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
-from holodeck.actors.lease import REVOKED, Holder, boottime, lease_key
+from holodeck.actors.lease import REVOKED, Holder, boottime, incarnation_of, lease_key
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.session import SCHEMA, STATE, Phase, SessionState
 from holodeck.actors.table import LEASES, Table, deployment, read_table, write_table
-from holodeck.broker.port import Broker, Delivery, Subscription
+from holodeck.broker.port import Broker, Delivery, Entry, Subscription
 from holodeck.broker.streams import Layout
 from holodeck.messages.codec import explain, pack, unpack
 from holodeck.messages.control import (
@@ -54,6 +54,11 @@ from holodeck.messages.subjects import ANY, CTL_HOST, CTL_SUPERVISOR, all_tiles
 log = structlog.get_logger("holodeck.supervisor")
 
 WATCH_S: Final = 0.1
+"""How often hosts are looked at: a process that is gone, a lease that ran out."""
+SCAN_S: Final = 1.0
+"""How often all leases are read. In between they are heard of: this is for what was not heard."""
+ENDED_S: Final = 60.0
+"""How long an incarnation that is over is known to be: longer than any word of it is on its way."""
 MOVED_AT_ONCE: Final = 4
 """How many partitions of a host move in one step. A partition is silent from its laying down to
 its taking up; so few are at once that nobody waits long."""
@@ -120,6 +125,8 @@ class Supervisor:
         self._launcher = launcher
         self.metrics = metrics or Metrics()
         self._hosts: dict[str, _Seen] = {}
+        self._over: dict[str, float] = {}
+        self._scan_at = 0.0
         self._table = Table(0, (), "")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._subs: list[Subscription] = []
@@ -150,7 +157,7 @@ class Supervisor:
         self._subs.append(
             await self.broker.subscribe(CTL_SUPERVISOR.of(layout.ns, ANY), self._on_ctl)
         )
-        self._subs.append(await self._cluster.watch(LEASES, lambda _entry: self._wake.set()))
+        self._subs.append(await self._cluster.watch(LEASES, self._on_lease))
         self._spawn(self._watch())
         self._spawn(self._measure())
         log.info("supervisor.started", partitions=self.partitions)
@@ -176,7 +183,6 @@ class Supervisor:
     # -- watching -----------------------------------
 
     async def _watch(self) -> None:
-        last_scan = 0.0
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_S):
@@ -185,10 +191,9 @@ class Supervisor:
             try:
                 if self._checked != self.broker.server_id:
                     await self._check_store()
-                now = boottime()
-                if now - last_scan >= WATCH_S:
-                    last_scan = now
-                    await self._look()
+                if boottime() >= self._scan_at:
+                    await self._scan()
+                await self._look()
                 await self._assign()
             except TransientError as error:
                 log.warning("watch.failed", reason=str(error))
@@ -197,34 +202,56 @@ class Supervisor:
                     seen.seen_at = boottime()
                 await asyncio.sleep(0.1)
 
-    async def _look(self) -> None:
-        """Reads all leases; revokes what ran out or whose process is known to be gone."""
-        leases: dict[str, tuple[Holder, int]] = {}
+    def _on_lease(self, entry: Entry) -> None:
+        """A lease was taken, renewed, given up by its holder, or revoked."""
+        if entry.data == REVOKED:
+            self._left(incarnation_of(entry.key))
+        else:
+            self._saw(Holder.decode(entry.data), entry.revision)
+
+    def _saw(self, holder: Holder, revision: int) -> None:
+        """A lease stands at a revision. A renewal counts from when it was sent, which is before."""
+        incarnation = holder.incarnation
+        seen = self._hosts.get(incarnation)
+        if seen is not None:
+            if revision != seen.revision:
+                seen.revision, seen.seen_at = revision, boottime()
+        elif incarnation not in self._over:
+            self._hosts[incarnation] = _Seen(holder, revision, boottime())
+            log.info("host.seen", host=holder.host, incarnation=incarnation)
+            self._wake.set()
+
+    def _left(self, incarnation: str) -> None:
+        """An incarnation has no lease any more, and never will again."""
+        self._over[incarnation] = boottime()
+        seen = self._hosts.pop(incarnation, None)
+        if seen is not None:
+            log.info("host.left", host=seen.holder.host, incarnation=incarnation)
+            self._wake.set()
+
+    async def _scan(self) -> None:
+        """Reads all leases: what there is to know when this run begins, and what was not heard."""
+        held: set[str] = set()
         async for entry in self._cluster.scan(LEASES):
             if entry.data == REVOKED:
                 await self._cluster.delete(entry.key)
                 continue
             holder = Holder.decode(entry.data)
-            leases[holder.incarnation] = (holder, entry.revision)
-        now = boottime()
-        for incarnation, (holder, revision) in leases.items():
-            seen = self._hosts.get(incarnation)
-            if seen is None:
-                self._hosts[incarnation] = _Seen(holder, revision, now)
-                log.info("host.seen", host=holder.host, incarnation=incarnation)
-            elif seen.revision != revision:
-                seen.revision, seen.seen_at = revision, now
-        for incarnation, seen in list(self._hosts.items()):
-            if incarnation not in leases:
-                # A scan may miss a key that is just being renewed; only its absence counts.
-                if await self._cluster.get(lease_key(incarnation)) is not None:
-                    continue
-                log.info("host.left", host=seen.holder.host, incarnation=incarnation)
-                del self._hosts[incarnation]
-                continue
+            held.add(holder.incarnation)
+            self._saw(holder, entry.revision)
+        for incarnation in self._hosts.keys() - held:
+            # A scan may miss a key that is just being renewed; only its absence counts.
+            if await self._cluster.get(lease_key(incarnation)) is None:
+                self._left(incarnation)
+        self._scan_at = boottime() + SCAN_S
+        since = boottime() - ENDED_S
+        self._over = {one: at for one, at in self._over.items() if at > since}
+
+    async def _look(self) -> None:
+        """Revokes the leases that ran out, and those whose process is known to be gone."""
+        for seen in list(self._hosts.values()):
             dead = seen.holder.known_dead()
-            # A renewal counts from when it was sent, which is before we saw it.
-            if dead or now - seen.seen_at > self._options.lease_s + 0.1:
+            if dead or boottime() - seen.seen_at > self._options.lease_s + 0.1:
                 await self._revoke(seen, "killed" if dead else "lease")
 
     async def _revoke(self, seen: _Seen, cause: str) -> None:
@@ -233,11 +260,12 @@ class Supervisor:
         try:
             await self._cluster.put(lease_key(incarnation), REVOKED, after=seen.revision)
         except LostFence:
-            seen.seen_at = boottime()
+            # It was renewed unheard, or given up.
+            seen.seen_at, self._scan_at = boottime(), 0.0
             return
         log.warning("host.revoked", host=seen.holder.host, incarnation=incarnation, cause=cause)
         self.metrics.recovery(cause, 0.0)
-        del self._hosts[incarnation]
+        self._left(incarnation)
         if cause == "lease" and self._launcher is not None:
             self._spawn(self._launcher.kill(seen.holder))
 
@@ -650,6 +678,8 @@ def _moves(owners: list[str], load: dict[str, int]) -> dict[str, list[int]]:
     """Who has to lay down what, so that draining hosts have nothing and no two others differ by
     more than one partition."""
     moves: dict[str, list[int]] = {}
+    if load.keys() >= set(owners) and max(load.values()) - min(load.values()) <= 1:
+        return moves
     load = dict(load)
     for partition, owner in enumerate(owners):
         if owner not in load:

@@ -97,7 +97,7 @@ async def test_a_renewed_lease_stays_valid() -> None:
         await asyncio.sleep(0.02)
     await mine.stop()
     assert not mine.valid
-    assert (bucket.data, lost) == (None, [])
+    assert (bucket.data, lost) == (REVOKED, [])
 
 
 async def test_a_revoked_lease_ends_at_once_and_for_ever() -> None:
