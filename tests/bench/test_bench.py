@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench._mix import ROUND, Script, from_the_middle
+from bench._mix import ROUND, Script, Step, from_the_middle
 from bench._report import percentile
 from bench._series import HOUR_S, slope
 from bench.soak import Sample, judge, report_of
@@ -82,9 +83,13 @@ def test_the_mix_is_exact_in_every_round() -> None:
 
 def test_a_script_never_asks_for_what_a_session_must_refuse() -> None:
     script = Script("npc-1", "another")
+    _never_refused([script.next() for _ in range(10 * ROUND)])
+
+
+def _never_refused(steps: Sequence[Step]) -> None:
+    """A fresh session would obey each of them."""
     turn, paused, tasks = 0, False, dict[str, str]()
-    for _ in range(10 * ROUND):
-        step = script.next()
+    for step in steps:
         assert (step.kind == "resume") == paused
         paused = step.kind == "pause"
         match step.body:
@@ -110,29 +115,11 @@ def test_the_same_seed_gives_the_same_script() -> None:
     assert [one.next() for _ in range(100)] == [other.next() for _ in range(100)]
 
 
-@pytest.mark.parametrize("passed", range(ROUND + 1))
-def test_a_script_from_the_middle_needs_only_what_it_begins_with(passed: int) -> None:
-    needed, script = from_the_middle("npc-1", "seed", passed)
-    turn, paused, tasks = 0, False, dict[str, str]()
-    for step in [*needed, *(script.next() for _ in range(2 * ROUND))]:
-        assert (step.kind == "resume") == paused
-        paused = step.kind == "pause"
-        match step.body:
-            case {"kind": "take-turn", "turn": number}:
-                turn += 1
-                assert number == turn
-            case {"kind": "add-task", "task": name}:
-                assert name not in tasks
-                tasks[name] = "added"
-            case {"kind": "start-task", "task": name}:
-                assert tasks[name] == "added"
-                tasks[name] = "started"
-            case {"kind": "complete-task", "task": name}:
-                assert tasks[name] == "started"
-                tasks[name] = "completed"
-            case _:
-                pass
-    assert turn == 40, "two rounds have forty turns, wherever they begin"
+def test_a_script_from_the_middle_needs_only_what_it_begins_with() -> None:
+    for passed in range(ROUND + 1):
+        needed, script = from_the_middle("npc-1", "seed", passed)
+        assert len(needed) <= 5, "two tasks of two steps each and a pause"
+        _never_refused([*needed, *(script.next() for _ in range(2 * ROUND))])
 
 
 def test_scripts_from_the_middle_give_the_mix_from_their_first_commands_on() -> None:
