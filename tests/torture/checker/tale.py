@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from holodeck.actors.session import SCHEMA, STATE, SessionState, concerns, next_deadline, session
 from holodeck.actors.supervisor import step
-from holodeck.actors.tiles.tile import encode_tile, tile_subject, tiles_of
 from holodeck.messages.codec import encode_checkpoint, pack
 from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER
 from holodeck.messages.errors import RefusedError
@@ -24,6 +23,7 @@ from holodeck.messages.session import ForkFrom, Resume, SettleOwed, StartSession
 from holodeck.messages.subjects import CHECKPOINT
 from holodeck.messages.tiles import HEADER_ORIGIN, HEADER_TILE
 from tests.torture.checker.histories import DECIDERS, Histories
+from tests.torture.checker.tiles import due_tiles
 from tests.torture.run import Fault, Op, Row, Run, Said, Settings, Stored, TableVersion
 
 NOON: Final = 1_767_268_800_000
@@ -287,16 +287,10 @@ class Tale:
 
 def tiles_for(journal: list[Row]) -> list[Stored]:
     """TILES as a sound emitter leaves it."""
-    tiles: list[Stored] = []
-    for row in journal:
-        if row.place is None or row.checkpoint is None:
-            continue
-        made = tiles_of(row.place, row.sequence, row.checkpoint)
-        for n, (event, tile) in enumerate(zip(row.events, made, strict=True)):
-            headers = {HEADER_TILE: tile.id, HEADER_ORIGIN: f"{row.sequence}.{n}"}
-            subject = tile_subject("holodeck", row.place, event.kind)
-            tiles.append(Stored(len(tiles) + 1, subject, encode_tile(tile), headers))
-    return tiles
+    return [
+        Stored(number, due.subject, due.data, {HEADER_TILE: due.id, HEADER_ORIGIN: due.origin})
+        for number, due in enumerate(due_tiles(journal, "holodeck"), 1)
+    ]
 
 
 def said_by(journal: list[Row]) -> list[Said]:
