@@ -127,7 +127,7 @@ class _Stage:
         await self._all_saved()
         meter = CpuMeter(self.pids)
         began = time.perf_counter()
-        await wait("nobody speaks", _IDLE_S)
+        await wait("nobody speaks", min(_IDLE_S, self.options.seconds_per_size))
         used, seconds = meter.used(), time.perf_counter() - began
         return {name: round(used[name] / seconds * 1000, 2) for name in _RUNTIME}
 
@@ -181,14 +181,17 @@ class _Stage:
         await self.runtime.folded(self.host.pid, 120.0)
 
     async def _all_saved(self) -> None:
-        """Waits until no snapshot has been written for a while: what had changed is saved."""
-        rest, give_up = self.flush_s / 8, time.monotonic() + 3 * self.flush_s
-        stored, since = await self._stored(), time.monotonic()
-        while time.monotonic() - since < rest and time.monotonic() < give_up:
-            await asyncio.sleep(rest / 8)
-            now = await self._stored()
-            if now != stored:
-                stored, since = now, time.monotonic()
+        """Waits until hardly a snapshot is written: only each partition's mark, once a round."""
+        parts = 8
+        marks = self.runtime.deck.partitions / parts
+        give_up = time.monotonic() + 3 * self.flush_s
+        before = (await self._stored())["snapshots"]
+        while time.monotonic() < give_up:
+            await asyncio.sleep(self.flush_s / parts)
+            now = (await self._stored())["snapshots"]
+            if now - before <= 1.5 * marks:
+                return
+            before = now
 
     async def _stored(self) -> dict[str, int]:
         """Messages ever stored: in the journal, as tiles, as snapshots."""
