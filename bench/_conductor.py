@@ -51,6 +51,7 @@ async def crowd(plan: Plan) -> AsyncIterator[Conductor]:
     """Starts an empty crowd (``plan.sessions`` is 0); ends its process at the end."""
     child = await Child.start("bench._crowd", order=plan.order(), apart=True)
     try:
+        await child.said("ready")
         yield Conductor(child)
     finally:
         await child.stop()

@@ -271,6 +271,7 @@ async def _main() -> None:
         Connection(**plan.connection), plan.ns, deadline_s=min(60.0, plan.deadline_s)
     )
     here = Crowd(plan, deck)
+    report_line(ready=True)
     working: asyncio.Task[None] | None = None
     try:
         # An order that fails ends the group, and with it this process: whoever waits is told so.

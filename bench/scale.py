@@ -313,11 +313,12 @@ def judged(stages: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], list[
     awake = [one for one in stages if not one["asleep"]]
     figures, rows = {}, []
     for word, key in (("command", "us_per_command"), ("start", "us_per_start")):
-        found = figures[f"{word}_spread"] = round(spread([s[key]["runtime"] for s in awake]), 3)
-        rows.append(
-            Row(f"dearest {word} over cheapest", f"{found:.2f}",
-                f"{_verdict(found)}; {awake[0]['live']:,} to {awake[-1]['live']:,} live")
-        )  # fmt: skip
+        if len(awake) > 1:
+            found = figures[f"{word}_spread"] = round(spread([s[key]["runtime"] for s in awake]), 3)
+            rows.append(
+                Row(f"dearest {word} over cheapest", f"{found:.2f}",
+                    f"{_verdict(found)}; {awake[0]['live']:,} to {awake[-1]['live']:,} live")
+            )  # fmt: skip
         for one in stages:
             twins = [other for other in awake if other["live"] == one["live"]]
             if one["asleep"] and twins:
