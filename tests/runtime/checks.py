@@ -1,28 +1,21 @@
 """What must be true of a runtime after whatever was done to it.
 
-One law: nothing here asks the runtime's own shells how it was; it reads the streams back and folds
-them with the pure deciders, and compares.
+One law: nothing here asks the runtime's own shells how it was; it reads the streams back and lets
+the checker of :mod:`tests.torture` judge them. What only a living stage can show (what was answered
+byte for byte, what the consumers of a partition deliver) is judged here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from holodeck.actors.decider import Decider, Moment
-from holodeck.actors.learner.decider import learner
-from holodeck.actors.npc.decider import npc, relation
-from holodeck.actors.session.decider import session
-from holodeck.broker.port import Record
+from holodeck.broker.port import Log, Record
 from holodeck.deck import Deck
-from holodeck.messages.codec import decode_checkpoint
-from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, Checkpoint
+from holodeck.messages.codec import decode_checkpoint, unpack
+from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, Checkpoint, ReadState
 from holodeck.messages.errors import DecodeError
-from holodeck.messages.ids import NOBODY
-from holodeck.messages.session import SessionResumed, SessionStarted
+from holodeck.messages.ids import new_id
 from holodeck.messages.subjects import (
     Place,
     all_checkpoints,
@@ -34,13 +27,9 @@ from holodeck.messages.subjects import (
 from holodeck.messages.tiles import HEADER_ORIGIN
 from tests.runtime.load import Account
 from tests.runtime.stage import Stage, until
-
-DECIDERS: Mapping[str, Decider[Any, Any, Any]] = {
-    "npc": npc,
-    "relation": relation,
-    "learner": learner,
-    "session": session,
-}
+from tests.torture import run as torture
+from tests.torture.checker import LAWS, check
+from tests.torture.checker.histories import Histories, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +55,17 @@ class Row:
     def kinds(self) -> list[str]:
         return [event.kind for event in self.checkpoint.events] if self.checkpoint else []
 
-
-@dataclass(slots=True)
-class Folded:
-    """A state and the last checkpoint in it."""
-
-    state: Any
-    sequence: int = 0
-
-
-@dataclass(slots=True)
-class Fold:
-    """Every state there is, folded anew: by kind and ids."""
-
-    cells: dict[tuple[str, ...], Folded] = field(default_factory=dict)
-
-    def add(self, key: tuple[str, ...], row: Row, checkpoint: Checkpoint) -> None:
-        decider = DECIDERS[key[0]]
-        cell = self.cells.setdefault(key, Folded(decider.initial))
-        place = row.place
-        who = "" if place.learner == NOBODY else place.learner
-        moment = Moment(row.sequence, checkpoint.at, place.identity, who)
-        cell.state = decider.fold(cell.state, checkpoint.events, moment)
-        cell.sequence = row.sequence
+    def as_left(self) -> torture.Row:
+        """As the checker takes it."""
+        record = self.record
+        return torture.Row(
+            record.sequence,
+            record.subject,
+            record.data,
+            record.headers,
+            self.place,
+            self.checkpoint,
+        )
 
 
 async def journal(stage: Stage) -> list[Row]:
@@ -117,11 +94,12 @@ def of_session(rows: list[Row], identity: str) -> list[Row]:
     return [r for r in rows if r.place.kind == "session" and r.place.identity == identity]
 
 
-# -- each truth by itself ----------------------------------------
+# -- what only a living stage can show ----------------------------------------
 
 
 def every_acknowledged_command_is_stored_once(rows: list[Row], account: Account) -> None:
-    """(a) And no command at all is stored twice, acknowledged or not."""
+    """(a) Byte for byte as it was answered. And no command at all is stored twice, acknowledged or
+    not."""
     stored: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row.command:
@@ -134,93 +112,6 @@ def every_acknowledged_command_is_stored_once(rows: list[Row], account: Account)
         assert key in stored, f"acknowledged and lost: {key} at {sequence}"
         row = stored[key][0]
         assert (row.sequence, row.record.data) == (sequence, data), f"answer differs: {key}"
-
-
-def every_session_has_one_line_of_history(rows: list[Row], *, may_return: bool = False) -> None:
-    """(b) One writer after the other, time never backwards, turns and phases in their order."""
-    lines: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        lines.setdefault((row.place.kind, row.place.identity), []).append(row)
-    for key, line in lines.items():
-        written = [row.writer for row in line if row.writer]
-        changes = [w for i, w in enumerate(written) if i == 0 or w != written[i - 1]]
-        if not may_return:
-            assert len(changes) == len(set(changes)), f"writers of {key} alternate: {changes}"
-        if key[0] == "session":
-            _one_story(key[1], [row for row in line if row.checkpoint is not None])
-
-
-def _one_story(identity: str, line: list[Row]) -> None:
-    at, turns, ended = 0, 0, False
-    partings: Counter[str] = Counter()
-    tasks: Counter[str] = Counter()
-    met: set[str] = set()
-    for index, row in enumerate(line):
-        assert row.checkpoint is not None
-        assert row.checkpoint.at >= at, f"{identity}: time runs backwards"
-        at = row.checkpoint.at
-        for one in row.checkpoint.events:
-            event: Any = one
-            kind = event.kind
-            assert not ended or kind == "npc.parted", f"{identity}: {kind} after its end"
-            if kind in ("session.started", "session.forked", "session.start-abandoned"):
-                assert index == 0, f"{identity}: begins twice"
-                if kind == "session.forked":
-                    return
-            if kind == "turn.taken":
-                assert event.turn == turns + 1, f"{identity}: turn {event.turn} after {turns}"
-                turns = event.turn
-            if kind == "task.completed":
-                tasks[event.task] += 1
-            if kind == "npc.parted":
-                partings[event.npc] += 1
-            elif kind in ("turn.taken", "turn.answered", "reputation.changed") or (
-                kind.startswith("task.") and event.npc
-            ):
-                met.add(event.npc)
-            ended = ended or kind == "session.ended"
-    assert all(n == 1 for n in tasks.values()), f"{identity}: a task ended twice: {tasks}"
-    assert all(n == 1 for n in partings.values()), f"{identity}: parted twice: {partings}"
-    if ended:
-        assert set(partings) == met, f"{identity}: met {met}, parted from {set(partings)}"
-
-
-def a_learner_has_one_active_session(rows: list[Row]) -> None:
-    """At every point of the journal."""
-    active: dict[str, str] = {}
-    for row in rows:
-        if row.place.kind != "session" or row.checkpoint is None:
-            continue
-        who, here = row.place.learner, row.place.identity
-        for event in row.checkpoint.events:
-            match event:
-                case SessionStarted() if not event.session_kind.claims:
-                    break
-                case SessionStarted() | SessionResumed():
-                    held = active.get(who, here)
-                    assert held == here, f"{who}: {here} began at {row.sequence} beside {held}"
-                    active[who] = here
-                case _ if event.kind in ("session.paused", "session.ended"):
-                    if active.get(who) == here:
-                        del active[who]
-
-
-def fresh_fold(rows: list[Row]) -> Fold:
-    """Everything, folded anew from the journal as one stream."""
-    fold = Fold()
-    for row in rows:
-        if row.checkpoint is None:
-            continue
-        place = row.place
-        if place.kind == "session":
-            fold.add(("session", place.identity), row, row.checkpoint)
-        if place.npc != NOBODY:
-            fold.add(("npc", place.npc), row, row.checkpoint)
-            if place.learner != NOBODY:
-                fold.add(("relation", place.npc, place.learner), row, row.checkpoint)
-        if place.learner != NOBODY:
-            fold.add(("learner", place.learner), row, row.checkpoint)
-    return fold
 
 
 async def partition_consumers_deliver_the_same(stage: Stage, rows: list[Row]) -> None:
@@ -243,54 +134,61 @@ async def partition_consumers_deliver_the_same(stage: Stage, rows: list[Row]) ->
     await asyncio.gather(*(one(p) for p in range(stage.partitions)))
 
 
-async def live_states_equal_a_fresh_fold(deck: Deck, fold: Fold) -> None:
-    """(c) Sessions, NPCs, relations and learners, each asked."""
+# -- what is left, for the checker ----------------------------------------
+
+
+async def last_words(deck: Deck, rows: list[Row]) -> list[torture.Said]:
+    """What every session, NPC, relation and learner says of itself, each asked; a session of which
+    nobody can read anything never began."""
     limit = asyncio.Semaphore(32)
-    differ: list[str] = []
+    histories = Histories(row.as_left() for row in rows)
 
-    async def one(key: tuple[str, ...], cell: Folded) -> None:
+    async def one(key: Key, after: int) -> torture.Said:
+        kind, identity, *more = key
+        learner = more[0] if more else None
+        actor = "npc" if kind == "relation" else kind
+        asked = ReadState() if kind == "session" else ReadState(after=after, learner=learner)
         async with limit:
-            match key:
-                case ("npc", name):
-                    live: Any = await deck.npc(name).state(after=cell.sequence)
-                case ("relation", name, who):
-                    live = (await deck.npc(name).brief(who, after=cell.sequence)).relation
-                case ("learner", who):
-                    live = await deck.learner(who).state(after=cell.sequence)
-                case _:
-                    live = await deck.session(key[1]).state()
-        if live != cell.state:
-            differ.append(f"{key}: live {live}\n  fold {cell.state}")
+            answer = await deck.caller.command(actor, identity, new_id("ask"), asked)
+        state = unpack(answer.state or b"")
+        return torture.Said(kind, identity, answer.sequence, state, learner or "")  # type: ignore[arg-type]
 
-    await asyncio.gather(*(one(key, cell) for key, cell in fold.cells.items()))
-    assert not differ, f"{len(differ)} differ, among them\n" + "\n".join(differ[:3])
+    return await asyncio.gather(
+        *(one(history.key, history.readable) for history in histories if history.readable)
+    )
 
 
-async def tiles_are_one_per_event(stage: Stage, rows: list[Row]) -> None:
-    """(e) In the order of the journal, each once."""
-    wanted = [
-        f"{row.sequence}.{n}"
-        for row in rows
-        if row.checkpoint is not None
-        for n in range(len(row.checkpoint.events))
-    ]
+async def tiles_to(stage: Stage, rows: list[Row]) -> list[torture.Stored]:
+    """TILES, once it has the last event of the journal."""
+    readable = [row for row in rows if row.checkpoint is not None]
     log = stage.broker.log(stage.layout.tiles)
     subjects = all_tiles(stage.layout.ns)
 
     async def there() -> bool:
+        if not readable:
+            return True
         last = await log.last(subjects)
-        return not wanted or (last is not None and last.headers[HEADER_ORIGIN] == wanted[-1])
+        wanted = f"{readable[-1].sequence}.{len(readable[-1].kinds()) - 1}"
+        return last is not None and last.headers[HEADER_ORIGIN] == wanted
 
     await until(there, 20.0, 0.05)
-    found = [
-        record.headers[HEADER_ORIGIN] async for record in log.read(subjects, headers_only=True)
+    return await _stored(log, subjects)
+
+
+async def _stored(log: Log, subjects: str) -> list[torture.Stored]:
+    return [
+        torture.Stored(record.sequence, record.subject, record.data, record.headers)
+        async for record in log.read(subjects)
     ]
-    assert found == wanted
 
 
 async def dead_letters(stage: Stage) -> list[Record]:
-    log = stage.broker.log(stage.layout.dead)
-    return [record async for record in log.read(f"{stage.layout.ns}.dead.>")]
+    log, subjects = _graveyard(stage)
+    return [record async for record in log.read(subjects)]
+
+
+def _graveyard(stage: Stage) -> tuple[Log, str]:
+    return stage.broker.log(stage.layout.dead), f"{stage.layout.ns}.dead.>"
 
 
 # -- all of them --------------------------------------------------
@@ -313,14 +211,18 @@ async def everything_is_exact(
     """
     rows = await settled(stage)
     every_acknowledged_command_is_stored_once(rows, account or Account())
-    every_session_has_one_line_of_history(rows, may_return=may_return)
-    a_learner_has_one_active_session(rows)
     await partition_consumers_deliver_the_same(stage, rows)
-    await live_states_equal_a_fresh_fold(deck, fresh_fold(rows))
-    if tiles:
-        await tiles_are_one_per_event(stage, rows)
-    if not garbage:
-        assert await dead_letters(stage) == []
+    left = torture.Run(
+        settings=torture.Settings(partitions=stage.partitions, ns=stage.layout.ns),
+        journal=[row.as_left() for row in rows],
+        tiles=await tiles_to(stage, rows) if tiles else None,
+        dead=None if garbage else await _stored(*_graveyard(stage)),
+        said=await last_words(deck, rows),
+        recorded=False,
+    )
+    unlooked = {"one-line": may_return, "tiles": not tiles, "dead": garbage}
+    report = check(left, {law for law in LAWS if not unlooked.get(law)})
+    assert report.holds, f"broken: {report.broken}\n{report}"
     return rows
 
 
@@ -335,12 +237,9 @@ async def settled(stage: Stage, quiet_s: float = 0.2) -> list[Row]:
 
 
 __all__ = [
-    "Fold",
-    "Folded",
     "Row",
     "dead_letters",
     "everything_is_exact",
-    "fresh_fold",
     "journal",
     "of_session",
     "row_of",

@@ -71,6 +71,11 @@ class History:
         """Of the last checkpoint in the state at ``position``; 0 at the beginning."""
         return self._sequences[position - 1] if position else 0
 
+    @property
+    def readable(self) -> int:
+        """Sequence of the last checkpoint that somebody can read; 0 if there is none."""
+        return max((r.sequence for r in self.rows if r.checkpoint is not None), default=0)
+
     def position(self, sequence: int) -> int:
         """How many checkpoints there are up to ``sequence``."""
         return bisect_right(self._sequences, sequence)

@@ -28,7 +28,7 @@ def states(evidence: Evidence, histories: Histories) -> Finding:
         finding.checked += 1
         _compare(histories.of(key), item, finding)
     for history in histories:
-        if history.key not in said:
+        if history.key not in said and history.readable:
             finding.checked += 1
             finding.wrong(history.name, f"said nothing; the journal has {len(history.rows)} of it")
     return finding
@@ -47,10 +47,9 @@ def _compare(history: History, item: Said, finding: Finding) -> None:
         finding.wrong(history.name, f"said what is no state: {error}")
         return
     expected, last = history.states[-1], history.sequence(len(history.rows))
-    readable = max((r.sequence for r in history.rows if r.checkpoint is not None), default=0)
     if found != expected:
         finding.wrong(history.name, f"as of {last}: {difference(expected, found)}")
-    elif item.sequence not in (last, readable):
+    elif item.sequence not in (last, history.readable):
         finding.wrong(history.name, f"says it is at {item.sequence}, the journal is at {last}")
 
 
