@@ -125,7 +125,8 @@ class Cell:
         if moment.sequence <= self.sequence:
             return
         _KINDS[self.kind][0].advance(self.state, events, moment)
-        self.sequence, self.at = moment.sequence, moment.at
+        # Others wrote by other clocks; what this actor writes itself must not lie before its last.
+        self.sequence, self.at = moment.sequence, max(self.at, moment.at)
         if command is not None:
             self.own = moment.sequence
             if self.memory is None:

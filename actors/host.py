@@ -566,12 +566,19 @@ class Host:
                 self._fold_record(shell, record)
 
     async def restore(self, shell: SessionShell) -> None:
-        """Gives a session that is not in memory its state, from snapshot, journal or archive."""
+        """Gives a session that is not in memory its state, from snapshot, journal or archive.
+
+        A snapshot only shortens the reading. It may be an old one: a killed server brings back
+        what was overwritten, where the value that overwrote it had been deleted.
+        """
         if self.asleep.pop(shell.identity, None) is not None:
-            await self._load_snapshot(shell)
-            if shell.sequence:
-                return
-        for record in await self.history(shell.identity, shell.partition, 0):
+            subjects = writer_filter(self.ns, "session", shell.partition, shell.identity)
+            last = await self.journal.last(subjects)
+            if last is not None:
+                await self._load_snapshot(shell)
+                if shell.sequence == last.sequence:
+                    return
+        for record in await self.history(shell.identity, shell.partition, shell.sequence):
             self._fold_record(shell, record)
 
     async def history(self, identity: str, partition: int, after: int) -> list[Record]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from holodeck.actors.folds import Folds
+from holodeck.actors.decider import Moment
+from holodeck.actors.folds import Cell, Folds
 from holodeck.broker import MemoryBroker
 from holodeck.broker.port import Bucket, Entry, Headers, Record
 from holodeck.broker.streams import layout
@@ -99,3 +100,14 @@ async def test_a_flush_that_breaks_off_forgets_nothing(bucket: Slow) -> None:
     bucket.broken = False
     assert await folds.flush("3")
     assert await bucket.get(f"cell.3.relation.marta.l{CELLS - 1}") is not None
+
+
+def test_the_time_of_a_cell_never_runs_backwards() -> None:
+    # given a cell that has folded a checkpoint of a host whose clock is ahead
+    cell = Cell("npc", "cell.0.npc.marta")
+    turn = TurnTaken(turn=1, npc="marta", text="hola")
+    cell.fold(Moment(1, 5000, "s1", "ana"), (turn,), None)
+
+    # when one of a slower clock follows, then what it writes itself is no earlier than both
+    cell.fold(Moment(2, 3000, "s2", "ana"), (turn,), None)
+    assert cell.at == 5000

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holodeck.messages.ids import partition_of
 from tests.broker.proxy import Proxy
 from tests.runtime.checks import everything_is_exact, settled
 from tests.runtime.load import Load
@@ -82,6 +83,35 @@ async def test_connections_cut_under_load_leave_folds_complete(stage: Stage) -> 
         await everything_is_exact(stage, deck, account, may_return=True)
         for process in stage.processes:
             process.end()
+
+
+async def test_a_snapshot_that_a_killed_server_brought_back_is_not_the_last_word(
+    stage: Stage,
+) -> None:
+    # given a session that was snapshotted, went on and ended, and so has no snapshot any more
+    deck = await stage.begun_here(1)
+    host = stage.keepers[0].host
+    assert host is not None
+    session = await deck.start_session(learner="ana", session="s1")
+    partition = partition_of("s1", stage.partitions)
+    await host.flush(partition)
+    live = stage.broker.bucket(stage.layout.live)
+    old = await live.get(f"live.{partition}.s1")
+    assert old is not None
+    await session.take_turn("hola", to="marta")
+    await session.end()
+    await host.flush(partition)
+    assert await live.get(old.key) is None
+
+    # when the old value is there again, as after a kill of the server, and the next host begins
+    await live.put(old.key, old.data, headers=old.headers)
+    await crash(stage.keepers.pop())
+    await stage.host("host-0")
+    await stage.owned(1)
+
+    # then the session is as it was left
+    await everything_is_exact(stage, deck)
+    assert (await session.state()).phase == "ended"
 
 
 def _store_of_the_journal(stage: Stage) -> Path:
