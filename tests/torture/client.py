@@ -514,7 +514,7 @@ def _junk(how: str, command: str) -> bytes:
             body["colour"] = "green"
         case "kind":
             body["kind"] = "explode"
-        case "large":
+        case _:
             body = {"kind": "take-turn", "turn": 1, "npc": "marta", "text": "a" * 70_000}
     return pack({"id": command, "body": body})
 

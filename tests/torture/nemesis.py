@@ -127,9 +127,9 @@ class Nemesis:
         """A copy of the store is taken while the server stands still; later the server is killed
         and what was copied takes the place of what has been written since."""
         world = self._world
-        streams = _streams(world.server.folder)
-        if fault.detail["what"] == "journal":
-            streams = streams / world.layout.checkpoints.name
+        streams = _store(world.server.folder, world.layout.checkpoints.name)
+        if fault.detail["what"] == "everything":
+            streams = streams.parent
         copy = world.folder / "as-it-was"
         world.server.send_signal(signal.SIGSTOP)
         taken = now()
@@ -191,9 +191,9 @@ def _ways(fault: Fault) -> tuple[Way, ...]:
     return ways[fault.detail["ways"]]
 
 
-def _streams(server: Path) -> Path:
-    """The folder in which the server keeps the runtime's streams."""
-    (found,) = (server / "jetstream").glob("*/streams")
+def _store(server: Path, stream: str) -> Path:
+    """The folder in which the server keeps a stream."""
+    (found,) = (server / "jetstream").glob(f"**/streams/{stream}")
     return found
 
 
