@@ -54,7 +54,7 @@ def test_fresh_ids_are_valid_and_differ() -> None:
 def test_parent_and_child_process_make_different_ids() -> None:
     program = (
         "import os; from holodeck.messages.ids import new_id; new_id('a'); child = os.fork();"
-        "print(new_id('a'), flush=True); child and os.wait()"
+        "child and os.wait(); print(new_id('a'), flush=True)"
     )
     said = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
