@@ -31,7 +31,10 @@ MORE_FILES: Final = 12.0
 """So many more open descriptors an hour are none that leak: connections come and go."""
 MORE_LAG: Final = 1000.0
 """So many more records of lag an hour; a reader that falls behind has that in seconds."""
+NOT_SURE: Final = "not sure: run it longer"
 _MB: Final = 1e6
+_NOTHING: Final = {"resident": 0.1 * _MB, "store": 0.1 * _MB}
+"""Slopes an hour that are none."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -204,7 +207,7 @@ class Finding:
 
     Attributes:
         allowed: how much an hour it may grow; None where growing is no fault.
-        flat: not surely growing, or by less than allowed; None where nothing is judged.
+        flat: whether it grows by no more than allowed; None where that is not judged or not sure.
         text: said plainly.
     """
 
@@ -241,11 +244,16 @@ def judge(
     for name in names:
         line = slopes[name]
         allowed = tolerance(name, line.mean, percent)
-        flat = None
-        if allowed is not None and whole:
-            flat = not (line.sure and line.per_hour > allowed)
+        flat = None if allowed is None or not whole else _flat(line, allowed)
         found.append(Finding(name, line, allowed, flat, _said(name, line, flat, slopes)))
     return found
+
+
+def _flat(line: Slope, allowed: float) -> bool | None:
+    """Whether a line rises by no more than allowed an hour; None: it may or may not."""
+    if line.per_hour > allowed and line.sure:
+        return False
+    return True if line.per_hour + line.error <= allowed else None
 
 
 def _said(name: str, line: Slope, flat: bool | None, all_of_it: Mapping[str, Slope]) -> str:
@@ -256,9 +264,11 @@ def _said(name: str, line: Slope, flat: bool | None, all_of_it: Mapping[str, Slo
     if not math.isfinite(line.error):
         return "too few samples"
     if tolerance(name, line.mean, 0.0) is not None:
-        return "too short to judge"
-    if not line.sure:
+        return NOT_SURE
+    if abs(line.per_hour) < _NOTHING.get(what, 0.0):
         return "flat"
+    if not line.sure:
+        return "no sure slope"
     word = "grows" if line.per_hour > 0 else "falls"
     why = _CAUSES.get(whose if what in ("store", "resident") else name)
     if why is None:
@@ -341,16 +351,26 @@ def report_of(
             f"{figures['commands']:,} commands, {figures['ended']:,} sessions ended"),
         *rows_of(findings),
         Row("refused or without an answer", str(sum(troubles.values())), str(troubles or "")),
-        Row("flat", "no" if growing else "yes" if figures["judged"] else "?",
-            ", ".join(growing) if growing else
-            f"{len(figures['judged'])} series judged" if figures["judged"] else
-            f"not judged: less than {options.shortest:g} s behind the warm-up"),
+        _verdict(findings, options.shortest),
     ]  # fmt: skip
 
     def draw(axes: Any) -> None:
         _draw(axes.figure, samples, last.at * options.warmup_share)
 
     return Report("soak", figures, rows, draw, passed=not growing and not troubles)
+
+
+def _verdict(findings: Sequence[Finding], shortest: float) -> Row:
+    """The last row: whether what must be flat is."""
+    growing = [one.name for one in findings if one.flat is False]
+    fine = [one.name for one in findings if one.flat]
+    unsure = [one.name for one in findings if one.allowed is not None and one.flat is None]
+    if growing:
+        return Row("flat", "no", ", ".join(growing))
+    if not fine:
+        return Row("flat", "?", f"not judged: less than {shortest:g} s behind the warm-up")
+    rest = f"; not sure of {', '.join(unsure)}: run it longer" if unsure else ""
+    return Row("flat", "yes", f"{len(fine)} series{rest}")
 
 
 def _draw(figure: Any, samples: Sequence[Sample], warm: float) -> None:

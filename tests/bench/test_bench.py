@@ -183,6 +183,17 @@ def test_what_must_be_flat_and_is_not_fails_the_soak(grows: str, how_much: float
     assert bad.figures["growing"] == [grows.replace("_", " ")]
 
 
+def test_a_slope_that_cannot_be_told_from_noise_is_neither_flat_nor_growing() -> None:
+    noisy = [
+        Sample(at, {"resident host-0": 100e6 + 40e6 * math.sin(at * at) + 70e6 * at / HOUR_S})
+        for at in range(0, 800, 4)
+    ]
+    (found,) = judge(noisy, warmup_share=0.0, shortest_s=60.0, percent=10.0)
+
+    assert found.slope.per_hour > 16e6
+    assert found.flat is None
+
+
 def test_what_may_grow_is_explained_by_what_it_grows_with() -> None:
     found = judge(_hour(), warmup_share=0.3, shortest_s=60.0, percent=10.0)
 
