@@ -28,7 +28,7 @@ from holodeck.actors.session import Phase
 from holodeck.actors.session.decider import next_deadline
 from holodeck.actors.shell import FoldShell, SessionShell, Work
 from holodeck.actors.table import Table, deployment, read_table
-from holodeck.broker.port import Broker, Delivery, Follower, Log, Record, Subscription
+from holodeck.broker.port import Broker, Delivery, Entry, Follower, Log, Record, Subscription
 from holodeck.broker.streams import Layout
 from holodeck.messages.codec import (
     decode_checkpoint,
@@ -79,6 +79,8 @@ RELEASED_S: Final = 15.0
 longer than the supervisor waits for the laying down."""
 Told = tuple[int, tuple[Any, ...]]
 """What a checkpoint says: when, and the events."""
+FEW: Final = 64
+"""How many snapshots a takeover asks for one by one; more are read all at once."""
 FRESH: Final = 4096
 """How many checkpoints written here are kept decoded until they come back to be folded."""
 ENDED_LINGER_S: Final = 30.0
@@ -407,22 +409,14 @@ class Host:
         """Takes partitions up: snapshots, then the tail of the journal, then timers, then work."""
         began = self.time()
         end = await self.journal.end()
-        marks, asleep, known, _ = await asyncio.gather(
-            self._read_marks(fresh),
-            self._read_live(fresh),
-            self._read_cells(fresh),
-            self._read_archived(fresh),
-        )
+        marks = await self._read_marks(fresh)
         for partition in fresh:
             self._dirty[partition] = set()
             self._marks[partition] = marks[partition][2]
-        limit = asyncio.Semaphore(8)
-
-        async def tail(partition: int) -> None:
-            async with limit:
-                await self._read_tail(partition, marks[partition][0], asleep)
-
-        await asyncio.gather(*(tail(partition) for partition in sorted(fresh)))
+        tails, known, _ = await asyncio.gather(
+            self._read_tails(marks), self._read_cells(fresh), self._read_archived(fresh)
+        )
+        asleep = await self._rebuild(tails, marks)
         self.asleep.update(asleep)
         for identity, (due, _) in asleep.items():
             if due:
@@ -480,19 +474,6 @@ class Host:
         await asyncio.gather(*(one(partition) for partition in fresh))
         return marks
 
-    async def _read_live(self, fresh: set[int]) -> dict[str, tuple[int, int]]:
-        """Sessions with a snapshot: id → when its next timer is due (0 none), sequence."""
-        found: dict[str, tuple[int, int]] = {}
-        everything = len(fresh) > 8
-        for keys in ["live.>"] if everything else [f"live.{p}.>" for p in sorted(fresh)]:
-            async for entry in self._live.scan(keys, headers_only=True):
-                _, partition, identity = entry.key.split(".", 2)
-                if int(partition) not in fresh:
-                    continue
-                sequence = int(entry.headers.get(HEADER_SEQUENCE, "0"))
-                found[identity] = (int(entry.headers.get(HEADER_DUE, "0")), sequence)
-        return found
-
     async def _read_cells(self, fresh: set[int]) -> dict[int, set[int]]:
         """Hashes of the keys of all NPC, relation and learner snapshots, by partition."""
         known: dict[int, set[int]] = {partition: set() for partition in fresh}
@@ -505,27 +486,58 @@ class Host:
                 known[partition].add(hash(entry.key))
         return known
 
-    async def _read_tail(
-        self, partition: int, after: int, asleep: dict[str, tuple[int, int]]
-    ) -> None:
-        """Rebuilds every session of a partition that was written to behind its mark."""
-        tails: dict[str, list[Record]] = {}
-        async for record in self.journal.read(
-            partition_filter(self.ns, "session", partition), after=after
-        ):
-            tails.setdefault(record.subject.split(".", 5)[4], []).append(record)
-            self.high = max(self.high, record.sequence)
-        behind = {
-            identity: records
-            for identity, records in tails.items()
-            if identity not in asleep or records[-1].sequence > asleep[identity][1]
-        }
+    async def _read_tails(
+        self, marks: dict[int, tuple[int, int, int]]
+    ) -> dict[str, tuple[int, list[Record]]]:
+        """Of each session that was written to behind its partition's mark: the partition, and what
+        was written."""
+        tails: dict[str, tuple[int, list[Record]]] = {}
+        limit = asyncio.Semaphore(8)
 
-        async def one(identity: str, records: list[Record]) -> None:
+        async def one(partition: int) -> None:
+            subjects = partition_filter(self.ns, "session", partition)
+            async with limit:
+                async for record in self.journal.read(subjects, after=marks[partition][0]):
+                    identity = record.subject.split(".", 5)[4]
+                    tails.setdefault(identity, (partition, []))[1].append(record)
+                    self.high = max(self.high, record.sequence)
+
+        await asyncio.gather(*(one(partition) for partition in sorted(marks)))
+        return tails
+
+    async def _rebuild(
+        self,
+        tails: dict[str, tuple[int, list[Record]]],
+        marks: dict[int, tuple[int, int, int]],
+    ) -> dict[str, tuple[int, int]]:
+        """Rebuilds every session whose tail goes beyond its snapshot. The others sleep on.
+
+        Returns:
+            of these: id → when its next timer is due (0 none), sequence.
+        """
+        asleep: dict[str, tuple[int, int]] = {}
+        behind: dict[str, Entry] = {}
+        everything = len(marks) > 8
+        # Asked for one by one, many snapshots would take the longest of all that is to be done.
+        whole = len(tails) > FEW
+        for keys in ["live.>"] if everything else [f"live.{p}.>" for p in sorted(marks)]:
+            async for entry in self._live.scan(keys, headers_only=not whole):
+                _, partition, identity = entry.key.split(".", 2)
+                if int(partition) not in marks:
+                    continue
+                sequence = int(entry.headers.get(HEADER_SEQUENCE, "0"))
+                if identity in tails and tails[identity][1][-1].sequence > sequence:
+                    behind[identity] = entry
+                    continue
+                tails.pop(identity, None)
+                asleep[identity] = (int(entry.headers.get(HEADER_DUE, "0")), sequence)
+
+        async def one(identity: str, partition: int, records: list[Record]) -> None:
             shell = SessionShell(self, identity, partition)
-            if identity in asleep:
-                await self._load_snapshot(shell)
-            elif after:
+            entry = behind.get(identity)
+            if entry is not None:
+                await self._load_snapshot(shell, entry if whole else None)
+            elif marks[partition][0]:
                 # Older than the mark and without a snapshot: it had ended, or never was.
                 first = unpack(records[0].data).get("events", [{}])[0].get("kind")
                 if first not in ("session.started", "session.forked", "session.start-abandoned"):
@@ -534,13 +546,14 @@ class Host:
                 self._fold_record(shell, record)
             if shell.state.phase is Phase.NEW:
                 return
-            asleep.pop(identity, None)
             self.sessions[identity] = shell
             self._dirty[partition].add(identity)
 
-        for index in range(0, len(behind), 64):
-            batch = list(behind.items())[index : index + 64]
-            await asyncio.gather(*(one(identity, records) for identity, records in batch))
+        waiting = list(tails.items())
+        for index in range(0, len(waiting), 64):
+            batch = waiting[index : index + 64]
+            await asyncio.gather(*(one(identity, *tail) for identity, tail in batch))
+        return asleep
 
     def _fold_record(self, shell: SessionShell, record: Record) -> None:
         """Folds a stored checkpoint. One that cannot be read is skipped here; the tile emitter,
@@ -551,8 +564,10 @@ class Host:
             log.error("checkpoint.undecodable", sequence=record.sequence, reason=str(error))
             shell.sequence = record.sequence
 
-    async def _load_snapshot(self, shell: SessionShell) -> None:
-        entry = await self._live.get(f"live.{shell.partition}.{shell.identity}")
+    async def _load_snapshot(self, shell: SessionShell, entry: Entry | None = None) -> None:
+        """Gives a session the state of its snapshot, which is read if it was not yet."""
+        if entry is None:
+            entry = await self._live.get(f"live.{shell.partition}.{shell.identity}")
         if entry is None:
             return
         shell.revision = entry.revision
