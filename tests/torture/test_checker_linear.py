@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from typing import Final
 
@@ -201,6 +202,14 @@ def test_nothing_goes_back_before_a_power_loss() -> None:
     back = look("back", 30, 40, 1, sequence=5)
     failure, *_ = walk([0], [lost, back], [LOSS])
     assert (failure.look.op, failure.pushed_by) == ("back", "lost")
+
+
+def test_an_earlier_state_is_told_also_from_within_what_a_power_loss_took() -> None:
+    lost = look("lost", 10, 20, sequence=7)
+    as_of = replace(look("as-of", 30, 40, 1, sequence=5), back=True)
+    assert not list(walk([0], [lost, as_of], [LOSS]))
+    wrong = replace(look("wrong", 30, 40, sequence=5), back=True)
+    assert [failure.look.op for failure in walk([0], [lost, wrong], [LOSS])] == ["wrong"]
 
 
 def test_what_a_power_loss_took_is_not_read_after_it() -> None:

@@ -165,7 +165,8 @@ def _session_look(evidence: Evidence, history: History, op: Op) -> Look[Op] | No
         fits = _refusal(history, op)
         return Look(op, op.invoked, op.returned, _unremembered(evidence, history, op, fits))
     if op.is_read:
-        return Look(op, op.invoked, op.returned, _read(history, op), op.sequence)
+        back = op.body.get("at") is not None
+        return Look(op, op.invoked, op.returned, _read(history, op), op.sequence, back=back)
     fits = _unremembered(evidence, history, op, _nothing_to_do(history, op))
     return Look(op, op.invoked, op.returned, fits, op.sequence)
 

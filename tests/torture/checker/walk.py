@@ -41,6 +41,7 @@ class Look(Generic[T]):
         sequence: that was answered; None where the answer names none. A sequence beyond what a
             power loss left was read in what is lost.
         stands: it was answered with a checkpoint that stands in the journal.
+        back: it asked for an earlier state, whatever has happened since.
     """
 
     op: T
@@ -49,6 +50,7 @@ class Look(Generic[T]):
     fits: Callable[[int], bool]
     sequence: int | None = None
     stands: bool = False
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,12 @@ class _Line(Generic[T]):
 
     def _fits_lost(self, look: Look[T]) -> bool:
         cap = self._cap
-        return cap is not None and (look.sequence is None or look.sequence > cap)
+        if cap is None:
+            return False
+        if look.stands or look.back:
+            # What was there before the lost stretch can be told from within it too.
+            return look.fits(self._limit) or look.sequence is None or look.sequence > cap
+        return look.sequence is None or look.sequence > cap
 
     def _fits(self, look: Look[T]) -> bool:
         return self._fits_lost(look) if self.lost else look.fits(self.position)
