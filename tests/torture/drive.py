@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from tests.torture.checker import Report, check
 from tests.torture.collect import collect, settle
 from tests.torture.nemesis import Nemesis
@@ -59,6 +61,11 @@ class Verdict:
         return self.report.holds and not self.unhealed
 
 
+def _log_to(path: Path) -> None:
+    """What the world's own connection has to say is for who looks into the folder."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(path.open("a", buffering=1)))
+
+
 async def drive(trial: Trial, folder: Path, told: Callable[[str], None]) -> Verdict:
     """Runs it in an empty folder.
 
@@ -69,6 +76,7 @@ async def drive(trial: Trial, folder: Path, told: Callable[[str], None]) -> Verd
         RuntimeError: a client process failed.
     """
     _write_plan(trial, folder)
+    _log_to(folder / "world.log")
     unhealed = await _run(trial, folder, told)
     told("checking")
     run = load(folder)

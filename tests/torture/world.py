@@ -25,7 +25,7 @@ from holodeck.actors.host import HostOptions
 from holodeck.actors.supervisor import SupervisorOptions
 from holodeck.actors.table import TABLE, Table, read_table, table_of
 from holodeck.broker import EmbeddedServer
-from holodeck.broker.port import Broker
+from holodeck.broker.port import Broker, Subscription
 from holodeck.broker.streams import Layout, layout
 from holodeck.messages.codec import unpack
 from holodeck.messages.errors import HolodeckError
@@ -187,7 +187,10 @@ class World:
         stack.push_async_callback(self.broker.close, discard=True)
         await self.broker.declare(self.layout.streams, self.layout.buckets)
         self._cluster = self.broker.bucket(self.layout.cluster)
-        await self._cluster.watch(TABLE, lambda entry: self._seen(table_of(entry)))
+        self._watch = await self._begin_watching()
+
+    async def _begin_watching(self) -> Subscription:
+        return await self._cluster.watch(TABLE, lambda entry: self._seen(table_of(entry)))
 
     def _seen(self, table: Table) -> None:
         if table == self._known_table or not table.epoch:
@@ -377,6 +380,9 @@ class World:
         async with asyncio.timeout(seconds):
             while not (self.broker.connected and self.broker.server_id != before):
                 await asyncio.sleep(0.01)
+            # From the beginning: a store that was put back is behind what was watched.
+            await self._watch.stop()
+            self._watch = await self._until_answered(self._begin_watching)
             await self._until_answered(self.table)
             end = await self._until_answered(self.broker.log(self.layout.checkpoints).end)
         await self.admit(*everybody)
