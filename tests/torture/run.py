@@ -139,13 +139,11 @@ class Loss:
     Attributes:
         begin: the server was killed not before this; until: it served again not after this.
         end: last journal sequence the restored store holds.
-        copied: when that store was copied; 0 if nobody said.
     """
 
     begin: int
     until: int
     end: int
-    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +293,7 @@ def _losses(faults: Iterable[Fault]) -> Iterator[Loss]:
         detail = {**(begun.detail if begun else {}), **fault.detail}
         if begun is None or "end" not in detail:
             raise BadRun(f"nemesis.jsonl: power-loss at {fault.t} without its begin or `end`")
-        yield Loss(begun.t, fault.t, int(detail["end"]), int(detail.get("t_copy", 0)))
+        yield Loss(begun.t, fault.t, int(detail["end"]))
         begun = None
     if begun is not None:
         raise BadRun(f"nemesis.jsonl: the power-loss at {begun.t} never ended")

@@ -779,6 +779,13 @@ def test_a_session_resumed_beside_another_is_found() -> None:
     assert verdict(tale.run()) == ("one-active",)
 
 
+def test_a_session_that_begins_on_a_claim_that_is_lost_is_found() -> None:
+    """Nobody outside was ever told of it: the supervisor made it on its way."""
+    run = told().run()
+    without(run, 1)
+    assert verdict(run) == ("one-active",)
+
+
 def test_sessions_that_claim_nobody_may_be_many() -> None:
     tale = told(lambda tale: tale.starts("a-1", session_kind=SessionKind.AGENT))
     tale.starts("a-2", session_kind=SessionKind.AGENT)
