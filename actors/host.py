@@ -43,6 +43,7 @@ from holodeck.messages.envelope import (
     JSON_CONTENT,
     MAX_DEADLINE_MS,
     Answer,
+    Checkpoint,
 )
 from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
 from holodeck.messages.ids import new_id, partition_of
@@ -77,8 +78,6 @@ HEADER_ENDED: Final = "Holodeck-Ended"
 RELEASED_S: Final = 15.0
 """How long a partition laid down for another host is not taken up again under the same table;
 longer than the supervisor waits for the laying down."""
-Told = tuple[int, tuple[Any, ...]]
-"""What a checkpoint says: when, and the events."""
 FEW: Final = 64
 """How many snapshots a takeover asks for one by one; more are read all at once."""
 FRESH: Final = 4096
@@ -206,7 +205,7 @@ class Host:
         self._reading = True
         self._waiters: list[tuple[int, int, str, int, Callable[[], None]]] = []
         self._waiter = 0
-        self._fresh: dict[int, Told] = {}
+        self._fresh: dict[int, Checkpoint] = {}
         self._subs: dict[int, Subscription] = {}
         self._own_subs: list[Subscription] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -654,14 +653,14 @@ class Host:
         tokens = record.subject.split(".")
         sequence = record.sequence
         if len(tokens) == 10:
-            told: Told | None = None
+            told: Checkpoint | None = None
             if tokens[2] == "session":
                 shell = self.sessions.get(tokens[4])
                 if shell is not None and sequence > shell.sequence:
                     flight = shell.flight
                     if flight is not None and flight.data == record.data:
                         # Our own, come back before its acknowledgement was taken up.
-                        told = flight.at, tuple(flight.events)
+                        told = Checkpoint(flight.at, tuple(flight.events))
                     elif record.headers.get(HEADER_WRITER) != self.incarnation:
                         self._foreign(shell)
             fold_from = self._fold_from
@@ -879,7 +878,7 @@ class Host:
         fresh = self._fresh
         if len(fresh) >= FRESH:
             fresh.clear()
-        fresh[sequence] = (at, tuple(events))
+        fresh[sequence] = Checkpoint(at, tuple(events))
 
     def forget(self, shell: SessionShell) -> None:
         """Drops a shell that turned out to hold nothing."""
@@ -1345,15 +1344,14 @@ def _filter(ns: str, role: Role, partition: str) -> str:
     return npc_filter(ns, partition) if role == "npc" else learner_filter(ns, partition)
 
 
-def _told(record: Record) -> Told | None:
+def _told(record: Record) -> Checkpoint | None:
     """What a stored checkpoint says; None if it cannot be read."""
     try:
-        checkpoint = decode_checkpoint(record.data, record.subject)
+        return decode_checkpoint(record.data, record.subject)
     except DecodeError as error:
         # The tile emitter, which reads everything, puts it aside for operators.
         log.warning("inbox.undecodable", sequence=record.sequence, reason=str(error))
         return None
-    return checkpoint.at, checkpoint.events
 
 
 def _one_line(text: str) -> str:

@@ -221,4 +221,4 @@ def decode_checkpoint(data: bytes, subject: str) -> Checkpoint:
     at = raw.get("at")
     if not events or not isinstance(at, int) or at < 0:
         raise DecodeError(subject, "no checkpoint: no time or no events")
-    return Checkpoint.model_construct(at=at, events=events)
+    return Checkpoint(at, events)

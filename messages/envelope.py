@@ -7,7 +7,7 @@ answer and every repeat of it are the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
@@ -124,12 +124,13 @@ class Answer:
 AnyEvent = Annotated[SessionEvent | NpcEvent | LearnerEvent, Field(discriminator="kind")]
 
 
-class Checkpoint(Message):
-    """What one command led to: one or more events, stored as one message.
+class Checkpoint(NamedTuple):
+    """What one command led to: one or more events, stored as one message; read by ``codec``.
 
     Attributes:
         at: when, ms since 1970 UTC; never runs backwards within one actor.
+        events: at least one.
     """
 
-    at: Millis
-    events: Annotated[tuple[AnyEvent, ...], Field(min_length=1)]
+    at: int
+    events: tuple[AnyEvent, ...]
