@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from holodeck.actors import supervisor as supervisor_module
+from holodeck.messages.control import ResumeSession
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.learner import ClaimLearner
 from holodeck.messages.session import Pause, StartSession
@@ -187,3 +188,31 @@ async def test_a_start_under_a_taken_id_locks_no_learner(stage: Stage) -> None:
         await deck.start_session(learner="ana", session="second")
     assert (await going.state()).phase == "active"
     await everything_is_exact(stage, deck)
+
+
+@pytest.mark.parametrize("learner", [None, "ana", "eva"], ids=["unnamed", "named", "misnamed"])
+async def test_a_resume_finds_the_learner_whatever_it_is_told(
+    stage: Stage, learner: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a paused session of ana's
+    deck = await stage.begun_here(1)
+    session = await deck.start_session(learner="ana", session="s1")
+
+    # when it is resumed again and again, right behind each pause
+    for number in range(5):
+        await session.pause()
+        order = ResumeSession(id=f"resume.{number}", session="s1", learner=learner)
+        first = await deck.order("resume", order)
+        # and once more under the same id, as after a lost answer
+        assert (await deck.order("resume", order)).sequence == first.sequence
+
+    # then it goes on each time, and ana is in it
+    assert (await session.state()).phase == "active"
+    with pytest.raises(RefusedError, match="learner-busy: s1"):
+        await deck.start_session(learner="ana", session="s2")
+    rows = await everything_is_exact(stage, deck)
+    kinds = Counter(kind for row in rows for kind in row.kinds())
+    assert kinds["session.resumed"] == kinds["session.paused"] == 5
+    # and whoever was claimed in vain is free for the next who asks
+    monkeypatch.setattr(supervisor_module, "OVERDUE_MS", 0)
+    await deck.start_session(learner="eva", session="s3")
