@@ -25,7 +25,7 @@ from holodeck.messages.ids import new_id, partition_of
 from holodeck.messages.subjects import COMMAND
 
 HELP = "SIGKILL of a host under load: time to recover, acknowledged and lost, applied twice"
-BOUND_S = 8.0
+BOUND_S = 5.0
 PROBE_S = 0.05
 _PROBE_TIMEOUT_S = 1.0
 _GIVE_UP_S = 60.0
@@ -33,7 +33,7 @@ _GIVE_UP_S = 60.0
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     ray_argument(parser)
-    parser.add_argument("--sessions", type=int, default=5000)
+    parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--npcs", type=int, default=40)
     parser.add_argument("--rate", type=float, default=1000.0, help="commands a second, open loop")
     parser.add_argument("--hosts", type=int, default=2)

@@ -12,7 +12,7 @@ from bench._report import Report, Row, say
 from bench._runtime import ray_argument, running
 
 HELP = "p50 and p99 of commands at a fixed rate, measured from when each was due"
-BOUND_P50, BOUND_P99 = 5.0, 25.0
+BOUND_P50, BOUND_P99 = 5.0, 10.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
