@@ -139,11 +139,14 @@ class Loss:
     Attributes:
         begin: the server was killed not before this; until: it served again not after this.
         end: last journal sequence the restored store holds.
+        copied: when that store was copied; 0 if nobody said. What was acknowledged before it has
+            to be in the copy.
     """
 
     begin: int
     until: int
     end: int
+    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +296,7 @@ def _losses(faults: Iterable[Fault]) -> Iterator[Loss]:
         detail = {**(begun.detail if begun else {}), **fault.detail}
         if begun is None or "end" not in detail:
             raise BadRun(f"nemesis.jsonl: power-loss at {fault.t} without its begin or `end`")
-        yield Loss(begun.t, fault.t, int(detail["end"]))
+        yield Loss(begun.t, fault.t, int(detail["end"]), int(detail.get("t_copy", 0)))
         begun = None
     if begun is not None:
         raise BadRun(f"nemesis.jsonl: the power-loss at {begun.t} never ended")

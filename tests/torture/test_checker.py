@@ -255,6 +255,31 @@ def test_a_power_loss_excuses_nothing_that_it_left_standing() -> None:
     assert "acknowledged" in verdict(run)
 
 
+def test_a_power_loss_excuses_nothing_that_was_acknowledged_before_the_copy() -> None:
+    def story(tale: Tale, *, late: bool) -> None:
+        copied = tale.tick()
+        kept = tale.end
+        tale.says("s-1", turn(1))
+        tale.loses_power(kept, copied=tale.tick() if late else copied)
+
+    assert verdict(told(lambda tale: story(tale, late=False)).run()) == ()
+    assert "acknowledged" in verdict(told(lambda tale: story(tale, late=True)).run())
+
+
+def test_a_power_loss_explains_no_refusal_from_before_the_copy() -> None:
+    """Somebody may have paused the session in what is lost, but not before that began."""
+
+    def story(tale: Tale, *, late: bool) -> None:
+        during = (tale.tick(), tale.tick())
+        copied = during[0] if not late else tale.tick()
+        op = tale.says("s-1", turn(4), during=during)
+        tale.ops[-1] = replace(op, reason="session-paused")
+        tale.loses_power(tale.end, copied=copied)
+
+    assert verdict(told(lambda tale: story(tale, late=False)).run()) == ()
+    assert verdict(told(lambda tale: story(tale, late=True)).run()) == ("linearizable",)
+
+
 def test_a_power_loss_excuses_nothing_that_came_after_it() -> None:
     tale = told(lambda tale: tale.says("s-1", turn(1)))
     tale.loses_power(tale.end)

@@ -39,7 +39,8 @@ class Evidence:
 
     Attributes:
         lines: the journal by writer; intents: by what stands or could stand.
-        losses: the power losses, in order.
+        losses: the power losses, in order; lost_since: by loss, the time before which nothing of
+            what it took was stored.
     """
 
     def __init__(self, run: Run) -> None:
@@ -51,11 +52,13 @@ class Evidence:
         for row in run.journal:
             if row.place is not None:
                 self.stands.setdefault((*row.key, row.command), []).append(row)
+        self.lost_since: list[int] = []
         self.intents: list[Intent] = []
         self._intent: dict[Standing, Intent] = {}
         self._orders: dict[str, int] = {}
         for op in run.ops:
             self._note(op)
+        self.lost_since += map(self._lost_since, self.losses)
 
     def _note(self, op: Op) -> None:
         if op.is_read:
@@ -84,14 +87,20 @@ class Evidence:
         return [row for id in op.stored_as for row in self.stands.get((*op.key, id), ())]
 
     def loss_of(self, op: Op) -> Loss | None:
-        """The power loss that took away what an ``ok`` named: the answer came before the server
-        served again, and the restored store ended before it."""
+        """The power loss that took away what an ``ok`` named: the answer came after the copy was
+        taken and before the server served again, and the copy ended before it."""
         if op.returned is None:
             return None
         for loss in self.losses:
-            if op.returned <= loss.until and op.sequence > loss.end:
+            if loss.copied < op.returned <= loss.until and op.sequence > loss.end:
                 return loss
         return None
+
+    def _lost_since(self, loss: Loss) -> int:
+        """What a power loss took stood behind all that it left: it was stored after the copy, and
+        after the sending of everything in the copy."""
+        kept = (self.earliest(row) for row in self.run.journal if row.sequence <= loss.end)
+        return max(loss.copied, max(kept, default=0))
 
     # -- what belongs to a checkpoint ----------------------------------------
 

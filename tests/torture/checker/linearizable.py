@@ -136,8 +136,8 @@ def _walk(
     finding.checked += len(looks)
     earliest = [evidence.earliest(row) for row in history.rows]
     setbacks = [
-        Setback(loss.begin, loss.until, loss.end, history.position(loss.end))
-        for loss in evidence.losses
+        Setback(loss.begin, loss.until, loss.end, history.position(loss.end), since)
+        for loss, since in zip(evidence.losses, evidence.lost_since, strict=True)
     ]
     for failure in walk(earliest, looks, setbacks, lags=lags):
         finding.wrong(history.name, _explained(history, failure))

@@ -71,9 +71,10 @@ class Tale:
         version = TableVersion(self.tick(), len(self.tables) + 1, (writer,) * self.partitions)
         self.tables.append(version)
 
-    def loses_power(self, end: int) -> None:
-        """The store comes back with nothing behind ``end``."""
-        self.faults.append(Fault(self.tick(), "begin", "power-loss", "server", {"end": end}))
+    def loses_power(self, end: int, *, copied: int = 0) -> None:
+        """The store comes back with nothing behind ``end``, as it was at the time ``copied``."""
+        detail = {"end": end, "t_copy": copied}
+        self.faults.append(Fault(self.tick(), "begin", "power-loss", "server", detail))
         self.rows = [row for row in self.rows if row.sequence <= end]
         self.histories = Histories(self.rows)
         self.end = end

@@ -60,12 +60,14 @@ class Setback:
     Attributes:
         begin, until: the server was away between these.
         end: last sequence of the journal afterwards; position: of the line there.
+        since: nothing of what it took was stored before that.
     """
 
     begin: int
     until: int
     end: int
     position: int
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,11 @@ class _Line(Generic[T]):
         """The last sequence of this era that stands in the journal; None in the last era."""
         return min((setback.end for setback in self._setbacks[self._era :]), default=None)
 
+    @property
+    def _lost_since(self) -> int:
+        """Before this time nothing of what is lost had happened."""
+        return min((setback.since for setback in self._setbacks[self._era :]), default=0)
+
     def _fits_lost(self, look: Look[T]) -> bool:
         cap = self._cap
         if cap is None:
@@ -180,7 +187,7 @@ class _Line(Generic[T]):
             if look.fits(target):
                 self._go(target, look.op)
                 return None
-        if unsent is None and self._fits_lost(look):
+        if unsent is None and time >= self._lost_since and self._fits_lost(look):
             self._go_astray(look.op)
             return None
         return Unexplained(look, self.position, self._pushed_by, unsent)
