@@ -360,30 +360,30 @@ def _draw(figure: Any, stages: Sequence[Mapping[str, Any]]) -> None:
     """Three panels over live sessions: a command, a start, a recovery."""
     awake = [one for one in stages if not one["asleep"]]
     slept = [one for one in stages if one["asleep"]]
+    live = [one["live"] for one in awake]
     figure.clear()
-    figure.set_size_inches(12, 4)
+    figure.set_size_inches(12, 4.4)
     command, start, recovery = figure.subplots(1, 3)
-    for axes, key, title in (
-        (command, "us_per_command", "CPU of a command, µs"),
-        (start, "us_per_start", "CPU of a start, µs"),
-    ):
-        live = [one["live"] for one in awake]
+    for axes, key in ((command, "us_per_command"), (start, "us_per_start")):
         whole = [one[key]["runtime"] for one in awake]
-        cheapest = min(whole)
-        axes.axhspan(cheapest, cheapest * WITHIN, color="green", alpha=0.12,
+        axes.axhspan(min(whole), min(whole) * WITHIN, color="green", alpha=0.12,
                      label="cheapest + 25 %")  # fmt: skip
         axes.plot(live, whole, "k-o", label="all processes")
         for name in _RUNTIME:
             axes.plot(live, [one[key][name] for one in awake], "-", marker=".", label=name)
         for one in slept:
             axes.plot([one["live"]], [one[key]["runtime"]], "k*", markersize=11,
-                      label=f"with {one['asleep']:,} asleep")  # fmt: skip
-        axes.set(xscale="log", ylim=(0, None), xlabel="live sessions", title=title)
-    recovery.plot([one["live"] for one in awake], [one["recovered_s"] for one in awake], "k-o")
+                      label=f"all, with {one['asleep']:,} asleep")  # fmt: skip
+    recovery.plot(live, [one["recovered_s"] for one in awake], "k-o")
     for one in slept:
-        recovery.plot([one["live"]], [one["recovered_s"]], "k*", markersize=11,
-                      label=f"with {one['asleep']:,} asleep")  # fmt: skip
-        recovery.legend(frameon=False, fontsize="small")
-    recovery.set(xscale="log", ylim=(0, None), xlabel="live sessions",
-                 title="A host is killed: seconds until all answer")  # fmt: skip
-    command.legend(frameon=False, fontsize="small")
+        recovery.plot([one["live"]], [one["recovered_s"]], "k*", markersize=11)
+    for axes, title in (
+        (command, "CPU of a command, µs"),
+        (start, "CPU of a start, µs"),
+        (recovery, "A host is killed: seconds until all answer"),
+    ):
+        axes.set(xscale="log", ylim=(0, None), xlabel="live sessions", title=title)
+        axes.set_xticks(live, [f"{count:,}" for count in live])
+        axes.minorticks_off()
+    handles, names = command.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
