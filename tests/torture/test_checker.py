@@ -591,7 +591,9 @@ def test_a_read_of_the_right_sequence_and_the_wrong_state_is_found() -> None:
     read = tale.reads("session", "s-1")
     run = tale.run()
     changed(run, read, state={**read.state, "turns": 2})
-    assert verdict(run) == ("linearizable",)
+    report = check(run)
+    assert report.broken == ("linearizable",)
+    assert "turns is 2, should be 1" in report.of("linearizable").violations[0].text
     changed(run, read, state={**read.state, "phase": "dreaming"})
     assert verdict(run) == ("linearizable",)
 

@@ -35,7 +35,7 @@ from holodeck.messages.learner import LEARNER_COMMAND
 from holodeck.messages.npc import NPC_COMMAND
 from tests.torture.checker.acknowledged import stores
 from tests.torture.checker.evidence import Evidence
-from tests.torture.checker.histories import DECIDERS, Histories, History, Key, state_of
+from tests.torture.checker.histories import DECIDERS, Histories, History, Key, difference, state_of
 from tests.torture.checker.report import Finding
 from tests.torture.checker.speech import spoken
 from tests.torture.checker.tiles import UNREADABLE
@@ -144,6 +144,9 @@ def _walk(
 
 
 def _explained(history: History, failure: Unexplained[Op]) -> str:
+    wrong = _wrong_state(history, failure.look.op)
+    if wrong:
+        return f"{failure.look.op}: {wrong}"
     at = history.sequence(failure.position)
     text = f"{failure.look.op}, but by then it stood at {at}"
     if failure.pushed_by is not None:
@@ -151,6 +154,17 @@ def _explained(history: History, failure: Unexplained[Op]) -> str:
     if failure.unsent is not None:
         text += f", and {history.rows[failure.unsent - 1]} had not been sent yet"
     return text
+
+
+def _wrong_state(history: History, op: Op) -> str:
+    """What a read got wrong about the very checkpoint it names; empty if it is right about it."""
+    position = history.position(op.sequence)
+    if op.state is None or history.sequence(position) != op.sequence:
+        return ""
+    try:
+        return difference(history.states[position], state_of(history.key[0], op.state))
+    except ValueError as error:
+        return f"that is no state: {error}"
 
 
 # --- what fits a session's answers ----------------------------------------
