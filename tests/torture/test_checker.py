@@ -396,6 +396,20 @@ def test_a_writer_that_wrote_before_its_turn_is_found() -> None:
     assert verdict(tale.run()) == ("one-line",)
 
 
+def test_who_writes_what_was_sent_after_it_had_lost_the_partition_is_found() -> None:
+    """As a host does that was replaced while it was frozen, where nobody else has written yet."""
+    tale = told()
+    late = tale.says("s-1", reputation())
+    tale.writer = "inc_b"
+    tale.says("s-1", reputation())
+    given = replace(tale.tables[0], t=late.invoked + 1, epoch=2, owners=("inc_b",) * 8)
+    tale.tables.append(given)
+    assert verdict(tale.run()) == ()
+    tale.tables[-1] = replace(given, t=late.invoked - 1)
+    (violation,) = check(tale.run()).of("one-line").violations
+    assert "had lost the partition" in violation.text
+
+
 # --- one story ----------------------------------------
 
 

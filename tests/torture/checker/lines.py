@@ -3,12 +3,13 @@
 The incarnations that wrote an actor's checkpoints (header ``Holodeck-Writer``), neighbours merged,
 came in an order in which the partition table gave them the actor's partition: nobody writes whose
 partition it never was, and nobody comes back after another unless it was given the partition again
-in between. Where nobody listened to the table, nobody comes back at all.
+in between. And nobody writes a command that was first sent when it had already lost the partition
+for good. Where nobody listened to the table, nobody comes back at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,7 @@ def one_line(evidence: Evidence) -> Finding:
     finding = Finding(LAW, "histories")
     tables = evidence.run.tables
     owners = None if tables is None else owners_of(tables, evidence.run.settings.partitions)
+    lost = [] if tables is None else lost_by(tables, evidence.run.settings.partitions)
     moved = 0
     for (kind, identity), line in evidence.lines.items():
         finding.checked += 1
@@ -53,6 +55,8 @@ def one_line(evidence: Evidence) -> Finding:
         )
         if wrong is not None:
             finding.wrong(named(kind, identity), f"{wrong}; written by {some(written, 12)}")
+        if tables is not None and owners is not None:
+            _in_time(evidence, line, lost[partition_of(identity, len(owners))], finding)
     finding.note = f"{moved:,} went on under another incarnation"
     return finding
 
@@ -80,6 +84,34 @@ def owners_of(tables: Sequence[TableVersion], partitions: int) -> list[list[str]
     return lines
 
 
+def lost_by(tables: Sequence[TableVersion], partitions: int) -> list[dict[str, int]]:
+    """By partition, when each owner was seen to have lost it; who has it now is not among them."""
+    lost: list[dict[str, int]] = [{} for _ in range(partitions)]
+    holds = [""] * partitions
+    for table in sorted(tables, key=lambda table: table.t):
+        for partition, owner in enumerate(table.owners):
+            if holds[partition] not in ("", owner):
+                lost[partition][holds[partition]] = table.t
+            lost[partition].pop(owner, None)
+            holds[partition] = owner
+    return lost
+
+
+def _in_time(
+    evidence: Evidence, line: Sequence[Row], lost: Mapping[str, int], finding: Finding
+) -> None:
+    """Every command was first sent while its writer could still have it to write."""
+    for row in line:
+        since = lost.get(row.writer)
+        sent = evidence.earliest(row)
+        if since is not None and sent > since:
+            finding.wrong(
+                named(*row.key),
+                f"{row} was first sent at {sent}, when {row.writer}, who wrote it, had lost the "
+                f"partition at {since}",
+            )
+
+
 def first_to_return(written: Sequence[Stretch]) -> str | None:
     """Who wrote again after somebody else, as text; None if nobody did."""
     known: set[str] = set()
@@ -105,5 +137,5 @@ def first_out_of_turn(written: Sequence[Stretch], owners: Sequence[str]) -> str 
     return None
 
 
-__all__ = ["LAW", "Stretch", "first_out_of_turn", "first_to_return", "one_line", "owners_of",
-           "stretches"]  # fmt: skip
+__all__ = ["LAW", "Stretch", "first_out_of_turn", "first_to_return", "lost_by", "one_line",
+           "owners_of", "stretches"]  # fmt: skip
