@@ -16,9 +16,6 @@ from holodeck.actors.shell import SessionShell
 from holodeck.broker import nats
 from holodeck.messages.envelope import HEADER_WRITER, Answer
 
-HASTY_S: Final = 0.02
-"""How long the hasty host waits for an append's acknowledgement before it says ok."""
-
 
 def _fence_off() -> None:
     """Appends go out without the sequence they were decided on."""
@@ -40,7 +37,14 @@ def _fence_off() -> None:
 
 
 def _lease_off() -> None:
-    """A host believes its lease for ever."""
+    """A host believes its lease for ever, also when it was told that it is revoked."""
+    lease: Any = Lease
+    begin = lease.__init__
+
+    def believing(self: Any, *args: Any, **options: Any) -> None:
+        begin(self, *args, **{**options, "on_lost": lambda: None})
+
+    lease.__init__ = believing
     _replace(Lease, "valid", property(lambda self: True))
 
 
@@ -50,20 +54,16 @@ def _remembered_ids_off() -> None:
 
 
 def _answer_before_append() -> None:
-    """A host that is not told soon that an append is stored says so itself."""
+    """A host says ok as soon as it has sent the append, with the sequence it will surely get."""
     shell: Any = SessionShell
     send = shell._send
 
     def hasty(self: Any, after: int) -> None:
         send(self, after)
-        flight = self.flight
-        if flight is not None:
-            asyncio.get_running_loop().call_later(HASTY_S, _assume, self, flight)
-
-    def _assume(self: Any, flight: Any) -> None:
-        if self.flight is flight and not flight.work.internal:
-            house = self.house
-            house.answer(flight.work, Answer("ok", sequence=house.high + 1, checkpoint=flight.data))
+        work, house = self.flight.work, self.house
+        if not work.internal:
+            told = Answer("ok", sequence=house.high + 1, checkpoint=self.flight.data)
+            house.answer(work, told)
 
     shell._send = hasty
 

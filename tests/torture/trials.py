@@ -15,12 +15,12 @@ from tests.torture.schedule import Fault
 from tests.torture.world import Setting
 
 LEASE_S: Final = 1.2
-PATIENCE_S: Final = 12.0
+PATIENCE_S: Final = 6.0
 """A runtime with a fault in it may never heal."""
 
 EXPECTED: Final[dict[str, frozenset[str]]] = {
     "fence-off": frozenset({"acknowledged", "one-line", "one-story", "linearizable"}),
-    "lease-off": frozenset({"linearizable", "order"}),
+    "lease-off": frozenset({"linearizable", "one-line", "order"}),
     "remembered-ids-off": frozenset({"acknowledged"}),
     "answer-before-append": frozenset({"acknowledged"}),
     "gap-check-off": frozenset({"states", "tiles"}),
@@ -39,21 +39,24 @@ def _fence(chance: Random, seconds: float) -> Iterator[Fault]:
 
 def _lease(chance: Random, seconds: float) -> Iterator[Fault]:
     """A host is frozen until the other has its partitions, and thawed while the other is slow to
-    answer: it answers first, with what it knows."""
+    answer: it answers first, with what it knows. Then it is killed, for it would never leave."""
     at, host = 1.0, chance.randrange(2)
-    while at + 5.0 < seconds:
-        yield Fault(at, 3.6, "freeze-host", f"host-{host}")
-        late = {"late_s": 0.4, "ways": "up"}
-        yield Fault(round(at + 3.0, 2), 1.0, "delay", f"host-{1 - host}", late)
-        at, host = at + 6.0, 1 - host
+    while at + 6.2 < seconds:
+        # A client sends again after 2.5 s: before that nobody who asked the frozen one goes on.
+        late = {"late_s": 0.5, "ways": "up"}
+        yield Fault(at, 5.0, "freeze-host", f"host-{host}")
+        yield Fault(round(at + 4.4, 2), 1.2, "delay", f"host-{1 - host}", late)
+        yield Fault(round(at + 5.7, 2), 0.1, "kill-host", f"host-{host}")
+        at, host = at + 7.0, 1 - host
 
 
 def _server(chance: Random, seconds: float) -> Iterator[Fault]:
-    """The server dies again and again, each time with appends on their way."""
+    """Appends fail: the store is full, or the server dies with them."""
     at = 1.0
-    while at + 1.0 < seconds:
-        yield Fault(round(at, 2), 0.3, "kill-server", "server")
-        at += chance.uniform(3.0, 5.0)
+    while at + 2.0 < seconds:
+        yield Fault(round(at, 2), 0.8, "fill-store", "server")
+        yield Fault(round(at + 2.0, 2), 0.3, "kill-server", "server")
+        at += chance.uniform(4.0, 5.0)
 
 
 def _gaps(chance: Random, seconds: float) -> Iterator[Fault]:
@@ -74,8 +77,8 @@ _LIGHT: Final = Size(sessions=10, learners=7, clients=1, workers=10, pace_s=0.05
 _TRIALS: Final[dict[str, tuple[Size, Callable[[Random, float], Iterator[Fault]]]]] = {
     "fence-off": (_LIGHT, _fence),
     "lease-off": (
-        Size(sessions=16, learners=14, clients=1, workers=16, pace_s=0.04,
-             favour={"read": 5.0, "read-npc": 0.2, "read-learner": 0.2, "read-relation": 0.2}),
+        Size(sessions=20, learners=18, clients=1, workers=40, pace_s=0.4,
+             favour={"read": 6.0, "read-npc": 0.2, "read-learner": 0.2, "read-relation": 0.2}),
         _lease,
     ),
     "remembered-ids-off": (
