@@ -1393,11 +1393,18 @@ class _Follower:
 
     async def stop(self) -> None:
         self._forget()
-        if self._keeper is not None and self._keeper is not asyncio.current_task():
-            self._keeper.cancel()
+        # Handler and keeper know this reader too: let go, it needs no garbage collector to vanish.
+        self._handler = _ignore
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None and keeper is not asyncio.current_task():
+            keeper.cancel()
         if self._eager and self._unacked:
             self._ack()
         await self._drop()
+
+
+def _ignore(_record: Record) -> None:
+    """What a reader that was stopped does with what still comes."""
 
 
 _Take = Callable[[Record, int], None]
