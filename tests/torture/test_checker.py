@@ -353,6 +353,19 @@ def test_an_answer_from_before_what_was_acknowledged_is_found() -> None:
     assert set(verdict(run)) == {"order", "linearizable"}
 
 
+def test_what_was_answered_before_a_power_loss_binds_nobody_after_it() -> None:
+    """Nor does it bind a repeat within what was lost: that gets its first answer again."""
+    tale = told()
+    tale.describes("marta", "Marta")
+    kept = tale.end
+    first = tale.says("s-1", reputation())
+    tale.says("s-1", reputation())
+    tale.says("s-1", reputation(), id=first.command)
+    tale.loses_power(kept)
+    tale.reads("session", "s-1")
+    assert verdict(tale.run()) == ()
+
+
 # --- one line of history ----------------------------------------
 
 

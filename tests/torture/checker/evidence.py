@@ -102,6 +102,17 @@ class Evidence:
         kept = (self.earliest(row) for row in self.run.journal if row.sequence <= loss.end)
         return max(loss.copied, max(kept, default=0))
 
+    def first_sent(self, op: Op) -> int:
+        """When the command of an operation was first sent, perhaps by an earlier operation."""
+        found = [self._intent.get((*op.key, command)) for command in op.stored_as]
+        return min([op.invoked, *(intent.first for intent in found if intent is not None)])
+
+    def kept(self, key: ActorKey, loss: Loss) -> int:
+        """Sequence of an actor's last checkpoint that a power loss left; 0 if it left none."""
+        return max(
+            (r.sequence for r in self.lines.get(key, ()) if r.sequence <= loss.end), default=0
+        )
+
     # -- what belongs to a checkpoint ----------------------------------------
 
     def intent_of(self, row: Row) -> Intent | None:

@@ -122,8 +122,9 @@ def _answers_never_go_back(evidence: Evidence, ops: list[Op], finding: Finding) 
     floor: dict[str, tuple[int, Op | None]] = {}
     for _, what, item in sorted(timeline, key=lambda entry: entry[:2]):
         if isinstance(item, Loss):
-            least = min(least, item.end)
-            floor = {name: (min(n, item.end), op) for name, (n, op) in floor.items()}
+            kept = evidence.kept(ops[0].key, item)
+            least = min(least, kept)
+            floor = {name: (min(n, kept), op) for name, (n, op) in floor.items()}
         elif what == 0:
             floor[item.op] = (least, seen)
         else:
@@ -140,9 +141,7 @@ def _answers_never_go_back(evidence: Evidence, ops: list[Op], finding: Finding) 
 def _repeats_or_looks_back(evidence: Evidence, op: Op) -> bool:
     if op.is_read:
         return "at" in op.body and op.body["at"] is not None
-    row = evidence.row_of(op)
-    intent = evidence.intent_of(row) if row is not None else None
-    return intent is not None and intent.first < op.invoked
+    return evidence.first_sent(op) < op.invoked
 
 
 def _taken_back(evidence: Evidence, op: Op) -> bool:
