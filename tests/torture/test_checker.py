@@ -366,6 +366,20 @@ def test_what_was_answered_before_a_power_loss_binds_nobody_after_it() -> None:
     assert verdict(tale.run()) == ()
 
 
+def test_what_a_reader_waited_for_may_be_lost_afterwards() -> None:
+    """And what then stands under later sequences is none of its business."""
+    tale = told()
+    tale.describes("marta", "Marta")
+    kept = tale.end
+    gone = tale.describes("joan", "Joan")
+    read = tale.reads("npc", "marta", after=gone.sequence)
+    tale.loses_power(kept)
+    tale.describes("marta", "Marta again")
+    assert tale.end == gone.sequence
+    assert read.sequence == kept
+    assert verdict(tale.run()) == ()
+
+
 # --- one line of history ----------------------------------------
 
 

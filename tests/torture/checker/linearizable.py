@@ -347,7 +347,7 @@ def _fold_look(evidence: Evidence, history: History, op: Op) -> Look[Op] | None:
     assert op.returned is not None
     if stores(op):
         return _stored_look(evidence, history, op)
-    least = history.position(int(op.body.get("after") or 0))
+    least = history.position(_after(evidence, op))
     if op.outcome == "refused":
         if op.reason in AROUND:
             return None
@@ -375,6 +375,13 @@ def _fold_look(evidence: Evidence, history: History, op: Op) -> Look[Op] | None:
         ),
     )
     return Look(op, op.invoked, op.returned, fits, op.sequence)
+
+
+def _after(evidence: Evidence, op: Op) -> int:
+    """Up to where the answer has to contain everything; of what a later power loss took, only up
+    to where it left anything."""
+    asked = int(op.body.get("after") or 0)
+    return min([asked, *(loss.end for loss in evidence.losses if op.invoked <= loss.until)])
 
 
 def _fold_refusal(history: History, op: Op, least: int) -> Fits:
