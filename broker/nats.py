@@ -73,6 +73,10 @@ _EXPECT_FILTER: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
 _CHUNKS: Final = "Holodeck-Chunks"
 _CHUNK: Final = "chunk"
 _OPERATION: Final = "KV-Operation"
+_GONE: Final[Headers] = {_OPERATION: "PURGE", "Nats-Rollup": "sub", "Nats-TTL": "1h"}
+"""What stands in place of a deleted value for an hour. Which overwritten values are gone the server
+notes on disk every two minutes only: killed before that, it brings back the newest one that is not
+deleted by name, unless there is something newer."""
 _ADDED: Final = (
     "Nats-Stream",
     "Nats-Subject",
@@ -1693,11 +1697,57 @@ class NatsBucket:
     ) -> asyncio.Future[int]:
         _check_key(key)
         if len(data) <= self._broker.max_payload - _HEADER_ROOM and key not in self._chunked:
-            subject = self._front + key
-            return self._log.append(subject, data, after=after, over=subject, headers=headers)
+            return self._store(self._front + key, data, after, headers)
         future: asyncio.Future[int] = self._broker._loop.create_future()
         self._broker._spawn(self._put_large(key, data, after, headers, future))
         return future
+
+    def _store(
+        self, subject: str, data: bytes, after: int | None, headers: Headers | None
+    ) -> asyncio.Future[int]:
+        stored = self._log.append(subject, data, after=after, over=subject, headers=headers)
+        if after != 0:
+            return stored
+        future: asyncio.Future[int] = self._broker._loop.create_future()
+
+        def created(done: asyncio.Future[int]) -> None:
+            error = done.exception()
+            if isinstance(error, LostFence):
+                # Perhaps it is only the marker of a deleted value that stands there.
+                self._broker._spawn(self._create(subject, data, headers, error, future))
+            elif error is not None:
+                _fail(future, cast(Exception, error))
+            elif not future.done():
+                future.set_result(done.result())
+
+        stored.add_done_callback(created)
+        return future
+
+    async def _create(
+        self,
+        subject: str,
+        data: bytes,
+        headers: Headers | None,
+        lost: LostFence,
+        future: asyncio.Future[int],
+    ) -> None:
+        """A value over the marker of a deleted one; ``lost`` if it is a value that stands there."""
+        try:
+            newest = await self._log.last(subject)
+            if newest is None or _OPERATION not in newest.headers:
+                raise lost
+            after = newest.sequence
+            revision = await self._log.append(
+                subject, data, after=after, over=subject, headers=headers
+            )
+        except Exception as error:
+            _fail(future, error)
+        except asyncio.CancelledError:
+            _fail(future, OutcomeUnknown("the connection was closed"))
+            raise
+        else:
+            if not future.done():
+                future.set_result(revision)
 
     async def _put_large(
         self,
@@ -1719,7 +1769,7 @@ class NatsBucket:
                     await self._log.append(f"{self._front}{_CHUNK}.{key}.{token}.{number}", piece)
                 out[_CHUNKS] = f"{token} {len(pieces)} {len(data)}"
                 data = b""
-            revision = await self._log.append(subject, data, after=after, over=subject, headers=out)
+            revision = await self._store(subject, data, after, out)
         except Exception as error:
             # After an unknown outcome the pieces may be in use; without their entry they are
             # found and removed by the next large put.
@@ -1801,25 +1851,29 @@ class NatsBucket:
         _check_key(key)
         subject = self._front + key
         newest = await self._log.last(subject)
-        if after == 0:
-            if newest is not None and _OPERATION not in newest.headers:
-                raise LostFence(newest.sequence)
-            return
+        there = newest is not None and _OPERATION not in newest.headers
         sequence = newest.sequence if newest is not None else 0
-        if after is not None:
-            # A fenced marker first: between reading and removing, somebody else may write.
-            sequence = await self._log.append(
-                subject,
-                b"",
-                after=after,
-                over=subject,
-                headers={_OPERATION: "PURGE", "Nats-Rollup": "sub"},
-            )
-        if sequence:
-            await self._log.delete(sequence)
+        if after == 0 and there:
+            raise LostFence(sequence)
+        if after != 0 and (there or after is not None):
+            await self._mark_gone(subject, sequence, after)
             if key in self._chunked or (newest is not None and _CHUNKS in newest.headers):
                 await self._sweep_chunks(key, "", sequence + 1)
         self._chunked.pop(key, None)
+
+    async def _mark_gone(self, subject: str, newest: int, after: int | None) -> None:
+        fence = newest if after is None else after
+        try:
+            await self._log.append(subject, b"", after=fence, over=subject, headers=_GONE)
+        except LostFence:
+            if after is not None:
+                raise
+            # Somebody has written since: that stays.
+        except (StoreFull, BrokerError):
+            if after is not None:
+                raise
+            # There is no room for the marker, or the bucket was made without leave for it.
+            await self._log.delete(newest)
 
     async def watch(self, keys: str, handler: Callable[[Entry], None]) -> Subscription:
         front = len(self._front)
@@ -1945,6 +1999,7 @@ def _bucket_config(spec: BucketSpec) -> dict[str, Any]:
         ),
         "max_msgs_per_subject": 1,
         "allow_rollup_hdrs": True,
+        "allow_msg_ttl": True,
     }
 
 
@@ -1957,6 +2012,7 @@ def _compare(wanted: dict[str, Any], actual: dict[str, Any]) -> list[Mismatch]:
 
 
 _ABSENT: Final[dict[str, Any]] = {
+    "allow_msg_ttl": False,
     "allow_rollup_hdrs": False,
     "deny_delete": False,
     "deny_purge": False,

@@ -126,6 +126,32 @@ async def check(writers: list[Writer], seen: list[Record], broker: NatsBroker) -
 # --- crashes and cuts -----------------------------------------------------------------------------
 
 
+async def test_a_deleted_key_stays_deleted_though_the_server_is_killed(
+    server: EmbeddedServer,
+) -> None:
+    # given keys that were overwritten and then deleted, one of them written again since
+    broker = await open_runtime(server)
+    bucket = broker.bucket(LAYOUT.live)
+    for key in ("read", "fenced", "again"):
+        first = await bucket.put(key, b"first", after=0)
+        second = await bucket.put(key, b"second", after=first)
+        await bucket.delete(key, after=second if key == "fenced" else None)
+    third = await bucket.put("again", b"third", after=0)
+
+    # when the server is killed before it has noted what was overwritten
+    first_id = broker.server_id
+    await server.kill()
+    await server.start()
+    await until(lambda: broker.connected and broker.server_id != first_id)
+
+    # then nothing comes back, and what was written last is there
+    assert await bucket.get("read") is None
+    assert await bucket.get("fenced") is None
+    entries = [(entry.key, entry.data, entry.revision) async for entry in bucket.scan(">")]
+    assert entries == [("again", b"third", third)]
+    await broker.close()
+
+
 async def test_a_killed_server_loses_nothing_acknowledged_and_followers_stay_complete(
     server: EmbeddedServer,
 ) -> None:

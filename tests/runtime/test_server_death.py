@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holodeck.actors.folds import HEADER_SEQUENCE
 from holodeck.messages.ids import partition_of
 from tests.broker.proxy import Proxy
 from tests.runtime.checks import everything_is_exact, settled
@@ -104,7 +105,8 @@ async def test_a_snapshot_that_a_killed_server_brought_back_is_not_the_last_word
     assert await live.get(old.key) is None
 
     # when the old value is there again, as after a kill of the server, and the next host begins
-    await live.put(old.key, old.data, headers=old.headers)
+    upto = old.headers[HEADER_SEQUENCE]
+    await live.put(old.key, old.data, headers={HEADER_SEQUENCE: upto})
     await crash(stage.keepers.pop())
     await stage.host("host-0")
     await stage.owned(1)
