@@ -26,7 +26,7 @@ from holodeck.actors.metrics import Metrics
 from holodeck.actors.npc import npc
 from holodeck.actors.session import Phase
 from holodeck.actors.session.decider import next_deadline
-from holodeck.actors.shell import FoldShell, SessionShell, Work
+from holodeck.actors.shell import BEGINNINGS, FoldShell, SessionShell, Work
 from holodeck.actors.table import Table, deployment, read_table
 from holodeck.broker.port import Broker, Delivery, Entry, Follower, Log, Record, Subscription
 from holodeck.broker.streams import Layout
@@ -48,11 +48,8 @@ from holodeck.messages.envelope import (
 from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
 from holodeck.messages.ids import new_id, partition_of
 from holodeck.messages.session import (
-    AbandonStart,
-    ForkFrom,
     MindKind,
     NpcReply,
-    StartSession,
     TurnTaken,
 )
 from holodeck.messages.subjects import (
@@ -819,8 +816,10 @@ class Host:
         if shell is None:
             shell = SessionShell(self, identity, partition)
             self.sessions[identity] = shell
-            begins = isinstance(work.body, StartSession | ForkFrom | AbandonStart)
-            if not begins or identity in self.asleep or partition in self._archived:
+            begins = isinstance(work.body, BEGINNINGS)
+            if begins and identity not in self.asleep and partition not in self._archived:
+                shell.unread = True
+            else:
                 shell.loading = True
                 self.spawn(shell.open())
         shell.submit(work)

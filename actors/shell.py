@@ -48,15 +48,20 @@ from holodeck.messages.errors import (
 from holodeck.messages.ids import NOBODY, partition_of
 from holodeck.messages.session import (
     INTERNAL_COMMANDS,
+    AbandonStart,
+    ForkFrom,
     NpcReply,
     SessionEvent,
     SettleOwed,
+    StartSession,
     TimerFired,
 )
 from holodeck.messages.subjects import CHECKPOINT, writer_filter
 
 log = structlog.get_logger("holodeck.shell")
 
+BEGINNINGS: Final = (StartSession, ForkFrom, AbandonStart)
+"""The commands that can be a session's first."""
 DEFAULT_DEADLINE_MS: Final = 10_000
 """How long a plain client that names no deadline waits, ms."""
 
@@ -356,6 +361,8 @@ class SessionShell(Shell):
         sequence: of its last checkpoint, 0 if nothing is stored.
         revision: of its snapshot in the bucket ``live``; ``saved``: the sequence that one has.
         armed: the due time it stands in the host's heap with, ms; 0: not there.
+        unread: nobody has looked yet whether anything is stored. What begins a session needs no
+            look, for its append is fenced; whatever else can be said about one does.
     """
 
     __slots__ = (
@@ -367,6 +374,7 @@ class SessionShell(Shell):
         "saved",
         "sequence",
         "state",
+        "unread",
         "waiting",
     )
 
@@ -383,6 +391,7 @@ class SessionShell(Shell):
         self.armed = 0
         self.held: tuple[Work, Answer] | None = None
         self.waiting: list[tuple[int, Work]] | None = None
+        self.unread = False
 
     # -- snapshot ----------------------------------------
 
@@ -435,6 +444,9 @@ class SessionShell(Shell):
         if not self._admit(work, self.memory):
             return
         body = work.body
+        if self.unread and not self.sequence and not isinstance(body, BEGINNINGS):
+            self._look(work)
+            return
         if isinstance(body, ReadState):
             self._read(work)
             return
@@ -445,7 +457,10 @@ class SessionShell(Shell):
         try:
             events = session.decide(self.state, body, at)
         except RefusedError as error:
-            self._refuse(work, error)
+            if self.unread and not self.sequence:
+                self._look(work)
+            else:
+                self._refuse(work, error)
             return
         except Exception as error:
             self._bug(work, error)
@@ -466,6 +481,14 @@ class SessionShell(Shell):
             learner or NOBODY,
         )
         self._append(work, events, at, subject, self.sequence)
+
+    def _look(self, work: Work) -> None:
+        """Reads what is stored, then takes the command up again."""
+        if self.queue is None:
+            self.queue = deque()
+        self.queue.appendleft(work)
+        self.loading = True
+        self.house.spawn(self.open())
 
     def _landed(self, flight: Flight, sequence: int) -> None:
         self._evolve(sequence, flight.at, flight.work.id, flight.events)
@@ -667,7 +690,7 @@ class SessionShell(Shell):
             except TransientError as error:
                 log.warning("restore.retried", session=self.identity, reason=str(error))
                 await asyncio.sleep(0.1)
-        self.loading = False
+        self.loading = self.unread = False
         if self.dropped:
             return
         self.wake()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holodeck.deck import Session
-from holodeck.messages.session import EndReason
+from holodeck.messages.errors import RefusedError
+from holodeck.messages.session import EndReason, StartSession
 from tests.runtime.checks import everything_is_exact, of_session
 from tests.runtime.stage import Stage, crash, until
 
@@ -113,4 +114,26 @@ async def test_an_ended_session_leaves_memory_and_is_still_known(stage: Stage) -
     assert (await session.exhaust()).turns == 1
     with pytest.raises(Exception, match="session-exists"):
         await deck.start_session(learner="ana", session="s1")
+    await everything_is_exact(stage, deck)
+
+
+async def test_a_start_that_is_refused_is_refused_for_what_is_stored(stage: Stage) -> None:
+    # given a session that has ended and left the memory of its host
+    deck = await stage.begun_here(1, idle_sleep_s=0.2, flush_s=0.2)
+    session = await deck.start_session(learner="ana", session="s1")
+    await session.end()
+    host = stage.keepers[0].host
+    assert host is not None
+    await until(lambda: not host.sessions and not host.asleep)
+
+    # when somebody starts it again, without a claim and so in vain in any case
+    with pytest.raises(RefusedError, match="session-exists"):
+        await session.command(StartSession(learner="ana"))
+
+    # then nobody takes it for one that never was
+    assert (await session.state()).phase == "ended"
+    with pytest.raises(RefusedError, match="claim-required"):
+        await deck.session("s2").command(StartSession(learner="ana"))
+    with pytest.raises(RefusedError, match="unknown-session"):
+        await deck.session("s2").state()
     await everything_is_exact(stage, deck)
