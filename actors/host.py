@@ -77,6 +77,8 @@ RELEASED_S: Final = 15.0
 longer than the supervisor waits for the laying down."""
 FEW: Final = 64
 """How many snapshots a takeover asks for one by one; more are read all at once."""
+TAIL: Final = 200_000
+"""How many records of the journal a takeover may have to read; about two seconds."""
 FRESH: Final = 4096
 """How many checkpoints written here are kept decoded until they come back to be folded."""
 ENDED_LINGER_S: Final = 30.0
@@ -91,7 +93,7 @@ class HostOptions:
         partitions: what a deployment is created with if this host is the first.
         mailbox: commands that may wait for one actor.
         idle_sleep_s: after this long without a command an actor is snapshotted and dropped.
-        flush_s: how often each partition is snapshotted.
+        flush_s: how often each partition is snapshotted; sooner if very much is written.
         keep_s: an ended session older than this moves to the archive.
         max_sessions: live sessions this host takes.
         threaded_lease: renew the lease from a thread of its own.
@@ -102,7 +104,7 @@ class HostOptions:
     partitions: int = 64
     mailbox: int = 256
     idle_sleep_s: float = 300.0
-    flush_s: float = 20.0
+    flush_s: float = 60.0
     lease_s: float = 2.0
     lease_renew_s: float = 0.5
     keep_s: float = 90 * 86400.0
@@ -1028,14 +1030,18 @@ class Host:
     # -- snapshots ----------------------------------------
 
     async def _flush_loop(self) -> None:
-        """Snapshots one partition after the other, each once in ``flush_s``."""
+        """Snapshots one partition after the other, each once in ``flush_s``, or sooner where so
+        much is written that a takeover would have to read more than :data:`TAIL`."""
+        flush_s = self.options.flush_s
+        pace = flush_s
         while True:
             partitions = sorted(self.owned)
             if not partitions:
-                await asyncio.sleep(min(1.0, self.options.flush_s))
+                await asyncio.sleep(min(1.0, flush_s))
                 continue
+            began, high = self.time(), self.high
             for partition in partitions:
-                await asyncio.sleep(self.options.flush_s / len(partitions))
+                await asyncio.sleep(pace / len(partitions))
                 if partition in self.owned and self.valid():
                     try:
                         await self.flush(partition)
@@ -1044,6 +1050,8 @@ class Host:
                             await self._retain(partition)
                     except TransientError as error:
                         log.warning("flush.failed", partition=partition, reason=str(error))
+            written = max(1, self.high - high)
+            pace = min(flush_s, (self.time() - began) * TAIL / written)
 
     def _floor(self, partition: int) -> int:
         """A sequence up to which every checkpoint of the partition's sessions is in our states."""

@@ -127,8 +127,8 @@ class Settings(BaseSettings):
     """Commands that may wait at one actor, 1 to 65536; beyond it the sender gets ``busy``."""
     idle_sleep_s: float = Field(default=300.0, gt=0, le=30 * _DAY_S, allow_inf_nan=False)
     """Seconds without a command until an actor is snapshotted and dropped from memory."""
-    flush_s: float = Field(default=20.0, gt=0, le=3600, allow_inf_nan=False)
-    """Seconds between snapshots of what has changed."""
+    flush_s: float = Field(default=60.0, gt=0, le=3600, allow_inf_nan=False)
+    """Seconds between snapshots of what has changed; fewer where very much is written."""
 
     # --- the HTTP door --------------------------------------------------------------------------
 
