@@ -129,6 +129,7 @@ class Supervisor:
         self._scan_at = 0.0
         self._table = Table(0, (), "")
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._walks: dict[str, asyncio.Task[Reported]] = {}
         self._subs: list[Subscription] = []
         self._checked = ""
         self._end = 0
@@ -165,9 +166,10 @@ class Supervisor:
     async def stop(self) -> None:
         for sub in self._subs:
             await sub.stop()
-        for task in list(self._tasks):
+        tasks = [*self._tasks, *self._walks.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.broker.close()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -437,12 +439,8 @@ class Supervisor:
                 )
             except ValidationError as error:
                 raise DecodeError(delivery.subject, explain(error)) from error
-        if isinstance(order, SpawnSession):
-            return await self._start_session(order)
-        if isinstance(order, ResumeSession):
-            return await self._resume(order)
-        if isinstance(order, ForkSession):
-            return await self._fork(order)
+        if isinstance(order, SpawnSession | ResumeSession | ForkSession):
+            return await self._walk_once(order)
         if isinstance(order, DrainHost):
             return Reported(status="ok", value=self._drain(order))
         match verb:
@@ -513,6 +511,24 @@ class Supervisor:
         return True
 
     # -- walking the steps ----------------------------
+
+    async def _walk_once(self, order: SpawnSession | ResumeSession | ForkSession) -> Reported:
+        """A repeat of an order that is being walked waits for that walk. Of two beside each other
+        one could be answered and the other still have its effect afterwards."""
+        walk = self._walks.get(order.id)
+        if walk is None:
+            walk = self._walks[order.id] = self._loop.create_task(self._walk(order))
+            walk.add_done_callback(lambda _: self._walks.pop(order.id))
+        return await asyncio.shield(walk)
+
+    async def _walk(self, order: SpawnSession | ResumeSession | ForkSession) -> Reported:
+        match order:
+            case SpawnSession():
+                return await self._start_session(order)
+            case ResumeSession():
+                return await self._resume(order)
+            case ForkSession():
+                return await self._fork(order)
 
     async def _start_session(self, order: SpawnSession) -> Reported:
         """Admits, claims, starts. Each step has an id derived from the order's, so that the whole

@@ -14,7 +14,7 @@ from holodeck.messages.errors import RefusedError
 from holodeck.messages.learner import ClaimLearner
 from holodeck.messages.session import Pause, StartSession
 from tests.runtime.checks import everything_is_exact
-from tests.runtime.stage import Stage, crash
+from tests.runtime.stage import Stage, crash, until
 
 pytestmark = [pytest.mark.nats, pytest.mark.integration]
 
@@ -216,3 +216,28 @@ async def test_a_resume_finds_the_learner_whatever_it_is_told(
     # and whoever was claimed in vain is free for the next who asks
     monkeypatch.setattr(supervisor_module, "OVERDUE_MS", 0)
     await deck.start_session(learner="eva", session="s3")
+
+
+async def test_an_order_sent_again_while_it_is_walked_is_walked_once(stage: Stage) -> None:
+    # given a paused session whose learner is claimed for a session that does not begin
+    supervisor = await stage.supervisor()
+    await stage.host("host-0")
+    await stage.owned(1)
+    deck = await stage.deck()
+    session = await deck.start_session(learner="ana", session="s1")
+    await session.pause()
+    await deck.caller.command("learner", "ana", "claim-1", ClaimLearner(session="late"))
+
+    # when it is ordered to resume, and the same order comes again while the claim is waited for
+    order = ResumeSession(id="order-1", session="s1", switch=True)
+    told = [asyncio.create_task(deck.order("resume", order)) for _ in range(3)]
+    await until(lambda: supervisor._walks)
+    await asyncio.sleep(0.5)
+
+    # then there is one walk, and all are told what came of it
+    assert len(supervisor._walks) == 1
+    answers = await asyncio.gather(*told)
+    assert len({answer.sequence for answer in answers}) == 1
+    assert all(answer.checkpoint for answer in answers)
+    assert not supervisor._walks
+    await everything_is_exact(stage, deck, tiles=False)
