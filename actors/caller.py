@@ -34,11 +34,20 @@ class Caller:
 
     Args:
         deadline_s: how long a command is sent again, at most 60 s.
+        one_run: send again only while the server runs on. Another run of it may have lost what a
+            command rests on, such as a claim.
     """
 
     def __init__(
-        self, broker: Broker, ns: str, partitions: int, *, deadline_s: float = 15.0
+        self,
+        broker: Broker,
+        ns: str,
+        partitions: int,
+        *,
+        deadline_s: float = 15.0,
+        one_run: bool = False,
     ) -> None:
+        self._one_run = one_run
         self._broker = broker
         self._ns = ns
         self._partitions = partitions
@@ -84,10 +93,12 @@ class Caller:
             DecodeError: what came is no answer.
             Busy, Unavailable: as :meth:`command`.
         """
-        request = self._broker.request
+        request, run = self._broker.request, self._broker.server_id
         give_up = time.monotonic() + limit
         timeout, pause = min(ATTEMPT_S, limit), FIRST_PAUSE_S
         while True:
+            if self._one_run and not (self._broker.connected and self._broker.server_id == run):
+                raise Unavailable(subject, "the server is away, and another run may have lost much")
             try:
                 reply = await request(subject, data, timeout=timeout)
             except NoResponder:

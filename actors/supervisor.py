@@ -153,7 +153,7 @@ class Supervisor:
         self._cluster = self.broker.bucket(layout.cluster)
         self._journal = self.broker.log(layout.checkpoints)
         self.partitions = (await deployment(self._cluster, self._options.partitions)).partitions
-        self._caller = Caller(self.broker, layout.ns, self.partitions)
+        self._caller = Caller(self.broker, layout.ns, self.partitions, one_run=True)
         self._table = await read_table(self._cluster, self.partitions)
         self._subs.append(
             await self.broker.subscribe(CTL_SUPERVISOR.of(layout.ns, ANY), self._on_ctl)

@@ -108,3 +108,25 @@ async def test_who_comes_late_is_waited_for(broker: MemoryBroker) -> None:
     # then the command gets to him
     assert (await calling).sequence == 7
     await listening.stop()
+
+
+async def test_what_rests_on_one_run_of_the_server_is_not_said_to_another(
+    broker: MemoryBroker,
+) -> None:
+    # given a caller whose command rests on what the server told it
+    caller = Caller(broker, "ns", 8, one_run=True)
+    calling = asyncio.create_task(caller.command("session", "s1", "c1", Pause()))
+    await asyncio.sleep(0.05)
+    assert not calling.done()
+
+    # when the server begins anew, and only then somebody listens
+    broker._server.server_id = "another"
+    actor = Actor(broker, OK)
+    listening = await broker.subscribe("ns.cmd.*.session.s1", actor)
+
+    # then it is not sent again, but what is said from now on is
+    with pytest.raises(Unavailable, match="another run"):
+        await calling
+    assert not actor.heard
+    assert (await caller.command("session", "s1", "c2", Pause())).sequence == 7
+    await listening.stop()
