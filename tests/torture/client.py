@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from holodeck.actors.caller import Caller
 from holodeck.actors.decider import Moment
 from holodeck.actors.session import STATE
 from holodeck.actors.session.decider import session as session_decider
@@ -102,16 +103,26 @@ class Plan:
 
 @dataclass(slots=True)
 class Known:
-    """What this client was told of one session."""
+    """What this client was told of one session.
+
+    Attributes:
+        claim: number of a claim it made for the session; claimed_of: the run of the server that
+            told it. Another run may not know of it any more.
+    """
 
     turns: int = 0
     claim: int | None = None
+    claimed_of: str = ""
     sequences: deque[int] = field(default_factory=lambda: deque(maxlen=40))
 
 
 @dataclass(slots=True)
 class Sending:
-    """One command and when it was first sent, ms since 1970; what is needed to send it again."""
+    """One command: what is needed to send it again.
+
+    Attributes:
+        sent: when it was first sent, ms since 1970; server: to which run of the server.
+    """
 
     actor: str
     identity: str
@@ -119,6 +130,12 @@ class Sending:
     command: str
     body: Any
     sent: int
+    server: str
+
+    @property
+    def claim(self) -> int | None:
+        """The claim it rests on."""
+        return getattr(self.body, "claim", None)
 
 
 class Client:
@@ -128,11 +145,13 @@ class Client:
         self.plan = plan
         self.size = Size(**plan.size)
         self._deck = deck
+        # What rests on a claim is only said to the run of the server that told it.
+        self._bound = Caller(deck.broker, deck.ns, deck.partitions, one_run=True)
         self._lines = lines
         self._ops = 0
         self._known: dict[str, Known] = {}
-        self._begun: set[str] = set()
-        self._last = 0
+        self.begun: set[str] = set()
+        self.last = 0
 
     # -- time ----------------------------------------
 
@@ -211,7 +230,8 @@ class Client:
         op = self.invoke(actor, identity, what, command, body)
         try:
             data = encode_command(envelope)
-            answer = await self._deck.caller.send(self._subject(actor, identity), data, limit_s)
+            caller = self._deck.caller if getattr(body, "claim", None) is None else self._bound
+            answer = await caller.send(self._subject(actor, identity), data, limit_s)
         except HolodeckError as error:
             self.unknown(op, f"{error.code}: {error}")
             return None
@@ -226,11 +246,11 @@ class Client:
         if answer.status != "ok":
             self.refused(op, answer.reason, answer.detail)
             if answer.reason == "unknown-session":
-                self._begun.discard(identity)
+                self.begun.discard(identity)
             return
         state = unpack(answer.state) if answer.state is not None else None
         self.ok(op, answer.sequence, answer.checkpoint, state)
-        self._last = max(self._last, answer.sequence)
+        self.last = max(self.last, answer.sequence)
         if actor == "session":
             known = self.known(identity)
             known.sequences.append(answer.sequence)
@@ -239,6 +259,16 @@ class Client:
 
     def known(self, session: str) -> Known:
         return self._known.setdefault(session, Known())
+
+    def claim(self, session: str) -> int | None:
+        """The number of a claim for a session that is worth something as far as is known."""
+        known = self.known(session)
+        return known.claim if known.claimed_of == self.server else None
+
+    @property
+    def server(self) -> str:
+        """Which run of it this client speaks to."""
+        return self._deck.broker.server_id
 
     async def junk(self, session: str, how: str) -> None:
         """Sends what no one can read."""
@@ -292,7 +322,7 @@ class Client:
     def _obeyed(self, op: str, verb: str, session: str, said: dict[str, Any]) -> None:
         sequence = said.get("sequence", 0)
         self.ok(op, sequence, said.get("checkpoint"))
-        self._last = max(self._last, sequence)
+        self.last = max(self.last, sequence)
         self.known(session).sequences.append(sequence)
 
     # -- reading the journal itself ----------------------------------------
@@ -343,8 +373,8 @@ class Worker:
         session = slot.session(self._client.elapsed_s())
         if step.own and self._fork:
             session = self._fork
-        elif session not in self._client._begun:
-            self._client._begun.add(session)
+        elif session not in self._client.begun:
+            self._client.begun.add(session)
             await self._start(slot, session, switch=step.share < 0.5)
         special = self._special().get(step.what)
         if special is not None:
@@ -364,11 +394,11 @@ class Worker:
             case "npc-reply":
                 body = NpcReply(turn=known.turns + ahead, **fields)
             case "resume-itself":
-                body = Resume(claim=known.claim)
+                body = Resume(claim=self._client.claim(session))
             case "start-itself":
-                body = slot.start(session).model_copy(update={"claim": known.claim})
+                body = slot.start(session).model_copy(update={"claim": self._client.claim(session)})
             case "abandon-start":
-                body = AbandonStart(learner=slot.learner, claim=known.claim or 1)
+                body = AbandonStart(learner=slot.learner, claim=self._client.claim(session) or 1)
                 session = f"{session}x" if step.share < 0.5 else session
             case "internal":
                 body = SettleOwed() if fields["kind"] == "settle-owed" else TimerFired(name="idle")
@@ -382,7 +412,8 @@ class Worker:
 
     async def _send(self, step: Step, actor: str, identity: str, what: str, body: Any) -> None:
         client = self._client
-        sending = Sending(actor, identity, what, client.fresh(), body, int(time.time() * 1000))
+        sent = int(time.time() * 1000)
+        sending = Sending(actor, identity, what, client.fresh(), body, sent, client.server)
         if step.repeat == "at-once":
             answer, _ = await asyncio.gather(self._transmit(sending), self._transmit(sending))
         else:
@@ -391,7 +422,7 @@ class Worker:
             await self._transmit(sending)
         elif step.repeat == "later":
             self._later.append((self._done + 2 + int(step.share * 10), sending))
-        self._learn(what, identity, body, answer)
+        self._learn(sending, answer)
 
     async def _transmit(self, sending: Sending) -> Answer | None:
         return await self._client.ask(
@@ -403,20 +434,24 @@ class Worker:
             sent=sending.sent,
         )
 
-    def _learn(self, what: str, identity: str, body: Any, answer: Answer | None) -> None:
+    def _learn(self, sending: Sending, answer: Answer | None) -> None:
         if answer is None or answer.status != "ok":
             return
-        if what == "take-turn":
-            known = self._client.known(identity)
+        body = sending.body
+        if sending.what == "take-turn":
+            known = self._client.known(sending.identity)
             known.turns = max(known.turns, body.turn)
-        elif what == "claim":
-            self._client.known(body.session).claim = answer.sequence
+        elif sending.what == "claim":
+            known = self._client.known(body.session)
+            known.claim, known.claimed_of = answer.sequence, sending.server
 
     async def _again(self) -> None:
         """What was to be sent once more some steps later, if its time has come."""
         if self._later and self._later[0][0] <= self._done:
             _, sending = self._later.popleft()
-            if time.time() * 1000 - sending.sent < MAX_DEADLINE_MS / 2:
+            rests_on_another = sending.claim is not None and sending.server != self._client.server
+            young = time.time() * 1000 - sending.sent < MAX_DEADLINE_MS / 2
+            if young and not rests_on_another:
                 await self._transmit(sending)
 
     # -- what is no plain command ----------------------------------------
@@ -480,7 +515,7 @@ class Worker:
 
     def _after(self, step: Step) -> int:
         """What the fold must have seen; mostly whatever it has."""
-        return self._client._last if step.share < 0.3 else 0
+        return self._client.last if step.share < 0.3 else 0
 
     async def _read_npc(self, step: Step, slot: Slot, session: str) -> None:
         learner = step.learner if step.what == "read-relation" else None
