@@ -212,6 +212,14 @@ def test_an_earlier_state_is_told_also_from_within_what_a_power_loss_took() -> N
     assert [failure.look.op for failure in walk([0], [lost, wrong], [LOSS])] == ["wrong"]
 
 
+def test_who_asks_in_what_a_power_loss_takes_may_be_answered_out_of_what_it_leaves() -> None:
+    lost = look("lost", 10, 20, sequence=7)
+    across = look("across", 30, 130, 1, sequence=5)
+    assert not list(walk([0], [lost, across], [LOSS]))
+    wrong = look("wrong", 30, 130, 0, sequence=5)
+    assert [failure.look.op for failure in walk([0], [lost, wrong], [LOSS])] == ["wrong"]
+
+
 def test_what_a_power_loss_took_is_not_read_after_it() -> None:
     ghost = look("ghost", 120, 130, sequence=7)
     assert [failure.look.op for failure in walk([0], [ghost], [LOSS])] == ["ghost"]

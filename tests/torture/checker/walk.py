@@ -211,6 +211,8 @@ class _Line(Generic[T]):
         self.lost = False
         self._pushed_by = None
         self._era = number + 1
+        # Whoever was asked in what is lost may be answered out of what was kept.
+        self._settle()
 
     # -- moving ----------------------------------------
 
