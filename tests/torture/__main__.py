@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -122,13 +121,11 @@ def _torture(trial: Trial, home: Path) -> Verdict:
 
 def _judge(verdict: Verdict, trial: Trial, home: Path, *, keep: bool) -> int:
     """Says what came out; the exit status."""
-    began = time.perf_counter()
     title = (
         f"seed {trial.seed}, {trial.seconds:g} s, {len(trial.faults)} faults: "
         f"{verdict.operations:,} operations, {verdict.checkpoints:,} checkpoints"
     )
     tell(verdict.report, CONSOLE, title=title, caption="")
-    del began
     if verdict.unhealed:
         CONSOLE.print(f"[bold red]not healed[/]: {verdict.unhealed}")
     mutant = trial.setting.mutant

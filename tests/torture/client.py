@@ -68,6 +68,8 @@ ENVELOPES: Final[dict[str, type[ToSession] | type[ToNpc] | type[ToLearner]]] = {
 ORDER_S: Final = 4.0
 """How long one sending of an order waits before it is sent again, seconds."""
 JUNK_S: Final = 1.5
+HASTY_S: Final = 0.005
+"""How long a hasty client waits."""
 SIMPLE: Final[dict[str, type[Any]]] = {
     "report-friction": ReportFriction,
     "change-reputation": ChangeReputation,
@@ -122,6 +124,7 @@ class Sending:
 
     Attributes:
         sent: when it was first sent, ms since 1970; server: to which run of the server.
+        limit_s: how long it is sent again; 0: as usual.
     """
 
     actor: str
@@ -131,6 +134,7 @@ class Sending:
     body: Any
     sent: int
     server: str
+    limit_s: float
 
     @property
     def claim(self) -> int | None:
@@ -221,11 +225,14 @@ class Client:
 
         Args:
             command: its id, if it is not a fresh one; sent: then also when it was first sent, ms.
+            limit_s: how long it is sent again; its own deadline is no sooner than usual, so that
+                it may take effect when nobody waits for it any more.
         """
         command = command or self.fresh()
         limit_s = limit_s or self.plan.limit_s
         sent = sent or int(time.time() * 1000)
-        deadline = min(int((time.time() + limit_s) * 1000), sent + MAX_DEADLINE_MS)
+        lasts_s = max(limit_s, self.plan.limit_s)
+        deadline = min(int((time.time() + lasts_s) * 1000), sent + MAX_DEADLINE_MS)
         envelope = ENVELOPES[actor](id=command, sent=sent, deadline=deadline, body=body)
         op = self.invoke(actor, identity, what, command, body)
         try:
@@ -413,7 +420,8 @@ class Worker:
     async def _send(self, step: Step, actor: str, identity: str, what: str, body: Any) -> None:
         client = self._client
         sent = int(time.time() * 1000)
-        sending = Sending(actor, identity, what, client.fresh(), body, sent, client.server)
+        limit_s = HASTY_S if step.hasty else 0.0
+        sending = Sending(actor, identity, what, client.fresh(), body, sent, client.server, limit_s)
         if step.repeat == "at-once":
             answer, _ = await asyncio.gather(self._transmit(sending), self._transmit(sending))
         else:
@@ -432,6 +440,7 @@ class Worker:
             sending.body,
             command=sending.command,
             sent=sending.sent,
+            limit_s=sending.limit_s,
         )
 
     def _learn(self, sending: Sending, answer: Answer | None) -> None:

@@ -31,6 +31,8 @@ SKILLS: Final = ("waiter", "cook", "guide", "clerk")
 TASKS: Final = 6
 """Names of tasks in use in a session; so few that clients meet at them."""
 
+HASTY: Final = 0.05
+"""Share of the commands that are given up at once."""
 Repeat = Literal["", "at-once", "after", "later"]
 """Whether the same command is sent a second time: beside the first, behind its answer, or some
 steps later."""
@@ -113,6 +115,8 @@ class Step:
         slot: whose session; own: the worker's own rehearsal instead, if it has one.
         fields: of the command, as far as they are known beforehand.
         share: where a choice is among things known only then, 0 to below 1.
+        hasty: gives up before an answer can come when something is wrong: what becomes of it then
+            stays unknown.
         pause_s: until the next step.
     """
 
@@ -124,6 +128,7 @@ class Step:
     fields: dict[str, Any]
     share: float
     repeat: Repeat
+    hasty: bool
     pause_s: float
 
 
@@ -191,6 +196,7 @@ def steps(seed: int, client: int, worker: int, size: Size) -> Iterator[Step]:
             fields=_fields(what, chance, people),
             share=chance.random(),
             repeat="" if what in ONCE_AT_MOST else _repeat(chance, size.repeats),
+            hasty=chance.random() < HASTY,
             pause_s=chance.expovariate(1 / size.pace_s),
         )
 
