@@ -358,18 +358,18 @@ class Supervisor:
             discarded = 0
             # A partition that loses a snapshot loses its mark too: the mark says that everything
             # up to it is in the snapshots, and what the lost one held is then read by nobody.
-            shortened: set[str] = set()
-            live = self.broker.bucket(self._layout.live)
-            for bucket in (live, self.broker.bucket(self._layout.actors)):
+            for spec in (self._layout.live, self._layout.actors):
+                bucket = self.broker.bucket(spec)
+                shortened: set[str] = set()
                 async for entry in bucket.scan(">", headers_only=True):
                     if int(entry.headers.get(HEADER_SEQUENCE, "0")) > end:
                         await bucket.delete(entry.key)
                         shortened.add(entry.key.split(".")[1])
                         discarded += 1
-            async for entry in live.scan("folded.*"):
-                if max(unpack(entry.data)) > end or entry.key.split(".")[1] in shortened:
-                    await live.delete(entry.key)
-                    discarded += 1
+                async for entry in bucket.scan("folded.*"):
+                    if unpack(entry.data) > end or entry.key.split(".")[1] in shortened:
+                        await bucket.delete(entry.key)
+                        discarded += 1
             tiles = self.broker.log(self._layout.tiles)
             last = await tiles.last(all_tiles(self._layout.ns))
             while last is not None and _origin(last.headers) > end:
