@@ -296,6 +296,8 @@ class Folds:
         left: set[str] = set()
         batch: list[tuple[Cell, asyncio.Future[int]]] = []
         for key in sorted(dirty):
+            if not batch and not self._valid():
+                return dirty
             cell = self._cells.get(key)
             if cell is None:
                 continue
@@ -309,8 +311,6 @@ class Folds:
             if len(batch) >= 128:
                 await self._written(batch, left, partition)
                 batch = []
-                if not self._valid():
-                    return dirty
         await self._written(batch, left, partition)
         return left
 

@@ -149,11 +149,12 @@ class Flight:
     """An append under way.
 
     Attributes:
+        after: the actor's last sequence when it was decided; what its fence names.
         base: the highest sequence known to this host when it was sent; a mark written meanwhile
             must not pass it.
     """
 
-    __slots__ = ("at", "base", "data", "events", "sent", "subject", "work")
+    __slots__ = ("after", "at", "base", "data", "events", "sent", "subject", "work")
 
     def __init__(
         self, work: Work, events: Sequence[Any], at: int, subject: str, data: bytes, base: int
@@ -164,6 +165,7 @@ class Flight:
         self.subject = subject
         self.data = data
         self.base = base
+        self.after = 0
         self.sent = 0.0
 
 
@@ -297,7 +299,7 @@ class Shell(ABC):
         flight = self.flight
         assert flight is not None
         house = self.house
-        flight.sent = house.time()
+        flight.after, flight.sent = after, house.time()
         house.journal.append(
             flight.subject,
             flight.data,
@@ -811,10 +813,10 @@ class FoldShell(Shell):
             if not house.valid():
                 await asyncio.sleep(0.05)
                 continue
-            cell = self._cell()
             try:
+                # From where it was decided: the cell may have folded this very append meanwhile.
                 tail = await house.journal.tail(
-                    writer_filter(house.ns, self.kind, self.partition, self.identity), cell.own
+                    writer_filter(house.ns, self.kind, self.partition, self.identity), flight.after
                 )
                 if any(r.headers.get(HEADER_WRITER) != house.incarnation for r in tail):
                     await house.reread_table()
@@ -836,7 +838,7 @@ class FoldShell(Shell):
                 again = partial(self._folded, flight.work)
                 house.when_folded(self.kind, self.partition, last, again)
                 return
-            self._send(cell.own)
+            self._send(flight.after)
             return
 
     def _read(self, work: Work) -> None:

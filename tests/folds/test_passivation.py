@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -57,11 +58,11 @@ async def bucket() -> Slow:
     return Slow(broker.bucket(LAYOUT.actors))
 
 
-def folds_of(bucket: Slow, clock: Clock) -> Folds:
+def folds_of(bucket: Slow, clock: Clock, valid: Callable[[], bool] = lambda: True) -> Folds:
     async def refold(_cell: Any) -> None:
         raise AssertionError("nothing has to be folded again")
 
-    folds = Folds(bucket, clock, refold, lambda: True)  # type: ignore[arg-type]
+    folds = Folds(bucket, clock, refold, valid)  # type: ignore[arg-type]
     folds.partition("3", set())
     turn = (TurnTaken(turn=1, npc="marta", text="hola"),)
     for number in range(CELLS):
@@ -100,6 +101,19 @@ async def test_a_flush_that_breaks_off_forgets_nothing(bucket: Slow) -> None:
     bucket.broken = False
     assert await folds.flush("3")
     assert await bucket.get(f"cell.3.relation.marta.l{CELLS - 1}") is not None
+
+
+async def test_nothing_is_written_while_the_store_is_in_doubt(bucket: Slow) -> None:
+    """Not even the first of it: what the cells contain may never have happened."""
+    trusted = False
+    folds = folds_of(bucket, Clock(), lambda: trusted)
+    bucket.go.set()
+    assert not await folds.flush("3")
+    assert await bucket.get("cell.3.npc.marta") is None
+
+    trusted = True
+    assert await folds.flush("3")
+    assert await bucket.get("cell.3.npc.marta") is not None
 
 
 def test_the_time_of_a_cell_never_runs_backwards() -> None:

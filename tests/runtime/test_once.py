@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from holodeck.actors.shell import SessionShell
 from holodeck.messages.envelope import Answer
+from holodeck.messages.errors import OutcomeUnknown
 from holodeck.messages.learner import ClaimLearner
 from holodeck.messages.session import (
     FrictionFinding,
@@ -123,3 +125,40 @@ async def test_every_npc_is_parted_from_once_though_the_host_dies_in_between(
     assert sum(isinstance(e, SessionEnded) for e in events) == 1
     parted = sorted(e.npc for e in events if isinstance(e, NpcParted))
     assert parted == ["n1", "n2", "n3", "n4", "n5"]
+
+
+class Forgetful:
+    """A journal that loses the first acknowledgement, after everyone has read what was stored."""
+
+    def __init__(self, journal: Any) -> None:
+        self._journal = journal
+        self.lost = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    def append(self, *args: Any, **options: Any) -> asyncio.Future[int]:
+        stored: asyncio.Future[int] = self._journal.append(*args, **options)
+        return stored if self.lost else asyncio.ensure_future(self._lose(stored))
+
+    async def _lose(self, stored: asyncio.Future[int]) -> int:
+        self.lost = await stored
+        await asyncio.sleep(0.3)
+        raise OutcomeUnknown("the answer got lost")
+
+
+async def test_a_claim_that_came_back_before_its_acknowledgement_is_made_once(
+    stage: Stage,
+) -> None:
+    # given a learner whose host reads its checkpoint before it knows what became of the append
+    deck = await stage.begun_here(1)
+    host = stage.keepers[0].host
+    assert host is not None
+    journal = host.journal = Forgetful(host.journal)
+
+    # when the learner is claimed
+    answer = await deck.caller.command("learner", "ana", "claim-1", ClaimLearner(session="s1"))
+
+    # then what was stored first is the answer, and it stands once
+    assert answer.sequence == journal.lost
+    await everything_is_exact(stage, deck)
