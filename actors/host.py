@@ -28,7 +28,16 @@ from holodeck.actors.session import Phase
 from holodeck.actors.session.decider import next_deadline
 from holodeck.actors.shell import BEGINNINGS, FoldShell, SessionShell, Work
 from holodeck.actors.table import Table, deployment, read_table
-from holodeck.broker.port import Broker, Delivery, Entry, Follower, Log, Record, Subscription
+from holodeck.broker.port import (
+    Broker,
+    Bucket,
+    Delivery,
+    Entry,
+    Follower,
+    Log,
+    Record,
+    Subscription,
+)
 from holodeck.broker.streams import Layout
 from holodeck.messages.codec import (
     decode_checkpoint,
@@ -191,7 +200,7 @@ class Host:
         self.asleep: dict[str, tuple[int, int]] = {}
         self._shells: dict[str, dict[str, FoldShell]] = {"npc": {}, "learner": {}}
         self._dirty: dict[int, set[str]] = {}
-        self._marks: dict[int, int] = {}
+        self._marks: dict[tuple[str, int], int] = {}
         self._archived: set[int] = set()
         self._retain_at: dict[int, float] = {}
         # Looking through what has ended costs a read of all of it: hourly is soon enough for
@@ -395,7 +404,8 @@ class Host:
                 fold_shell.dropped = True
                 del shells[fold_shell.identity]
         self._dirty.pop(partition, None)
-        self._marks.pop(partition, None)
+        self._marks.pop(("sessions", partition), None)
+        self._marks.pop(("folds", partition), None)
         self.folds.drop(str(partition))
         self._fold_from.pop(("npc", str(partition)), None)
         self._fold_from.pop(("learner", str(partition)), None)
@@ -410,7 +420,6 @@ class Host:
         marks = await self._read_marks(fresh)
         for partition in fresh:
             self._dirty[partition] = set()
-            self._marks[partition] = marks[partition][2]
         tails, known, _ = await asyncio.gather(
             self._read_tails(marks), self._read_cells(fresh), self._read_archived(fresh)
         )
@@ -458,19 +467,41 @@ class Host:
         if shell.state.awaiting:
             self.spawn(self._think_again(shell))
 
-    async def _read_marks(self, fresh: set[int]) -> dict[int, tuple[int, int, int]]:
-        """Per partition: sequence up to which session snapshots and folds are whole, revision."""
-        marks = dict.fromkeys(fresh, (0, 0, 0))
+    async def _read_marks(self, fresh: set[int]) -> dict[int, tuple[int, int]]:
+        """Per partition: the sequences up to which its session snapshots and its folds are whole.
 
-        async def one(partition: int) -> None:
-            entry = await self._live.get(f"folded.{partition}")
-            if entry is None:
-                return
-            sessions, folds = unpack(entry.data)
-            marks[partition] = (sessions, folds, entry.revision)
+        Either stands in the bucket of what it vouches for, and was written behind it: a store
+        that loses its end with the power loses the mark before it loses a snapshot.
+        """
 
-        await asyncio.gather(*(one(partition) for partition in fresh))
-        return marks
+        async def one(what: str, bucket: Bucket, partition: int) -> int:
+            entry = await bucket.get(f"folded.{partition}")
+            self._marks[what, partition] = entry.revision if entry else 0
+            return int(unpack(entry.data)) if entry else 0
+
+        async def both(partition: int) -> tuple[int, int]:
+            sessions, folds = await asyncio.gather(
+                one("sessions", self._live, partition), one("folds", self._actors, partition)
+            )
+            return sessions, folds
+
+        partitions = sorted(fresh)
+        found = await asyncio.gather(*(both(partition) for partition in partitions))
+        return dict(zip(partitions, found, strict=True))
+
+    async def _write_mark(self, what: str, bucket: Bucket, partition: int, mark: int) -> bool:
+        key = f"folded.{partition}"
+        revision = self._marks.get((what, partition))
+        if revision is None:
+            return False
+        try:
+            revision, whole = await bucket.put(key, pack(mark), after=revision), True
+        except LostFence:
+            entry = await bucket.get(key)
+            revision, whole = entry.revision if entry else 0, False
+        if partition in self.owned:
+            self._marks[what, partition] = revision
+        return whole
 
     async def _read_cells(self, fresh: set[int]) -> dict[int, set[int]]:
         """Hashes of the keys of all NPC, relation and learner snapshots, by partition."""
@@ -485,7 +516,7 @@ class Host:
         return known
 
     async def _read_tails(
-        self, marks: dict[int, tuple[int, int, int]]
+        self, marks: dict[int, tuple[int, int]]
     ) -> dict[str, tuple[int, list[Record]]]:
         """Of each session that was written to behind its partition's mark: the partition, and what
         was written."""
@@ -506,7 +537,7 @@ class Host:
     async def _rebuild(
         self,
         tails: dict[str, tuple[int, list[Record]]],
-        marks: dict[int, tuple[int, int, int]],
+        marks: dict[int, tuple[int, int]],
     ) -> dict[str, tuple[int, int]]:
         """Rebuilds every session whose tail goes beyond its snapshot. The others sleep on.
 
@@ -1094,20 +1125,16 @@ class Host:
         if missing:
             log.debug("flush.gone", partition=partition, count=len(missing))
         # Both halves, always: a session that failed to save must not keep the folds unsaved.
-        whole = await self.folds.flush(str(partition)) and whole
-        if not whole or partition not in self.owned or not self.valid():
+        folded = await self.folds.flush(str(partition))
+        if partition not in self.owned or not self.valid():
             return False
-        try:
-            self._marks[partition] = await self._live.put(
-                f"folded.{partition}",
-                pack([sessions_mark, folds_mark]),
-                after=self._marks[partition],
-            )
-        except LostFence:
-            entry = await self._live.get(f"folded.{partition}")
-            self._marks[partition] = entry.revision if entry else 0
+        whole = whole and await self._write_mark("sessions", self._live, partition, sessions_mark)
+        folded = folded and await self._write_mark("folds", self._actors, partition, folds_mark)
+        return whole and folded
             return False
-        return True
+        whole = whole and await self._write_mark("sessions", self._live, partition, sessions_mark)
+        folded = folded and await self._write_mark("folds", self._actors, partition, folds_mark)
+        return whole and folded
 
     async def _save_sessions(self, shells: list[SessionShell]) -> bool:
         """Snapshots sessions; True if every one was saved with at least its present state."""
@@ -1195,8 +1222,8 @@ class Host:
         """The sequence that every partition's folds and the tile emitter have behind them."""
         low = await self.journal.end()
         for partition in range(self.partitions):
-            entry = await self._live.get(f"folded.{partition}")
-            low = min(low, unpack(entry.data)[1] if entry else 0)
+            entry = await self._actors.get(f"folded.{partition}")
+            low = min(low, unpack(entry.data) if entry else 0)
         tile = await self.broker.log(self.layout.tiles).last(f"{self.ns}.tile.>")
         origin = tile.headers.get("Holodeck-Origin", "0") if tile else "0"
         return min(low, int(origin.partition(".")[0]))
