@@ -1131,10 +1131,6 @@ class Host:
         whole = whole and await self._write_mark("sessions", self._live, partition, sessions_mark)
         folded = folded and await self._write_mark("folds", self._actors, partition, folds_mark)
         return whole and folded
-            return False
-        whole = whole and await self._write_mark("sessions", self._live, partition, sessions_mark)
-        folded = folded and await self._write_mark("folds", self._actors, partition, folds_mark)
-        return whole and folded
 
     async def _save_sessions(self, shells: list[SessionShell]) -> bool:
         """Snapshots sessions; True if every one was saved with at least its present state."""
