@@ -38,16 +38,17 @@ def _fence(chance: Random, seconds: float) -> Iterator[Fault]:
 
 
 def _lease(chance: Random, seconds: float) -> Iterator[Fault]:
-    """A host is frozen until the other has its partitions, and thawed while the other is slow to
-    answer: it answers first, with what it knows. Then it is killed, for it would never leave."""
+    """A host is frozen until the other has its partitions, and thawed while what the other writes
+    is slow: it writes first, what was asked of it when it had nothing to say any more. Then it is
+    killed, for it would never leave."""
     at, host = 1.0, chance.randrange(2)
-    while at + 6.2 < seconds:
+    while at + 5.0 < seconds:
         # A client sends again after 2.5 s: before that nobody who asked the frozen one goes on.
         late = {"late_s": 0.5, "ways": "up"}
-        yield Fault(at, 5.0, "freeze-host", f"host-{host}")
-        yield Fault(round(at + 4.4, 2), 1.2, "delay", f"host-{1 - host}", late)
-        yield Fault(round(at + 5.7, 2), 0.1, "kill-host", f"host-{host}")
-        at, host = at + 7.0, 1 - host
+        yield Fault(at, 4.0, "freeze-host", f"host-{host}")
+        yield Fault(round(at + 3.3, 2), 1.3, "delay", f"host-{1 - host}", late)
+        yield Fault(round(at + 4.7, 2), 0.1, "kill-host", f"host-{host}")
+        at, host = at + 6.0, 1 - host
 
 
 def _server(chance: Random, seconds: float) -> Iterator[Fault]:
@@ -77,8 +78,9 @@ _LIGHT: Final = Size(sessions=10, learners=7, clients=1, workers=10, pace_s=0.05
 _TRIALS: Final[dict[str, tuple[Size, Callable[[Random, float], Iterator[Fault]]]]] = {
     "fence-off": (_LIGHT, _fence),
     "lease-off": (
-        Size(sessions=20, learners=18, clients=1, workers=40, pace_s=0.4,
-             favour={"read": 6.0, "read-npc": 0.2, "read-learner": 0.2, "read-relation": 0.2}),
+        # Many sessions, so that the other host has not written to each of them yet.
+        Size(sessions=36, learners=33, clients=1, workers=40, pace_s=0.4,
+             favour={"report-friction": 4.0, "change-reputation": 4.0}),
         _lease,
     ),
     "remembered-ids-off": (
