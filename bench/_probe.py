@@ -28,26 +28,29 @@ def one_of_each(sessions: Iterable[str], partitions: int) -> dict[int, str]:
     return {partition_of(session, partitions): session for session in sessions}
 
 
-async def kill_host(deck: Deck, broker: Broker, asked: Mapping[int, str], pid: int) -> list[float]:
-    """SIGKILLs the host with process ``pid``; seconds until each of its partitions answered again.
+async def kill_host(
+    deck: Deck, broker: Broker, asked: Mapping[int, str], pid: int | None = None
+) -> tuple[float, list[float]]:
+    """SIGKILLs a host and sees when each of its partitions answers again.
 
     Args:
         asked: which session of a partition is asked for its state, every 50 ms.
+        pid: of the host's process; None: the one with the most partitions.
 
     Returns:
-        one figure for each partition it held; :data:`GIVE_UP_S` where nobody answered by then.
+        when it was killed, by ``time.perf_counter``, and for each partition it held the seconds
+        until the first answer; :data:`GIVE_UP_S` where nobody answered by then.
     """
-    victim: dict[str, Any] = next(
-        host for host in (await deck.status())["hosts"] if host["pid"] == pid
-    )
+    hosts = [host for host in (await deck.status())["hosts"] if pid in (None, host.get("pid"))]
+    victim: dict[str, Any] = max(hosts, key=lambda host: len(host.get("partitions", ())))
     held = [partition for partition in victim["partitions"] if partition in asked]
     say(f"  SIGKILL of {victim['host']} with {len(held)} partitions")
     killed = time.perf_counter()
-    os.kill(pid, signal.SIGKILL)
+    os.kill(victim["pid"], signal.SIGKILL)
     answers = await asyncio.gather(
         *(_answers(broker, deck.ns, partition, asked[partition]) for partition in held)
     )
-    return [at - killed for at in answers]
+    return killed, [at - killed for at in answers]
 
 
 async def _answers(broker: Broker, ns: str, partition: int, session: str) -> float:

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from bench._generator import Plan, session_id
+from bench._probe import kill_host, one_of_each
 from bench._processes import Child
 from bench._proof import prove
 from bench._report import Report, Row, percentile, say
 from bench._runtime import ray_argument, running
-from holodeck.broker import Broker
-from holodeck.deck import Deck
-from holodeck.messages.codec import decode_answer, encode_command, unpack
-from holodeck.messages.envelope import ReadState, ToSession
-from holodeck.messages.errors import HolodeckError
-from holodeck.messages.ids import new_id, partition_of
-from holodeck.messages.subjects import COMMAND
+from holodeck.messages.codec import unpack
 
 HELP = "SIGKILL of a host under load: time to recover, acknowledged and lost, applied twice"
 BOUND_S = 5.0
-PROBE_S = 0.05
-_PROBE_TIMEOUT_S = 1.0
-_GIVE_UP_S = 60.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,52 +30,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--before", type=float, default=8.0, help="seconds of load before the kill")
     parser.add_argument("--after", type=float, default=17.0, help="seconds of load after it")
     parser.add_argument("--seed", type=int, default=1)
-
-
-async def _answers(broker: Broker, ns: str, partition: int, session: str) -> float:
-    """Asks one session every 50 ms; when the first answer came (seconds, perf_counter)."""
-    subject = COMMAND.of(ns, partition, "session", session)
-    answered: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-
-    async def ask() -> None:
-        now = int(time.time() * 1000)
-        question = ToSession(
-            id=new_id("probe"), sent=now, deadline=now + int(_PROBE_TIMEOUT_S * 1000),
-            body=ReadState(),
-        )  # fmt: skip
-        try:
-            reply = await broker.request(
-                subject, encode_command(question), timeout=_PROBE_TIMEOUT_S
-            )
-            status = decode_answer(reply.data, subject).status
-        except HolodeckError:
-            return
-        if status == "ok" and not answered.done():
-            answered.set_result(time.perf_counter())
-
-    asking = set()
-    give_up = time.perf_counter() + _GIVE_UP_S
-    while not answered.done():
-        if time.perf_counter() > give_up:
-            return give_up
-        asking.add(asyncio.create_task(ask()))
-        await asyncio.wait([answered], timeout=PROBE_S)
-    await asyncio.gather(*asking)
-    return answered.result()
-
-
-async def _kill(deck: Deck, broker: Broker, sessions: dict[int, str]) -> tuple[float, list[float]]:
-    """Kills one host; when that was, and when each of its partitions answered again, seconds."""
-    hosts = (await deck.status())["hosts"]
-    victim = max(hosts, key=lambda host: len(host.get("partitions", ())))
-    owned = [partition for partition in victim["partitions"] if partition in sessions]
-    say(f"  SIGKILL of {victim['host']} with {len(owned)} partitions")
-    killed = time.perf_counter()
-    os.kill(victim["pid"], signal.SIGKILL)
-    answers = await asyncio.gather(
-        *(_answers(broker, deck.ns, partition, sessions[partition]) for partition in owned)
-    )
-    return killed, [at - killed for at in answers]
 
 
 async def run(options: argparse.Namespace) -> Report:
@@ -106,10 +50,9 @@ async def run(options: argparse.Namespace) -> Report:
                 deadline_s=60.0,
                 file=str(file),
             )
-            sessions = {
-                partition_of(name, deck.partitions): name
-                for name in (session_id(plan.name, n) for n in range(options.sessions))
-            }
+            sessions = one_of_each(
+                (session_id(plan.name, n) for n in range(options.sessions)), deck.partitions
+            )
             generator = await Child.start("bench._generator", order=plan.order())
             try:
                 started = await generator.said("started")
@@ -117,7 +60,7 @@ async def run(options: argparse.Namespace) -> Report:
                 await generator.said("opened")
                 opened = time.perf_counter()
                 await asyncio.sleep(options.before)
-                killed, answers = await _kill(deck, broker, sessions)
+                killed, answers = await kill_host(deck, broker, sessions)
                 say(f"  recovered after {max(answers, default=0.0):.2f} s")
                 result: dict[str, Any] = await generator.said("result")
             finally:

@@ -161,7 +161,7 @@ class _Stage:
             await wait(f"load before the kill, {rate:g}/s", seconds)
             names = (session_id("b", number) for number in range(live))
             deck = self.runtime.deck
-            answers = await kill_host(
+            _, answers = await kill_host(
                 deck, self.broker, one_of_each(names, deck.partitions), self.host.pid
             )
             await asyncio.sleep(0.2)

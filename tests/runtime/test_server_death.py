@@ -121,6 +121,21 @@ def _store_of_the_journal(stage: Stage) -> Path:
     return found
 
 
+async def _journal_is_copied(stage: Stage) -> None:
+    """As it stands on the disk of a server that was stopped in good order."""
+    await stage.server.stop()
+    shutil.copytree(_store_of_the_journal(stage), stage.folder / "yesterday")
+    await stage.server.start()
+
+
+async def _journal_is_put_back(stage: Stage) -> None:
+    """A machine that lost power: the killed server starts with the journal of the copy."""
+    store = _store_of_the_journal(stage)
+    shutil.rmtree(store)
+    shutil.copytree(stage.folder / "yesterday", store)
+    await stage.server.start()
+
+
 async def test_a_journal_shorter_than_its_snapshots_makes_them_anew(stage: Stage) -> None:
     # given sessions that went on after the journal was last on the disk, with snapshots and tiles
     supervisor = await stage.supervisor()
@@ -133,11 +148,7 @@ async def test_a_journal_shorter_than_its_snapshots_makes_them_anew(stage: Stage
         await load.stop()
     rows = await settled(stage)
     kept = rows[-1].sequence
-    store = _store_of_the_journal(stage)
-    copy = stage.folder / "yesterday"
-    await stage.server.stop()
-    shutil.copytree(store, copy)
-    await stage.server.start()
+    await _journal_is_copied(stage)
     await stage.owned(1)
     async with Load(deck, sessions=10, pace_s=0.005, seed=2) as more:
         await more.acknowledgements(150)
@@ -154,9 +165,7 @@ async def test_a_journal_shorter_than_its_snapshots_makes_them_anew(stage: Stage
     await supervisor.stop()
     await tiles.stop()
     await stage.server.kill()
-    shutil.rmtree(store)
-    shutil.copytree(copy, store)
-    await stage.server.start()
+    await _journal_is_put_back(stage)
     assert (await settled(stage))[-1].sequence == kept
     supervisor = await stage.supervisor()
     await stage.host("host-1", flush_s=0.2)
@@ -182,11 +191,7 @@ async def test_hosts_that_outlive_a_store_that_lost_its_tail_begin_anew(stage: S
     async with Load(deck, sessions=10, pace_s=0.005) as load:
         await load.acknowledgements(100)
         await load.stop()
-    store = _store_of_the_journal(stage)
-    copy = stage.folder / "yesterday"
-    await stage.server.stop()
-    shutil.copytree(store, copy)
-    await stage.server.start()
+    await _journal_is_copied(stage)
     await stage.owned(1)
     async with Load(deck, sessions=10, pace_s=0.005, seed=2) as more:
         await more.acknowledgements(200)
@@ -198,9 +203,7 @@ async def test_hosts_that_outlive_a_store_that_lost_its_tail_begin_anew(stage: S
     await stage.server.kill()
     waiting = [asyncio.create_task(deck.session(name).pause()) for name in load.names]
     await asyncio.sleep(0.2)
-    shutil.rmtree(store)
-    shutil.copytree(copy, store)
-    await stage.server.start()
+    await _journal_is_put_back(stage)
 
     # then the host gives up what it knew, and what waited is decided on what is really there
     for done in asyncio.as_completed(waiting):
@@ -224,11 +227,7 @@ async def test_a_mark_does_not_outlive_the_snapshots_it_counts_on(stage: Stage) 
     assert host.host is not None
     for partition in range(stage.partitions):
         assert await host.host.flush(partition)
-    store = _store_of_the_journal(stage)
-    copy = stage.folder / "yesterday"
-    await stage.server.stop()
-    shutil.copytree(store, copy)
-    await stage.server.start()
+    await _journal_is_copied(stage)
     await stage.owned(1)
     async with Load(deck, sessions=10, pace_s=0.005, seed=2) as more:
         await more.acknowledgements(100)
@@ -240,9 +239,7 @@ async def test_a_mark_does_not_outlive_the_snapshots_it_counts_on(stage: Stage) 
 
     # when the journal comes back as it was when the marks were written
     await stage.server.kill()
-    shutil.rmtree(store)
-    shutil.copytree(copy, store)
-    await stage.server.start()
+    await _journal_is_put_back(stage)
     await stage.owned(1)
 
     # then what the lost snapshots held is read anew
