@@ -64,6 +64,7 @@ class Layout:
     checkpoints: StreamSpec
     tiles: StreamSpec
     dead: StreamSpec
+    rooms: StreamSpec
     live: BucketSpec
     archive: BucketSpec
     actors: BucketSpec
@@ -71,7 +72,7 @@ class Layout:
 
     @property
     def streams(self) -> tuple[StreamSpec, ...]:
-        return (self.checkpoints, self.tiles, self.dead)
+        return (self.checkpoints, self.tiles, self.dead, self.rooms)
 
     @property
     def buckets(self) -> tuple[BucketSpec, ...]:
@@ -87,8 +88,8 @@ def layout(
 ) -> Layout:
     """The streams of a namespace, together at most ``max_bytes``.
 
-    The shares: half for the journal, a quarter for tiles, the rest for snapshots, archive and
-    dead letters.
+    The shares: half for the journal, a fifth for tiles, the rest for snapshots, archive, what
+    others put into rooms, and dead letters.
     """
     front = "" if ns == "holodeck" else f"{ns}_"
 
@@ -107,8 +108,9 @@ def layout(
     return Layout(
         ns,
         checkpoints=stream("CHECKPOINTS", "checkpoint", 0.5),
-        tiles=stream("TILES", "tile", 0.25),
+        tiles=stream("TILES", "tile", 0.21),
         dead=stream("DEAD", "dead", 0.01),
+        rooms=stream("ROOMS", "room", 0.04),
         live=bucket("live", 0.08),
         archive=bucket("archive", 0.1),
         actors=bucket("actors", 0.05),

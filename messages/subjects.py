@@ -45,6 +45,8 @@ TILE: Final = Route("{}.tile.{}.{}.{}")
 """ns, family, event, session."""
 DEAD: Final = Route("{}.dead.{}.{}")
 """ns, stream it came from, reason."""
+ROOM: Final = Route("{}.room.{}")
+"""ns, encoded room: what others put into a PLATO room."""
 
 
 class Place(NamedTuple):
@@ -106,6 +108,7 @@ __all__ = [
     "DEAD",
     "NOBODY",
     "REST",
+    "ROOM",
     "TILE",
     "Place",
     "Route",

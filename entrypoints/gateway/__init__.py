@@ -1,0 +1,11 @@
+"""The HTTP door: metrics and health, PLATO rooms, the H1 router.
+
+One law: what is served here holds nothing of its own; all of it stands in the broker or comes from
+an actor, so a door can be closed and opened again, and nobody misses anything.
+"""
+
+from __future__ import annotations
+
+from holodeck.entrypoints.gateway.door import Door, StatusSource, app, serve
+
+__all__ = ["Door", "StatusSource", "app", "serve"]
