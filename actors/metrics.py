@@ -56,6 +56,8 @@ SEED_NAMES: Final = (
 _LAST_WINS: Final = frozenset({"holodeck_h1_before_routing", "holodeck_h1_after_routing"})
 
 ACTOR_KINDS: Final = ("session", "npc", "learner", "fleet")
+DELIVERIES: Final = ("accepted", "refused", "failed", "skipped")
+"""What may become of a tile at a foreign server."""
 
 SESSION_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
 """Seconds, 1 s to 4 h."""
@@ -65,6 +67,8 @@ LATENCY_BUCKETS: Final = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 )  # fmt: skip
 """Seconds, 0.5 ms to 5 s."""
+SUBMIT_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Seconds, 1 ms to 30 s."""
 RECOVERY_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
 
 _DUMP: Final = 1
@@ -146,6 +150,7 @@ class Metrics:
         partitions_owned: partitions held under the lease.
         lease_losses: leases that ran out.
         discarded_snapshots: snapshots thrown away (ahead of the journal, other schema).
+        tile_submit: how long a foreign server took for a tile.
     """
 
     def __init__(self, release: str | None = None) -> None:
@@ -254,6 +259,18 @@ class Metrics:
         )
         self._tiles = counter("holodeck_tiles_total", "Tiles stored, by event.", ["event"])
         self._tile: dict[str, Counter] = {}
+        self.tile_submit = Latency(
+            "holodeck_tile_submit_duration_seconds",
+            "From handing a tile to a foreign server until its answer, or until none came.",
+            SUBMIT_BUCKETS,
+        )
+        registry.register(self.tile_submit)
+        self._deliveries = counter(
+            "holodeck_tile_deliveries_total",
+            "What became of tiles at a foreign server: each accepted, refused or skipped once, "
+            "failed at each attempt that has to be made again.",
+            ["sink", "result"],
+        )
         self._store_bytes = gauge("holodeck_store_bytes", "Bytes a stream holds.", ["stream"])
         self._store_limit = gauge(
             "holodeck_store_limit_bytes", "Bytes a stream may hold; -1 without limit.", ["stream"]
@@ -357,6 +374,10 @@ class Metrics:
         if counter is None:
             counter = self._tile[event] = self._tiles.labels(event)
         return counter
+
+    def deliveries(self, sink: str) -> Mapping[str, Counter]:
+        """The counters of one sink by result: accepted, refused, failed, skipped; keep them."""
+        return {result: self._deliveries.labels(sink, result) for result in DELIVERIES}
 
     def store(self, stream: str, size: int, limit: int) -> None:
         """A stream's size and limit in bytes, as ``Log.size()`` gives them."""

@@ -35,12 +35,16 @@ Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]
 NatsUrl = Annotated[str, StringConstraints(pattern=r"^(nats|tls|ws|wss)://[^\s/@]+/?$")]
 """One server as ``nats://host:port`` (or ``tls://``, ``ws://``, ``wss://``), without credentials:
 a URL is shown in logs and tables."""
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+"""A server as ``http://host:port`` or ``https://…``, a path may follow; without credentials."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _FORMS: Final = {
     "namespace": "must be 1 to 32 of A-Z a-z 0-9 _ -, beginning with a letter or digit",
     "nats_url": "must be like nats://host:port; who you are goes into HOLODECK_NATS_USER and "
     "HOLODECK_NATS_PASSWORD, HOLODECK_NATS_TOKEN or HOLODECK_NATS_CREDS",
+    "plato_url": "must be like http://host:port; a token goes into HOLODECK_PLATO_TOKEN",
+    "plato_room": "must not be blank",
 }
 """What the patterns say, for people."""
 
@@ -130,6 +134,18 @@ class Settings(BaseSettings):
     flush_s: float = Field(default=60.0, gt=0, le=3600, allow_inf_nan=False)
     """Seconds between snapshots of what has changed; fewer where very much is written."""
 
+    # --- the PLATO server that tiles go to -------------------------------------------------------
+
+    plato_url: HttpUrl | None = None
+    """The PLATO server that gets every tile; unset, none does. Tiles are posted to
+    ``<plato_url>/submit``."""
+    plato_room: str = Field(
+        default="scout-reports/holodeck-session", min_length=1, max_length=200, pattern=r"\S"
+    )
+    """The room there of tiles that name none of their own, 1 to 200 characters."""
+    plato_token: SecretStr | None = Field(default=None, min_length=1)
+    """What is shown to the PLATO server, as ``Authorization: Bearer``."""
+
     # --- the HTTP door --------------------------------------------------------------------------
 
     http_host: str = Field(default="127.0.0.1", min_length=1)
@@ -173,6 +189,8 @@ class Settings(BaseSettings):
             )
         if self.nats_creds is not None and not self.nats_creds.expanduser().is_file():
             raise _Conflict("nats_creds", f"there is no file {self.nats_creds}")
+        if self.plato_token is not None and self.plato_url is None:
+            raise _Conflict("plato_token", "HOLODECK_PLATO_URL is not set, so nobody is shown it")
         if self.http_token is None and not is_loopback(self.http_host):
             raise _Conflict(
                 "http_token",

@@ -57,6 +57,8 @@ OPERATOR = [
     "holodeck_lease_losses_total",
     "holodeck_discarded_snapshots_total",
     "holodeck_tiles_total",
+    "holodeck_tile_submit_duration_seconds",
+    "holodeck_tile_deliveries_total",
     "holodeck_store_bytes",
     "holodeck_store_limit_bytes",
     "holodeck_build_info",
