@@ -1,0 +1,394 @@
+"""Who should get a task: by capability, then by what it does to the team, and by load. Pure.
+
+One law: the same fleet, the same reservations and the same question give the same answer, and the
+answer names the term that told the chosen agent from the next best one.
+
+The score is a sum of four terms, and the lowest wins; equal scores go to whoever was given nothing
+for longest, then by id:
+
+* ``beta1``: new loops in the co-work graph, as a share of the links there could be: Δβ1 / (k + 1)
+  with k collaborators, below 1;
+* ``components``: silos joined, 0.1 · ΔC / (k + 1), above -0.1: links that bring groups together are
+  worth a little;
+* ``load``: tasks the agent has, 1 each. So whatever the graph says, nobody of a team of equals ever
+  has two tasks more than another when the task comes;
+* ``match``: 10 · (1 − match), where nobody has all the capabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from holodeck.actors.fleet.graph import CoworkGraph, risk
+from holodeck.messages.errors import RefusedError
+from holodeck.messages.fleet import Alternative, AskRoute, Decision, Routing, Term
+
+COMPONENTS_WEIGHT: Final = 0.1
+LOAD_WEIGHT: Final = 1.0
+MATCH_WEIGHT: Final = 10.0
+ALTERNATIVES: Final = 3
+RESERVED_MS: Final = 5_000
+"""How long a decision's load is reserved while ``task.routed`` has not been folded."""
+
+
+@dataclass(slots=True)
+class Agent:
+    """One agent.
+
+    Attributes:
+        max_load: tasks it takes at once; 0: any number.
+        registered: said itself what it can do; only then it gets tasks of foreign sessions.
+        load: tasks it was given and that have not ended.
+        assigned: sequence of the last task it was given, 0 none.
+        done: tasks it ended; routed: tasks it was ever given.
+    """
+
+    capabilities: tuple[str, ...] = ()
+    max_load: int = 0
+    registered: bool = False
+    load: int = 0
+    assigned: int = 0
+    routed: int = 0
+    done: int = 0
+
+
+NOBODY_YET: Final = Agent()
+
+
+class Roster:
+    """The agents, and who can do what."""
+
+    __slots__ = ("_able", "_registered", "agents")
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Agent] = {}
+        self._able: dict[str, set[str]] = {}
+        self._registered: set[str] = set()
+
+    def get(self, name: str) -> Agent:
+        """The agent, or one that knows nothing and has nothing."""
+        return self.agents.get(name, NOBODY_YET)
+
+    def ensure(self, name: str) -> Agent:
+        found = self.agents.get(name)
+        if found is None:
+            found = self.agents[name] = Agent()
+        return found
+
+    def register(self, name: str, capabilities: tuple[str, ...], max_load: int) -> None:
+        agent = self.ensure(name)
+        self._forget(name, agent)
+        agent.capabilities, agent.max_load, agent.registered = capabilities, max_load, True
+        self._registered.add(name)
+        for capability in capabilities:
+            self._able.setdefault(capability, set()).add(name)
+
+    def unregister(self, name: str) -> None:
+        agent = self.agents.get(name)
+        if agent is not None:
+            self._forget(name, agent)
+            agent.registered = False
+
+    def _forget(self, name: str, agent: Agent) -> None:
+        self._registered.discard(name)
+        for capability in agent.capabilities:
+            able = self._able.get(capability)
+            if able is not None:
+                able.discard(name)
+                if not able:
+                    del self._able[capability]
+
+    @property
+    def registered(self) -> Collection[str]:
+        return self._registered
+
+    def able(self, capabilities: Iterable[str]) -> Collection[str]:
+        """Registered agents that have all of ``capabilities``; everyone if there are none."""
+        sets = [self._able.get(capability, frozenset()) for capability in set(capabilities)]
+        if not sets:
+            return self._registered
+        sets.sort(key=len)
+        return sets[0].intersection(*sets[1:]) if len(sets) > 1 else sets[0]
+
+
+@dataclass(slots=True)
+class _Held:
+    agent: str
+    until: int
+    decision: Decision
+
+
+@dataclass(slots=True)
+class Reservations:
+    """Load that was given away and is not folded yet. Lives in memory beside the state.
+
+    Attributes:
+        load: by agent; order: the number of its last reservation, for who was asked last.
+    """
+
+    load: dict[str, int] = field(default_factory=dict)
+    order: dict[str, int] = field(default_factory=dict)
+    _held: dict[tuple[str, str, int], _Held] = field(default_factory=dict)
+    _count: int = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, key: tuple[str, str, int]) -> Decision | None:
+        """What was answered to the question of a session, task and attempt, if it still holds."""
+        held = self._held.get(key)
+        return None if held is None else held.decision
+
+    def hold(self, key: tuple[str, str, int], decision: Decision, now: int) -> None:
+        agent = decision.routing.agent
+        self._held[key] = _Held(agent, now + RESERVED_MS, decision)
+        self._count += 1
+        self.load[agent] = self.load.get(agent, 0) + 1
+        self.order[agent] = self._count
+
+    def settle(self, key: tuple[str, str, int]) -> None:
+        """The decision is folded, or will never be."""
+        held = self._held.pop(key, None)
+        if held is None:
+            return
+        left = self.load[held.agent] - 1
+        if left:
+            self.load[held.agent] = left
+        else:
+            del self.load[held.agent], self.order[held.agent]
+
+    def expire(self, now: int) -> None:
+        """Lets go of what was held for too long; reservations stand in the order they end."""
+        while self._held:
+            key, first = next(iter(self._held.items()))
+            if first.until > now:
+                return
+            self.settle(key)
+
+
+class _Scored(NamedTuple):
+    """A candidate, comparable: the lowest is the best."""
+
+    score: float
+    assigned: int
+    reserved: int
+    name: str
+
+
+class _Terms(NamedTuple):
+    beta1: float
+    components: float
+    load: float
+    match: float
+
+
+def route(roster: Roster, graph: CoworkGraph, held: Reservations, ask: AskRoute) -> Decision:
+    """Who should get the task.
+
+    Returns:
+        a decision without an agent where there is nobody at all.
+
+    Raises:
+        RefusedError: ``agents-full``: those who are capable have as many tasks as they take.
+    """
+    needed = frozenset(ask.capabilities)
+    told = {one.agent: one.capabilities for one in ask.candidates}
+    match_of: dict[str, float] = {}
+    if told:
+        everyone: Collection[str] = told.keys()
+        able: Collection[str] = [
+            name
+            for name, capabilities in told.items()
+            if needed <= {*capabilities, *roster.get(name).capabilities}
+        ]
+    else:
+        own = ask.own
+        everyone = roster.registered
+        able = roster.able(needed)
+        if own is not None and own not in everyone:
+            everyone = {*everyone, own}
+            if not needed:
+                able = {*able, own}
+    if not everyone:
+        return Decision(
+            routing=Routing(h1_before=graph.beta1, h1_after=graph.beta1, match=0.0),
+            reasoning="No agents available",
+        )
+    fallback = not able
+    pool: Collection[str] = able
+    if fallback:
+        for name in everyone:
+            has = {*told.get(name, ()), *roster.get(name).capabilities}
+            match_of[name] = len(needed & has) / len(needed)
+        pool = everyone
+    free = _free(roster, held, pool)
+    if not free:
+        raise RefusedError("agents-full", f"{len(pool)} agents have as many tasks as they take")
+    preferred = [name for name in ask.prefer if name in set(free)] if ask.prefer else []
+    linked = tuple(dict.fromkeys(ask.collaborators))
+    ranked = _rank(roster, graph, held, preferred or free, linked, match_of)
+    return _decided(roster, graph, held, ask, linked, ranked, match_of, fallback, bool(preferred))
+
+
+def _free(roster: Roster, held: Reservations, pool: Collection[str]) -> Collection[str]:
+    """Those of a pool that take one more task."""
+    agents, reserved = roster.agents, held.load
+    full = [
+        name
+        for name in pool
+        if (agent := agents.get(name)) is not None
+        and agent.max_load
+        and agent.load + reserved.get(name, 0) >= agent.max_load
+    ]
+    return pool if not full else set(pool).difference(full)
+
+
+def _rank(
+    roster: Roster,
+    graph: CoworkGraph,
+    held: Reservations,
+    pool: Collection[str],
+    linked: tuple[str, ...],
+    match_of: Mapping[str, float],
+) -> list[_Scored]:
+    """The best of the pool, at most four, best first.
+
+    One pass: what a link would change depends, for all but the neighbours of the collaborators,
+    only on whether a candidate's component is one of theirs.
+    """
+    agents, reserved, order = roster.agents, held.load, held.order
+    scale = 1.0 / (len(linked) + 1)
+    best: list[_Scored] = []
+    bound: float | None = None
+    changes: Iterator[tuple[int, int]] = iter(graph.projections(pool, linked))
+    for name, (delta_beta1, delta_components) in zip(pool, changes, strict=True):
+        agent = agents.get(name, NOBODY_YET)
+        score = (delta_beta1 + COMPONENTS_WEIGHT * delta_components) * scale + (
+            agent.load + reserved.get(name, 0)
+        ) * LOAD_WEIGHT
+        if match_of:
+            score += MATCH_WEIGHT * (1.0 - match_of[name])
+        if bound is not None and score > bound:
+            continue
+        best.append(_Scored(round(score, 9), agent.assigned, order.get(name, 0), name))
+        if len(best) > 64:
+            best.sort(key=_order)
+            del best[ALTERNATIVES + 1 :]
+            bound = best[-1].score
+    best.sort(key=_order)
+    return best[: ALTERNATIVES + 1]
+
+
+def _order(scored: _Scored) -> tuple[float, int, int, str]:
+    # Who has just been reserved was asked later than anybody whose task is folded.
+    return scored.score, scored.reserved, scored.assigned, scored.name
+
+
+def _terms(
+    roster: Roster,
+    graph: CoworkGraph,
+    held: Reservations,
+    name: str,
+    linked: tuple[str, ...],
+    match_of: Mapping[str, float],
+) -> _Terms:
+    change = graph.project(name, linked)
+    scale = 1.0 / (len(linked) + 1)
+    return _Terms(
+        change.delta_beta1 * scale,
+        COMPONENTS_WEIGHT * change.delta_components * scale,
+        (roster.get(name).load + held.load.get(name, 0)) * LOAD_WEIGHT,
+        MATCH_WEIGHT * (1.0 - match_of.get(name, 1.0)),
+    )
+
+
+def _decided(
+    roster: Roster,
+    graph: CoworkGraph,
+    held: Reservations,
+    ask: AskRoute,
+    linked: tuple[str, ...],
+    ranked: list[_Scored],
+    match_of: Mapping[str, float],
+    fallback: bool,
+    preferred: bool,
+) -> Decision:
+    first = ranked[0]
+    name = first.name
+    change = graph.project(name, linked)
+    margin = change.beta1_after - (change.vertices_after + ask.offset)
+    danger = risk(margin) if change.vertices_after >= 3 else 0.0
+    match = match_of.get(name, 1.0)
+    load = roster.get(name).load + held.load.get(name, 0)
+    term: Term = "only"
+    against = ""
+    if len(ranked) > 1:
+        second = ranked[1]
+        mine = _terms(roster, graph, held, name, linked, match_of)
+        theirs = _terms(roster, graph, held, second.name, linked, match_of)
+        term, against = _told_apart(first, second, mine, theirs)
+    if preferred:
+        term = "preferred"
+    words = [f"{name} by {term}{against}"]
+    if fallback:
+        words.append(f"fallback: nobody has {', '.join(sorted(ask.capabilities))}")
+    words.append(
+        f"match {match:.2f}, load {load}, β1 {graph.beta1} → {graph.beta1 + change.delta_beta1}, "
+        f"ΔC {change.delta_components}"
+    )
+    return Decision(
+        routing=Routing(
+            agent=name,
+            h1_before=graph.beta1,
+            h1_after=graph.beta1 + change.delta_beta1,
+            emergence_risk=danger,
+            match=round(match, 6),
+            confidence=round(match * (1.0 - danger), 6),
+            fallback=fallback,
+            load=load,
+            delta_h1=change.delta_beta1,
+            delta_components=change.delta_components,
+            decided_by=term,
+        ),
+        reasoning="; ".join(words)[:1000],
+        alternatives=tuple(
+            _alternative(roster, graph, held, other, linked) for other in ranked[1:]
+        ),
+        collaborators=tuple(other for other in linked if other != name),
+    )
+
+
+def _told_apart(first: _Scored, second: _Scored, mine: _Terms, theirs: _Terms) -> tuple[Term, str]:
+    """The term that told the first from the second, and against what."""
+    differences = {
+        "beta1": theirs.beta1 - mine.beta1,
+        "components": theirs.components - mine.components,
+        "load": theirs.load - mine.load,
+        "match": theirs.match - mine.match,
+    }
+    term: Term
+    if first.score != second.score:
+        term = max(differences, key=lambda name: differences[name])  # type: ignore[assignment]
+        return term, f" before {second.name}"
+    if (first.reserved, first.assigned) != (second.reserved, second.assigned):
+        return "last-assigned", f" before {second.name}, whose last task is newer"
+    return "id", f" before {second.name}, equal in all else"
+
+
+def _alternative(
+    roster: Roster,
+    graph: CoworkGraph,
+    held: Reservations,
+    scored: _Scored,
+    linked: tuple[str, ...],
+) -> Alternative:
+    change = graph.project(scored.name, linked)
+    return Alternative(
+        agent=scored.name,
+        score=round(scored.score, 6),
+        load=roster.get(scored.name).load + held.load.get(scored.name, 0),
+        delta_h1=change.delta_beta1,
+        delta_components=change.delta_components,
+    )
