@@ -1,4 +1,4 @@
-"""The door for those who watch: metrics and health over HTTP.
+"""The door itself, and what those who watch find behind it: metrics and health over HTTP.
 
 One law: it listens on loopback, or it asks for a token; there is no third way.
 """
@@ -18,7 +18,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holodeck.actors.metrics import CONTENT_TYPE, Merger
@@ -44,8 +44,12 @@ class StatusSource(Protocol):
         ...
 
 
-def app(source: StatusSource) -> Starlette:
-    """``/metrics`` (all hosts in one scrape), ``/healthz`` and ``/readyz``."""
+def app(source: StatusSource, mounts: Mapping[str, ASGIApp] | None = None) -> Starlette:
+    """``/metrics`` (all hosts in one scrape), ``/healthz`` and ``/readyz``.
+
+    Args:
+        mounts: further applications by the path they are found below, such as ``/plato``.
+    """
     merger = Merger()
 
     async def metrics(_: Request) -> Response:
@@ -75,6 +79,7 @@ def app(source: StatusSource) -> Starlette:
             Route("/metrics", metrics),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *(Mount(path, inner) for path, inner in (mounts or {}).items()),
         ]
     )
 
@@ -142,7 +147,12 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    served: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, token: str = ""
+    served: ASGIApp,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    token: str = "",
+    setting: str = "HOLODECK_HTTP_PORT",
 ) -> Door:
     """Opens the door to an application, in the running event loop.
 
@@ -152,6 +162,7 @@ async def serve(
         port: 0 takes a free one; :attr:`Door.port` tells which.
         token: asked for as ``Authorization: Bearer`` on all but ``/healthz``; needed beyond
             loopback, may be asked for on loopback too.
+        setting: what to say when the port is taken.
 
     Raises:
         StartupError: the port is taken, the address is not this machine's, or there is no token
@@ -174,7 +185,7 @@ async def serve(
         sock.close()
         raise StartupError(
             f"the gateway cannot listen on {host}:{port} ({error.strerror})",
-            "choose another port with HOLODECK_HTTP_PORT (0 takes a free one)",
+            f"choose another port with {setting} (0 takes a free one)",
         ) from error
     config = uvicorn.Config(
         _Bearer(served, token) if token else served,
