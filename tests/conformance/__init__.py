@@ -1,0 +1,1 @@
+"""Cases of the domain's rules, run against the real code."""
