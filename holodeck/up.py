@@ -10,14 +10,16 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from holodeck.actors.cluster import Blueprint, Cluster, Placed
-from holodeck.actors.tiles import JsonlSink
+from holodeck.actors.tiles import JsonlSink, Sink
 from holodeck.broker import EmbeddedServer, Users
 from holodeck.config import Settings, configure_logging
 from holodeck.deck import Deck
@@ -51,6 +53,14 @@ def jsonl_sink(folder: str) -> JsonlSink:
     """The tiles as a file of JSON lines."""
     (Path(folder) / "tiles").mkdir(parents=True, exist_ok=True)
     return JsonlSink(Path(folder) / "tiles" / "tiles.jsonl")
+
+
+def plato_sink(url: str, room: str, token: SecretStr | None) -> Sink:
+    """The tiles at a PLATO server."""
+    # Here, because only the process of the tiles needs an HTTP client, and it is not small.
+    from holodeck.actors.tiles.plato import PlatoSink
+
+    return PlatoSink(url, room=room, token=token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ class Runtime:
                 supervisor=supervisor_options(settings),
                 prepare=partial(prepare, str(self.folder), settings.log_level),
                 minds=default_minds,
-                sinks=(("jsonl", partial(jsonl_sink, str(self.folder))),),
+                sinks=tuple(self._sinks()),
                 tile_max_age_s=settings.tile_max_age_days * DAY_S,
                 env={"PYTHONPATH": os.pathsep.join(_python_path())},
             )
@@ -143,6 +153,15 @@ class Runtime:
             logs=self.folder / "logs",
             ready_s=loop.time() - began,
         )
+
+    def _sinks(self) -> Iterator[tuple[str, Callable[[], Sink]]]:
+        settings = self.settings
+        yield "jsonl", partial(jsonl_sink, str(self.folder))
+        if settings.plato_url is not None:
+            yield (
+                "plato",
+                partial(plato_sink, settings.plato_url, settings.plato_room, settings.plato_token),
+            )
 
     def write_file(self, http: str) -> None:
         """Lets other programs of this user find the runtime; ``http``: where metrics are."""

@@ -18,7 +18,7 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Final, NamedTuple, Protocol, runtime_checkable
 
 import structlog
 
@@ -72,12 +72,35 @@ class Sink(Protocol):
     async def write(self, tiles: Sequence[StoredTile]) -> None:
         """Takes tiles, in order; returns when they are safe. Repeats are dropped by ``tile.id``.
 
+        It is cancelled when another run of the server comes, and when it does not end after a stop.
+
         Raises:
             SinkDown: none or some were taken; all of them come again.
         """
         ...
 
     async def close(self) -> None: ...
+
+
+class Desk(NamedTuple):
+    """What a sink needs that tells more of its tiles than that it has them.
+
+    Attributes:
+        name: of the sink.
+        refused: where it buries tiles that can never be taken, in the order of TILES. It is a
+            graveyard of its own: what other sinks take has nothing to do with it.
+    """
+
+    name: str
+    metrics: Metrics
+    refused: Graveyard
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A sink that is given a desk, once and before anything else."""
+
+    def attach(self, desk: Desk) -> None: ...
 
 
 class SinkRunner:
@@ -110,6 +133,9 @@ class SinkRunner:
         self._bucket = broker.bucket(layout.cluster)
         self._dead = Graveyard(broker, layout, metrics, STREAM)
         self._lag_gauge = metrics.consumer_lag(self._key)
+        if isinstance(sink, Reporting):
+            refused = Graveyard(broker, layout, metrics, f"{STREAM}-{name}")
+            sink.attach(Desk(name, metrics, refused))
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -120,6 +146,7 @@ class SinkRunner:
         self.position = 0
         self._server = broker.server_id
         self._anew = False
+        self._writing: asyncio.Task[None] | None = None
         broker.on_reconnect(self._reconnected)
 
     def _reconnected(self) -> None:
@@ -128,6 +155,8 @@ class SinkRunner:
             self._server = self._broker.server_id
             self._anew = True
             self._wake.set()
+            if self._writing is not None:
+                self._writing.cancel()
 
     @property
     def running(self) -> bool:
@@ -200,8 +229,8 @@ class SinkRunner:
             while not (self._stopping or self._anew):
                 self._wake.clear()
                 batch, last = await self._next()
-                if batch:
-                    await self._sink.write(batch)
+                if batch and not await self._written(batch):
+                    return
                 self.position = max(last, self.position)
                 self._lag_gauge.set(self.lag)
                 await self._keep()
@@ -217,6 +246,24 @@ class SinkRunner:
             if self._reminder is not None:
                 self._reminder.cancel()
                 self._reminder = None
+
+    async def _written(self, batch: Sequence[StoredTile]) -> bool:
+        """Whether the sink has the tiles; False as soon as another run of the server comes.
+
+        A sink may take long, and where TILES ends has to be asked before an emitter goes on.
+        """
+        self._writing = writing = asyncio.create_task(self._sink.write(batch))
+        try:
+            await asyncio.wait({writing})
+            if writing.cancelled() and self._anew:
+                return False
+            writing.result()
+            return True
+        finally:
+            self._writing = None
+            if not writing.done():
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
 
     async def _next(self) -> tuple[list[StoredTile], int]:
         """The next tiles, and the sequence up to which that is all; 0 if there are none."""
