@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from holodeck.actors.decider import Decider, Moment
+from holodeck.actors.fleet.decider import FLEET_STATE, fleet
+from holodeck.actors.fleet.decider import SCHEMA as FLEET_SCHEMA
 from holodeck.actors.learner.decider import LEARNER_STATE, learner
 from holodeck.actors.learner.decider import SCHEMA as LEARNER_SCHEMA
 from holodeck.actors.memory import CommandMemory
@@ -28,20 +30,34 @@ from holodeck.broker.port import Bucket, Record
 from holodeck.messages.codec import pack, unpack
 from holodeck.messages.envelope import HEADER_COMMAND
 from holodeck.messages.errors import DecodeError, LostFence, TransientError
+from holodeck.messages.fleet import FLEET
 from holodeck.messages.ids import NOBODY
 from holodeck.messages.subjects import Place
 
 log = structlog.get_logger("holodeck.folds")
 
-Role = Literal["npc", "learner"]
+Role = Literal["npc", "learner", "fleet"]
+FLEET_FAMILIES: Final = frozenset({"session", "task", "emergence", "agent", "mid", "architect"})
+"""What the fleet picks from the journal, whoever wrote it."""
 HEADER_SEQUENCE: Final = "Holodeck-Sequence"
 """The journal sequence a snapshot contains, so that a scan of headers is enough."""
 
-_KINDS: Final[dict[str, tuple[Decider[Any, Any, Any], TypeAdapter[Any], int]]] = {
+_KINDS: Final[dict[str, tuple[Decider[Any, Any, Any], Adapter, int]]] = {
     "npc": (npc, NPC_STATE, NPC_SCHEMA),
     "relation": (relation, RELATION_STATE, NPC_SCHEMA),
     "learner": (learner, LEARNER_STATE, LEARNER_SCHEMA),
+    "fleet": (fleet, FLEET_STATE, FLEET_SCHEMA),
 }
+
+
+class Adapter(Protocol):
+    """Turns a state into plain values and back; a pydantic TypeAdapter is one."""
+
+    def dump_python(self, state: Any, /) -> Any: ...
+
+    def validate_python(self, raw: Any, /) -> Any:
+        """Raises ValidationError, KeyError or TypeError where that is no such state."""
+        ...
 
 
 def cell_key(partition: int | str, kind: str, *identity: str) -> str:
@@ -210,9 +226,33 @@ class Folds:
             # Remembered for as long as they are in memory: a session names the same ones for long.
             cells = self._met[met] = self._named(role, place)
         own = place.kind == role and place.identity == (place.npc if role == "npc" else learner)
-        command = record.headers.get(HEADER_COMMAND, "") if own else None
-        moment = Moment(record.sequence, at, place.identity, learner)
         dirty = self._dirty[place.npc_partition if role == "npc" else place.learner_partition]
+        self._fold(cells, own, dirty, place.identity, learner, record, at, events)
+
+    def apply_fleet(
+        self, partition: str, place: Place, record: Record, at: int, events: tuple[Any, ...]
+    ) -> Cell:
+        """Folds a checkpoint of one of :data:`FLEET_FAMILIES` into the namespace's fleet."""
+        cell = self.cell(partition, "fleet", FLEET)
+        learner = "" if place.learner == NOBODY else place.learner
+        own = place.kind == "fleet"
+        dirty = self._dirty[partition]
+        self._fold((cell,), own, dirty, place.identity, learner, record, at, events)
+        return cell
+
+    def _fold(
+        self,
+        cells: tuple[Cell, ...],
+        own: bool,
+        dirty: set[str],
+        writer: str,
+        learner: str,
+        record: Record,
+        at: int,
+        events: tuple[Any, ...],
+    ) -> None:
+        command = record.headers.get(HEADER_COMMAND, "") if own else None
+        moment = Moment(record.sequence, at, writer, learner)
         now = self._clock()
         for cell in cells:
             cell.used = now

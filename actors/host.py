@@ -18,8 +18,10 @@ from typing import Any, Final
 
 import structlog
 
+from holodeck.actors.caller import Caller
 from holodeck.actors.decider import Moment
-from holodeck.actors.folds import HEADER_SEQUENCE, Cell, Folds, Role
+from holodeck.actors.dispatch import FleetShell
+from holodeck.actors.folds import FLEET_FAMILIES, HEADER_SEQUENCE, Cell, Folds, Role, cell_key
 from holodeck.actors.learner import learner
 from holodeck.actors.lease import Lease, holder
 from holodeck.actors.metrics import Metrics
@@ -55,7 +57,8 @@ from holodeck.messages.envelope import (
     Checkpoint,
 )
 from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
-from holodeck.messages.ids import new_id, partition_of
+from holodeck.messages.fleet import FLEET
+from holodeck.messages.ids import NOBODY, new_id, partition_of
 from holodeck.messages.session import (
     MindKind,
     NpcReply,
@@ -105,6 +108,7 @@ class HostOptions:
         flush_s: how often each partition is snapshotted; sooner if very much is written.
         keep_s: an ended session older than this moves to the archive.
         max_sessions: live sessions this host takes.
+        mid_window_s: how long the fleet gathers what sessions show before it is put together.
         threaded_lease: renew the lease from a thread of its own.
     """
 
@@ -118,6 +122,7 @@ class HostOptions:
     lease_renew_s: float = 0.5
     keep_s: float = 90 * 86400.0
     max_sessions: int = 100_000
+    mid_window_s: float = 300.0
     threaded_lease: bool = True
 
 
@@ -125,7 +130,8 @@ def inbox_filters(ns: str, owned: Iterable[int], partitions: int) -> list[tuple[
     """What a host reads its folds from, each filter with the role it serves (None: both).
 
     One read-all consumer, picked by subject, is cheapest by far for a host that owns an eighth
-    of the partitions or more; below that, one consumer per partition and role.
+    of the partitions or more; below that, one consumer per partition and role. Whoever has the
+    fleet reads everything for it.
     """
     mine = sorted(owned)
     if not mine:
@@ -135,6 +141,8 @@ def inbox_filters(ns: str, owned: Iterable[int], partitions: int) -> list[tuple[
     filters: list[tuple[str, Role | None]] = []
     for p in mine:
         filters += [(npc_filter(ns, p), "npc"), (learner_filter(ns, p), "learner")]
+    if partition_of(FLEET, partitions) in mine:
+        filters.append((all_checkpoints(ns), "fleet"))
     return filters
 
 
@@ -221,6 +229,8 @@ class Host:
         self._table_lock = asyncio.Lock()
         self._flushing: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._laid_down: dict[int, tuple[int, float]] = {}
+        self.fleet: FleetShell | None = None
+        self._fleet_at = partition_of(FLEET, self.partitions)
         self._closed = False
         self._server = ""
         self._suspect = False
@@ -244,6 +254,8 @@ class Host:
         self._actors = self.broker.bucket(layout.actors)
         self._cluster = self.broker.bucket(layout.cluster)
         self.partitions = (await deployment(self._cluster, self.options.partitions)).partitions
+        self._fleet_at = partition_of(FLEET, self.partitions)
+        self._caller = Caller(self.broker, self.ns, self.partitions)
         self.folds = Folds(self._actors, self.time, self._refold, self.valid)
         self.high = await self.journal.end()
         self._server = self.broker.server_id
@@ -313,6 +325,8 @@ class Host:
         for shells in self._shells.values():
             for fold_shell in shells.values():
                 fold_shell.dropped = True
+        if self.fleet is not None:
+            self.fleet.dropped = True
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -407,8 +421,11 @@ class Host:
         self._marks.pop(("sessions", partition), None)
         self._marks.pop(("folds", partition), None)
         self.folds.drop(str(partition))
-        self._fold_from.pop(("npc", str(partition)), None)
-        self._fold_from.pop(("learner", str(partition)), None)
+        for role in ("npc", "learner", "fleet"):
+            self._fold_from.pop((role, str(partition)), None)
+        if self.fleet is not None and partition == self._fleet_at:
+            self.fleet.dropped = True
+            self.fleet = None
 
     def _partition(self, identity: str) -> int:
         return partition_of(identity, self.partitions)
@@ -434,6 +451,11 @@ class Host:
             name = str(partition)
             self.folds.partition(name, known[partition])
             self._fold_from["npc", name] = self._fold_from["learner", name] = marks[partition][1]
+            if partition == self._fleet_at:
+                # Where it was never saved it has everything still to read.
+                saved = hash(cell_key(partition, "fleet", FLEET)) in known[partition]
+                self._fold_from["fleet", name] = marks[partition][1] if saved else 0
+                self.fleet = FleetShell(self, partition, self.options.mid_window_s)
         self.owned |= fresh
         self.high = max(self.high, end)
         await self._open_readers(end)
@@ -693,21 +715,34 @@ class Host:
                         told = Checkpoint(flight.at, tuple(flight.events))
                     elif record.headers.get(HEADER_WRITER) != self.incarnation:
                         self._foreign(shell)
-            fold_from = self._fold_from
-            npc_place = fold_from.get(("npc", tokens[6])) if reader.role != "learner" else None
-            learner_place = fold_from.get(("learner", tokens[8])) if reader.role != "npc" else None
+            fold_from, role = self._fold_from, reader.role
+            npc_place = learner_place = fleet_place = None
+            if role is None or role == "npc":
+                npc_place = fold_from.get(("npc", tokens[6]))
+            if role is None or role == "learner":
+                learner_place = fold_from.get(("learner", tokens[8]))
+            fleet = self.fleet
+            if fleet is not None and role in (None, "fleet") and tokens[5] in FLEET_FAMILIES:
+                fleet_place = fold_from.get(("fleet", str(fleet.partition)))
             for_npc = npc_place is not None and sequence > npc_place
             for_learner = learner_place is not None and sequence > learner_place
-            if for_npc or for_learner:
+            for_fleet = fleet_place is not None and sequence > fleet_place
+            if for_npc or for_learner or for_fleet:
                 if told is None:
                     told = self._fresh.pop(sequence, None) or _told(record)
                 if told is not None:
-                    at, events = told
+                    at, events = told.at, told.events
                     place = Place(*tokens[2:])
                     if for_npc:
                         self.folds.apply("npc", place, record, at, events)
                     if for_learner:
                         self.folds.apply("learner", place, record, at, events)
+                    if for_fleet and fleet is not None:
+                        cell = self.folds.apply_fleet(
+                            str(fleet.partition), place, record, at, events
+                        )
+                        if cell.pending is None:
+                            fleet.saw(place.identity, events)
         reader.position = sequence
         if sequence > self.high:
             self.high = sequence
@@ -738,21 +773,26 @@ class Host:
     async def _refold(self, cell: Cell) -> None:
         """Folds a cell from the journal's first checkpoint on: its snapshot cannot be used."""
         _, partition, kind, *identity = cell.key.split(".")
-        role: Role = "learner" if kind == "learner" else "npc"
+        role: Role = "npc" if kind == "relation" else kind  # type: ignore[assignment]
         subjects = _filter(self.ns, role, partition)
         async for record in self.journal.read(subjects):
             place = place_of(record.subject)
             if place is None:
                 continue
-            named = [place.npc, place.learner] if kind == "relation" else [getattr(place, role)]
-            if named != identity:
-                continue
+            if role == "fleet":
+                if place.family not in FLEET_FAMILIES:
+                    continue
+            else:
+                named = [place.npc, place.learner] if kind == "relation" else [getattr(place, role)]
+                if named != identity:
+                    continue
             try:
                 checkpoint = decode_checkpoint(record.data, record.subject)
             except DecodeError:
                 continue
             own = place.kind == kind and place.identity == identity[0]
-            moment = Moment(record.sequence, checkpoint.at, place.identity, place.learner)
+            learner = "" if place.learner == NOBODY else place.learner
+            moment = Moment(record.sequence, checkpoint.at, place.identity, learner)
             cell.fold(moment, checkpoint.events, record.headers.get("Holodeck-Command", "") if own else None)  # fmt: skip  # noqa: E501
 
     def when_folded(
@@ -858,12 +898,25 @@ class Host:
         shell.submit(work)
 
     def _to_fold(self, kind: str, identity: str, partition: int, work: Work) -> None:
+        if kind == "fleet":
+            if self.fleet is None or identity != FLEET:
+                told = f"there is one in each namespace, {FLEET}"
+                self.answer(work, Answer(status="refused", reason="unknown-fleet", detail=told))
+                return
+            self.fleet.submit(work)
+            return
         shells = self._shells[kind]
         shell = shells.get(identity)
         if shell is None:
             mind = npc if kind == "npc" else learner
             shell = shells[identity] = FoldShell(self, kind, identity, partition, mind)
         shell.submit(work)
+
+    async def command(
+        self, kind: str, identity: str, command: str, body: Any, seconds: float
+    ) -> Answer:
+        """Asks another actor, wherever it lives; as :meth:`Caller.command`."""
+        return await self._caller.command(kind, identity, command, body, deadline_s=seconds)
 
     def answer(self, work: Work, answer: Answer) -> None:
         """Answers everyone who waits for a command, if the lease still holds."""
@@ -969,6 +1022,8 @@ class Host:
             self._fire_due()
             if self._waiters:
                 self._wake_folded()
+            if self.fleet is not None:
+                self.fleet.tick()
             if self.time() >= next_sweep:
                 next_sweep = self.time() + max(0.2, min(5.0, self.options.idle_sleep_s / 4))
                 await self._sleep_idle()
@@ -1002,6 +1057,7 @@ class Host:
             if not shell.busy
             and not shell.queue
             and not shell.waiting
+            and not shell.asking
             and shell.used
             < (ended_before if shell.state.phase in (Phase.ENDED, Phase.ABANDONED) else before)
         ]
@@ -1017,7 +1073,9 @@ class Host:
                     del shells[fold_shell.identity]
 
     def _put_to_sleep(self, shell: SessionShell) -> None:
-        if shell.busy or shell.queue or shell.waiting or shell.saved != shell.sequence:
+        if shell.busy or shell.queue or shell.waiting or shell.asking:
+            return
+        if shell.saved != shell.sequence:
             return
         if self.sessions.get(shell.identity) is not shell:
             return
@@ -1048,6 +1106,12 @@ class Host:
                 metrics.inbox_gaps.inc(reader.follower.gaps - reader.gaps)
                 reader.gaps = reader.follower.gaps
         metrics.inbox_lag.set(lag)
+        if self.fleet is not None:
+            point = self.fleet.state.point()
+            metrics.graph["betti1"].set(point.h1)
+            metrics.graph["components"].set(point.components)
+            metrics.graph["vertices"].set(point.vertices)
+            metrics.graph["edges"].set(point.edges)
 
     async def _poll(self) -> None:
         """Reads the table now and then, in case a change was not heard of."""
@@ -1107,7 +1171,7 @@ class Host:
             return False
         sessions_mark = self._floor(partition)
         folds_mark = min(
-            self._folded("npc", str(partition)), self._folded("learner", str(partition))
+            self._folded(role, name) for role, name in self._fold_from if name == str(partition)
         )
         self._dirty[partition] = set()
         shells = [s for s in map(self.sessions.get, dirty) if s is not None]
@@ -1319,6 +1383,8 @@ class Host:
         for shells in self._shells.values():
             mine += [shell for shell in shells.values() if shell.partition in partitions]
         deadline = self.time() + 5.0
+        if self.fleet is not None and self.fleet.partition in partitions:
+            mine.append(self.fleet)
         while any(s.busy or s.queue for s in mine) and self.time() < deadline:
             await asyncio.sleep(0.01)
         whole = True
@@ -1372,7 +1438,13 @@ class Host:
 
 
 def _filter(ns: str, role: Role, partition: str) -> str:
-    return npc_filter(ns, partition) if role == "npc" else learner_filter(ns, partition)
+    match role:
+        case "npc":
+            return npc_filter(ns, partition)
+        case "learner":
+            return learner_filter(ns, partition)
+        case "fleet":
+            return all_checkpoints(ns)
 
 
 def _told(record: Record) -> Checkpoint | None:

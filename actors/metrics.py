@@ -26,6 +26,7 @@ from holodeck.messages.codec import pack, unpack
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.errors import DecodeError
 from holodeck.messages.session import (
+    EmergenceDetected,
     Outcome,
     SessionEnded,
     SessionForked,
@@ -55,6 +56,13 @@ SEED_NAMES: Final = (
 """The promised families; merged over all hosts without a further label."""
 _LAST_WINS: Final = frozenset({"holodeck_h1_before_routing", "holodeck_h1_after_routing"})
 
+DELTA_BUCKETS: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
+GRAPH_FIGURES: Final = {
+    "betti1": "Independent loops of the co-work graph.",
+    "components": "Groups that share nobody.",
+    "vertices": "Agents in the co-work graph.",
+    "edges": "Links in the co-work graph.",
+}
 ACTOR_KINDS: Final = ("session", "npc", "learner", "fleet")
 DELIVERIES: Final = ("accepted", "refused", "failed", "skipped")
 """What may become of a tile at a foreign server."""
@@ -202,6 +210,18 @@ class Metrics:
         self._h1_after = gauge(
             "holodeck_h1_after_routing", "H1 after the agent's last routing.", ["agent_id"]
         )
+        self.route_seconds = histogram(
+            "holodeck_route_duration_seconds", "How long the fleet took to choose.", LATENCY_BUCKETS
+        )
+        self.betti1_delta = histogram(
+            "holodeck_routing_betti1_delta",
+            "Loops in the co-work graph that a choice closes.",
+            DELTA_BUCKETS,
+        )
+        self.graph: Mapping[str, Gauge] = {
+            figure: gauge(f"holodeck_graph_{figure}", text)
+            for figure, text in GRAPH_FIGURES.items()
+        }
         self._agents = AgentCap()
         self._routed: dict[str, Counter] = {}
         self._h1_at: dict[str, float] = {}
@@ -285,6 +305,7 @@ class Metrics:
             TaskStarted: self._task_begun,
             TaskCompleted: self._task_ended,
             TaskRouted: self._task_routed,
+            EmergenceDetected: self._emerged,
         }
 
     # --- what a host tells: the events it committed ----------------------------------------
@@ -326,6 +347,16 @@ class Metrics:
             if label == event.npc:
                 self._routed[label] = counter
         counter.inc()
+        if event.routing is not None:
+            self.h1(event.npc, event.routing.h1_before, event.routing.h1_after)
+
+    def _emerged(self, event: EmergenceDetected) -> None:
+        self.emergence_alerts.inc()
+
+    def routing(self, seconds: float, delta_h1: int) -> None:
+        """The fleet chose somebody within ``seconds``."""
+        self.route_seconds.observe(seconds)
+        self.betti1_delta.observe(delta_h1)
 
     def h1(self, agent: str, before: float, after: float) -> None:
         """H1 of the fleet before and after a routing to ``agent``; over hosts the newest wins."""

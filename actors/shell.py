@@ -17,12 +17,20 @@ from functools import partial
 from typing import Any, Final, Protocol, cast
 
 import structlog
+from pydantic import ValidationError
 
 from holodeck.actors.decider import Moment
 from holodeck.actors.folds import Cell
 from holodeck.actors.memory import CommandMemory
 from holodeck.actors.metrics import Metrics
-from holodeck.actors.session.decider import arms, concerns, next_deadline, session
+from holodeck.actors.session.decider import (
+    arms,
+    collaborators,
+    concerns,
+    next_deadline,
+    refusal,
+    session,
+)
 from holodeck.actors.session.state import SCHEMA, STATE, Phase, SessionState
 from holodeck.broker.port import Log, Record
 from holodeck.messages.base import MAX_MESSAGE
@@ -39,19 +47,33 @@ from holodeck.messages.envelope import (
 )
 from holodeck.messages.errors import (
     BrokerError,
+    DecodeError,
     LostFence,
     OutcomeUnknown,
     RefusedError,
     StoreFull,
     TransientError,
 )
-from holodeck.messages.ids import NOBODY, partition_of
+from holodeck.messages.fleet import (
+    FLEET,
+    INTERNAL_FLEET_COMMANDS,
+    AskGraph,
+    AskRoute,
+    Candidate,
+    Decision,
+    SessionGraph,
+)
+from holodeck.messages.ids import NOBODY, new_id, partition_of
 from holodeck.messages.session import (
     INTERNAL_COMMANDS,
     AbandonStart,
+    End,
     ForkFrom,
     NpcReply,
+    RouteTask,
     SessionEvent,
+    SessionKind,
+    SessionStarted,
     SettleOwed,
     StartSession,
     TimerFired,
@@ -62,6 +84,7 @@ log = structlog.get_logger("holodeck.shell")
 
 BEGINNINGS: Final = (StartSession, ForkFrom, AbandonStart)
 """The commands that can be a session's first."""
+_INTERNAL: Final = INTERNAL_COMMANDS | INTERNAL_FLEET_COMMANDS
 DEFAULT_DEADLINE_MS: Final = 10_000
 """How long a plain client that names no deadline waits, ms."""
 
@@ -73,9 +96,20 @@ class Work:
         actor: the kind of actor it is for.
         replies: where answers are awaited, each with whether it wants JSON; repeats add theirs.
         received: when it came, seconds on the loop's clock.
+        asked: the fleet has been asked what has to be known before it is decided.
     """
 
-    __slots__ = ("actor", "body", "deadline", "id", "internal", "received", "replies", "sent")
+    __slots__ = (
+        "actor",
+        "asked",
+        "body",
+        "deadline",
+        "id",
+        "internal",
+        "received",
+        "replies",
+        "sent",
+    )
 
     def __init__(
         self,
@@ -97,6 +131,7 @@ class Work:
         self.received = received
         self.replies = replies if replies is not None else []
         self.internal = internal
+        self.asked = False
 
     @classmethod
     def of(
@@ -133,6 +168,9 @@ class House(Protocol):
     def owns(self, partition: int) -> bool: ...
     def answer(self, work: Work, answer: Answer) -> None: ...
     def spawn(self, coroutine: Any) -> None: ...
+    async def command(
+        self, kind: str, identity: str, command: str, body: Any, seconds: float
+    ) -> Answer: ...
     def arm(self, shell: SessionShell, due: int) -> None: ...
     def committed(self, shell: SessionShell, work: Work, events: Sequence[Any]) -> None: ...
     def wrote(self, sequence: int, at: int, events: Sequence[Any]) -> None: ...
@@ -251,7 +289,7 @@ class Shell(ABC):
             return False
         now = house.now()
         if not work.internal:
-            if work.body.kind in INTERNAL_COMMANDS:
+            if work.body.kind in _INTERNAL:
                 house.answer(work, Answer(status="contract", reason="internal-command"))
                 return False
             # What is too old for its id to be known is told so below: its sender's clock is wrong.
@@ -277,7 +315,11 @@ class Shell(ABC):
         except TransientError:
             return
         data = record.data if record else None
-        self.house.answer(work, Answer(status="ok", sequence=sequence, checkpoint=data))
+        self.house.answer(work, self._told(sequence, data))
+
+    def _told(self, sequence: int, data: bytes | None) -> Answer:
+        """The answer to a command that led to the checkpoint ``data``."""
+        return Answer(status="ok", sequence=sequence, checkpoint=data)
 
     def _refuse(self, work: Work, error: RefusedError) -> None:
         self.house.answer(work, Answer(status="refused", reason=error.reason, detail=error.detail))
@@ -286,8 +328,17 @@ class Shell(ABC):
         log.exception("actor.bug", actor=self.kind, command=work.body.kind, exc_info=error)
         self.house.answer(work, Answer(status="refused", reason="internal-error"))
 
-    def _append(self, work: Work, events: Sequence[Any], at: int, subject: str, after: int) -> None:
-        data = encode_checkpoint(at, events)
+    def _append(
+        self,
+        work: Work,
+        events: Sequence[Any],
+        at: int,
+        subject: str,
+        after: int,
+        room: str = "",
+        quiet: bool = False,
+    ) -> None:
+        data = encode_checkpoint(at, events, room, quiet)
         if len(data) > 4 * MAX_MESSAGE and work.body.kind != "fork":
             # More than any sound command can lead to; the broker would refuse it at 1 MB.
             self._refuse(work, RefusedError("too-large", f"{len(data)} bytes in one checkpoint"))
@@ -365,10 +416,12 @@ class SessionShell(Shell):
         armed: the due time it stands in the host's heap with, ms; 0: not there.
         unread: nobody has looked yet whether anything is stored. What begins a session needs no
             look, for its append is fenced; whatever else can be said about one does.
+        asking: commands for which the fleet is being asked, by id; None: no such thing.
     """
 
     __slots__ = (
         "armed",
+        "asking",
         "at",
         "held",
         "memory",
@@ -394,6 +447,7 @@ class SessionShell(Shell):
         self.held: tuple[Work, Answer] | None = None
         self.waiting: list[tuple[int, Work]] | None = None
         self.unread = False
+        self.asking: dict[str, Work] | None = None
 
     # -- snapshot ----------------------------------------
 
@@ -455,9 +509,11 @@ class SessionShell(Shell):
         if isinstance(body, AwaitReply):
             self._await_reply(work, body.turn)
             return
+        if not work.asked and type(body) in _ASKING and self._ask(work):
+            return
         at = max(house.now(), self.at)
         try:
-            events = session.decide(self.state, body, at)
+            events = session.decide(self.state, work.body, at)
         except RefusedError as error:
             if self.unread and not self.sequence:
                 self._look(work)
@@ -482,7 +538,130 @@ class SessionShell(Shell):
             partition_of(learner, house.partitions) if learner else NOBODY,
             learner or NOBODY,
         )
-        self._append(work, events, at, subject, self.sequence)
+        charter = self.state.charter
+        if charter is not None:
+            room, quiet = charter.room, not charter.emit_tiles
+        elif isinstance(events[0], SessionStarted):
+            room, quiet = events[0].room, not events[0].emit_tiles
+        else:
+            room, quiet = "", False
+        self._append(work, events, at, subject, self.sequence, room, quiet)
+
+    # -- what the fleet knows ----------------------------------------
+
+    def _attach(self, work: Work) -> bool:
+        if self.asking is not None and (asked := self.asking.get(work.id)) is not None:
+            asked.replies += work.replies
+            return True
+        return super()._attach(work)
+
+    def _ask(self, work: Work) -> bool:
+        """Whether the fleet is asked first; the mailbox goes on meanwhile, and the command comes
+        back into it with the answer."""
+        question = self._question(work.body)
+        if question is None:
+            return False
+        if self.asking is None:
+            self.asking = {}
+        if work.id in self.asking:
+            self.asking[work.id].replies += work.replies
+            return True
+        work.asked = True
+        self.asking[work.id] = work
+        self.house.spawn(self._asked(work, question))
+        return True
+
+    def _question(self, body: Any) -> AskRoute | AskGraph | None:
+        """What the fleet has to be asked before ``body`` can be decided; None: nothing.
+
+        A rehearsal asks nothing, for it is nobody's work; nor does what will be refused anyway.
+        """
+        state = self.state
+        charter = state.charter
+        match body:
+            case StartSession(session_kind=SessionKind.AGENT, graph=None):
+                return AskGraph(after=self.house.high) if state.phase is Phase.NEW else None
+            case RouteTask(decision=None):
+                task = state.tasks.get(body.task)
+                if charter is None or task is None or state.parent:
+                    return None
+                if state.phase is not Phase.ACTIVE or task.outcome or task.npc:
+                    return None
+                return AskRoute(
+                    session=self.identity,
+                    task=task.id,
+                    attempt=task.attempt,
+                    capabilities=task.capabilities,
+                    candidates=tuple(
+                        Candidate(agent=member.npc, capabilities=member.capabilities)
+                        for member in charter.cast
+                    ),
+                    own=charter.learner if charter.kind is SessionKind.AGENT else None,
+                    collaborators=collaborators(state, task.id),
+                    prefer=body.prefer,
+                    offset=charter.emergence_offset,
+                )
+            case End(graph=None):
+                pass
+            case TimerFired(graph=None) if body.name != "task":
+                due = next_deadline(state)
+                if due is None or due[0] > self.house.now():
+                    return None
+            case _:
+                return None
+        if state.graph is None or state.parent or state.phase not in (Phase.ACTIVE, Phase.PAUSED):
+            return None
+        return AskGraph(session=self.identity, after=self.sequence)
+
+    async def _asked(self, work: Work, question: AskRoute | AskGraph) -> None:
+        """Brings a command back with what the fleet said.
+
+        Without an answer a session starts and ends all the same, with nothing said of the graph;
+        a task goes to one of the cast by the session's own rule, and where there is no cast its
+        sender is asked to try again.
+        """
+        house = self.house
+        body = work.body
+        refused: RefusedError | None = None
+        silent = False
+        try:
+            answer = await house.command("fleet", FLEET, new_id("ask"), question, FLEET_PATIENCE_S)
+            raw = unpack(answer.state or b"", "fleet")
+            match body:
+                case RouteTask():
+                    body = body.model_copy(update={"decision": Decision.model_validate(raw)})
+                case StartSession():
+                    graph = SessionGraph.model_validate(raw).graph
+                    body = body.model_copy(update={"graph": graph})
+                case _:
+                    body = body.model_copy(update={"graph": SessionGraph.model_validate(raw)})
+        except RefusedError as error:
+            refused = error
+        except (TransientError, DecodeError, ValidationError) as error:
+            log.warning("fleet.silent", session=self.identity, reason=str(error))
+            if isinstance(body, RouteTask) and not (self.state.charter and self.state.charter.cast):
+                silent = True
+        asking = self.asking or {}
+        asking.pop(work.id, None)
+        if not asking:
+            self.asking = None
+        if self.dropped:
+            return
+        if refused is not None:
+            self._refuse(work, refused)
+        elif silent:
+            house.answer(work, Answer(status="busy", reason="no-fleet"))
+        else:
+            work.body = body
+            self.submit(work)
+
+    def _told(self, sequence: int, data: bytes | None) -> Answer:
+        if data is not None:
+            first = decode_checkpoint(data, self.identity).events[0]
+            error = refusal(first)  # type: ignore[arg-type]  # a session's own
+            if error is not None:
+                return _refused(error, sequence, data)
+        return super()._told(sequence, data)
 
     def _look(self, work: Work) -> None:
         """Reads what is stored, then takes the command up again."""
@@ -504,7 +683,11 @@ class SessionShell(Shell):
         house = self.house
         house.high = max(house.high, sequence)
         house.committed(self, work, events)
-        self._settled(work, Answer(status="ok", sequence=sequence, checkpoint=data))
+        error = refusal(events[0])
+        if error is None:
+            self._settled(work, Answer(status="ok", sequence=sequence, checkpoint=data))
+        else:
+            self._settled(work, _refused(error, sequence, data))
         if self.waiting:
             self._wake()
         if arms(events):
@@ -707,6 +890,16 @@ class SessionShell(Shell):
         self._arm()
 
 
+_ASKING: Final = frozenset({StartSession, RouteTask, End, TimerFired})
+FLEET_PATIENCE_S: Final = 5.0
+"""How long a session waits for the fleet, seconds; longer than a takeover takes."""
+
+
+def _refused(error: RefusedError, sequence: int, data: bytes) -> Answer:
+    """A refusal that is stored."""
+    return Answer("refused", sequence, error.reason, error.detail, data)
+
+
 class FoldShell(Shell):
     """The deciding half of an NPC or a learner.
 
@@ -773,9 +966,10 @@ class FoldShell(Shell):
             return
         family = events[0].kind.partition(".")[0]
         p, identity = self.partition, self.identity
-        concerned = (p, identity, NOBODY, NOBODY) if self.kind == "npc" else (
-            NOBODY, NOBODY, p, identity)  # fmt: skip
-        subject = CHECKPOINT.of(house.ns, self.kind, p, identity, family, *concerned)
+        nobody = (NOBODY, NOBODY)
+        npc = (p, identity) if self.kind == "npc" else nobody
+        learner = (p, identity) if self.kind == "learner" else nobody
+        subject = CHECKPOINT.of(house.ns, self.kind, p, identity, family, *npc, *learner)
         self._append(work, events, at, subject, cell.own)
 
     def _soon(self) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from holodeck.config import load_settings
-from holodeck.deck import Deck, Exhaust, Reply, Session, Standing, Step, TaskRef
+from holodeck.deck import Deck, Exhaust, Fleet, Reply, Session, Standing, Step, TaskRef
 from holodeck.local import Local, local
 from holodeck.messages.errors import (
     ContractError,
@@ -86,6 +86,7 @@ __all__ = [
     "ContractError",
     "Deck",
     "Exhaust",
+    "Fleet",
     "FrictionFinding",
     "HolodeckError",
     "Local",

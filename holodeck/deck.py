@@ -25,7 +25,7 @@ from holodeck.actors.npc.decider import (
     Relation,
     band,
 )
-from holodeck.actors.session import STATE, Phase, SessionState
+from holodeck.actors.session import STATE, Phase, SessionState, seen_patterns
 from holodeck.actors.table import known_deployment
 from holodeck.actors.tiles import decode_tile
 from holodeck.broker.port import Broker, Record
@@ -48,6 +48,17 @@ from holodeck.messages.errors import (
     StartupError,
     Unavailable,
 )
+from holodeck.messages.fleet import (
+    FLEET,
+    AskGraph,
+    AskRoute,
+    Candidate,
+    Decision,
+    ReadFleet,
+    RegisterAgent,
+    SessionGraph,
+    UnregisterAgent,
+)
 from holodeck.messages.ids import check_id, new_id, partition_of
 from holodeck.messages.npc import DescribeNpc
 from holodeck.messages.session import (
@@ -62,8 +73,11 @@ from holodeck.messages.session import (
     MindKind,
     NpcReply,
     Outcome,
+    Pattern,
     Pause,
+    ReportError,
     ReportFriction,
+    RetryTask,
     RouteTask,
     SessionKind,
     StartSession,
@@ -282,9 +296,10 @@ class Session:
         capabilities: Sequence[str] = (),
         npc: str | None = None,
         timeout_s: float | None = None,
+        start: bool = False,
         id: str | None = None,
     ) -> TaskRef:
-        """Adds a task; ``data`` is anything JSON can say.
+        """Adds a task; ``data`` is anything JSON can say; ``start`` begins it at once.
 
         Raises:
             RefusedError: ``duplicate-task``, ``task-limit``, ``unknown-npc``.
@@ -297,14 +312,36 @@ class Session:
                 capabilities=tuple(capabilities),
                 npc=npc,
                 timeout_s=timeout_s,
+                start=start,
             ),
             id=id,
         )
         return TaskRef(task, self.id)
 
-    async def route(self, task: TaskRef | str, *, id: str | None = None) -> TaskRouted | None:
-        """Chooses who of the cast gets a task; None if it was given to somebody before."""
-        answer = await self.command(RouteTask(task=_name(task)), id=id)
+    async def route(
+        self,
+        task: TaskRef | str,
+        *,
+        start: bool = False,
+        prefer: Sequence[str] = (),
+        decision: Decision | None = None,
+        id: str | None = None,
+    ) -> TaskRouted | None:
+        """Chooses who gets a task; None if it was given to somebody before.
+
+        The fleet proposes one of the cast, or without a cast one of the registered agents.
+
+        Args:
+            start: begin it at once.
+            prefer: agents to be taken if any of them is capable.
+            decision: what somebody else decided; None: the fleet is asked.
+
+        Raises:
+            RefusedError: ``unknown-task``, ``task-completed``, ``no-agents``; ``agents-full``:
+                those who are capable have as many tasks as they take.
+        """
+        body = RouteTask(task=_name(task), start=start, prefer=tuple(prefer), decision=decision)
+        answer = await self.command(body, id=id)
         for event in _step(answer).events:
             if isinstance(event, TaskRouted):
                 return event
@@ -337,6 +374,32 @@ class Session:
             error=error,
         )
         return _step(await self.command(body, id=id))
+
+    async def retry(
+        self, task: TaskRef | str, *, start: bool = False, id: str | None = None
+    ) -> int:
+        """One more attempt at a task that failed or ran out of time; returns its number.
+
+        Raises:
+            RefusedError: ``unknown-task``, ``task-open``, ``task-succeeded`` (or cancelled).
+        """
+        name = _name(task)
+        held = (await self.state()).tasks.get(name)
+        attempt = 2 if held is None else held.attempt + 1
+        await self.command(RetryTask(task=name, attempt=attempt, start=start), id=id)
+        return attempt
+
+    async def report_error(
+        self, error: str, *, task: TaskRef | str | None = None, id: str | None = None
+    ) -> Step:
+        """Tells of an error that ends neither a task nor the session."""
+        named = None if task is None else _name(task)
+        return _step(await self.command(ReportError(error=error[:1000], task=named), id=id))
+
+    async def patterns(self) -> tuple[Pattern, ...]:
+        """What the session's tasks show, now; an ended session's stand in its last checkpoint."""
+        state = await self.state()
+        return seen_patterns(state, int(time.time() * 1000))
 
     async def pause(self, reason: str = "", *, id: str | None = None) -> Step:
         return _step(await self.command(Pause(reason=reason), id=id))
@@ -487,6 +550,90 @@ class Npc:
         return Standing(found, band(found.reputation))
 
 
+class Fleet:
+    """The agents of a namespace: who can do what, who has how much to do, who worked with whom."""
+
+    def __init__(self, deck: Deck) -> None:
+        self._deck = deck
+
+    async def _ask(self, body: AskRoute | AskGraph | ReadFleet) -> Any:
+        answer = await self._deck.caller.command("fleet", FLEET, new_id("ask"), body)
+        return unpack(answer.state or b"")
+
+    async def register(
+        self,
+        agent: str,
+        capabilities: Sequence[str] = (),
+        *,
+        max_load: int = 0,
+        id: str | None = None,
+    ) -> None:
+        """Says what an agent can do; ``max_load`` is how many tasks it takes at once, 0 any."""
+        body = RegisterAgent(agent=agent, capabilities=tuple(capabilities), max_load=max_load)
+        await self._deck.caller.command("fleet", FLEET, id or new_id("cmd"), body)
+
+    async def unregister(self, agent: str, *, id: str | None = None) -> None:
+        """The agent gets no further tasks.
+
+        Raises:
+            RefusedError: ``unknown-agent``.
+        """
+        await self._deck.caller.command(
+            "fleet", FLEET, id or new_id("cmd"), UnregisterAgent(agent=agent)
+        )
+
+    async def propose(
+        self,
+        task: str,
+        capabilities: Sequence[str] = (),
+        *,
+        session: str = "proposals",
+        candidates: Sequence[CastMember] = (),
+        collaborators: Sequence[str] = (),
+        prefer: Sequence[str] = (),
+        offset: float = -2.0,
+    ) -> Decision:
+        """Who should get a task. Its load is reserved for five seconds and nothing is stored:
+        what gives a task to somebody is :meth:`Session.route`.
+
+        Raises:
+            RefusedError: ``agents-full``.
+        """
+        ask = AskRoute(
+            session=session,
+            task=task,
+            capabilities=tuple(capabilities),
+            candidates=tuple(
+                Candidate(agent=one.npc, capabilities=one.capabilities) for one in candidates
+            ),
+            collaborators=tuple(collaborators),
+            prefer=tuple(prefer),
+            offset=offset,
+        )
+        return Decision.model_validate(await self._ask(ask))
+
+    async def graph_of(self, session: str | None = None, *, after: int = 0) -> SessionGraph:
+        """The co-work graph in figures, and what one live session has done to it."""
+        return SessionGraph.model_validate(await self._ask(AskGraph(session=session, after=after)))
+
+    async def status(self, *, after: int = 0) -> dict[str, Any]:
+        """Figures: agents, tasks, the co-work graph, how it is braced, emergence."""
+        return dict(await self._ask(ReadFleet(view="status", after=after)))
+
+    async def agents(self, *, limit: int = 2000, after: int = 0) -> list[dict[str, Any]]:
+        """A row an agent, who has most to do first."""
+        return list(await self._ask(ReadFleet(view="agents", limit=limit, after=after)))
+
+    async def graph(self, *, limit: int = 2000, after: int = 0) -> dict[str, Any]:
+        """The newest edges, and how each component is braced."""
+        return dict(await self._ask(ReadFleet(view="graph", limit=limit, after=after)))
+
+    async def advice(self) -> dict[str, Any]:
+        """The last ``synthesis`` and ``advice``, and what the ``open`` window shows so far.
+        Advice: nothing obeys it by itself."""
+        return dict(await self._ask(ReadFleet(view="advice")))
+
+
 class Deck:
     """A connection to a runtime.
 
@@ -550,6 +697,9 @@ class Deck:
         task_timeout_s: float = 300.0,
         session_timeout_s: float = 3600.0,
         idle_timeout_s: float = 0.0,
+        emit_tiles: bool = True,
+        h1_router: bool = False,
+        emergence_offset: float = -2.0,
         session: str | None = None,
         switch: bool = False,
         id: str | None = None,
@@ -558,6 +708,9 @@ class Deck:
 
         Args:
             cast: the NPCs that take part (empty: any), by id or with their capabilities.
+            room: where its tiles belong; empty: the default room.
+            emit_tiles: whether its tiles go to PLATO.
+            emergence_offset: an alert is raised where β1 > V + offset in a component.
             session: its id; None: a fresh one.
             switch: pause the session that holds the learner instead of being refused.
 
@@ -580,6 +733,9 @@ class Deck:
             task_timeout_s=task_timeout_s,
             session_timeout_s=session_timeout_s,
             idle_timeout_s=idle_timeout_s,
+            emit_tiles=emit_tiles,
+            h1_router=h1_router,
+            emergence_offset=emergence_offset,
         )
         order = SpawnSession(id=id or new_id("cmd"), session=identity, start=start, switch=switch)
         await self.order("start", order)
@@ -596,6 +752,10 @@ class Deck:
 
     def npc(self, identity: str) -> Npc:
         return Npc(self, identity)
+
+    @property
+    def fleet(self) -> Fleet:
+        return Fleet(self)
 
     async def sessions(self) -> list[dict[str, Any]]:
         """All sessions the hosts carry, as rows; of sleeping ones only the id is known."""

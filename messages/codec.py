@@ -176,23 +176,28 @@ def decode_answer(data: bytes, subject: str) -> Answer:
 # --- checkpoints ----------------------------------------
 
 
-def encode_checkpoint(at: int, events: Sequence[AnyEvent]) -> bytes:
+def encode_checkpoint(
+    at: int, events: Sequence[AnyEvent], room: str = "", quiet: bool = False
+) -> bytes:
     """Events as one stored message: ``{v, at, events: [{kind, …}]}``, defaults left out."""
-    return _pack(
-        {
-            "v": SCHEMA,
-            "at": at,
-            "events": [
-                {
-                    "kind": event.kind,
-                    # What model_dump() calls, without its dozen arguments: this runs for every
-                    # event of every command.
-                    **event.__pydantic_serializer__.to_python(event, exclude_defaults=True),
-                }
-                for event in events
-            ],
-        }
-    )
+    raw: dict[str, Any] = {
+        "v": SCHEMA,
+        "at": at,
+        "events": [
+            {
+                "kind": event.kind,
+                # What model_dump() calls, without its dozen arguments: this runs for every
+                # event of every command.
+                **event.__pydantic_serializer__.to_python(event, exclude_defaults=True),
+            }
+            for event in events
+        ],
+    }
+    if room:
+        raw["room"] = room
+    if quiet:
+        raw["quiet"] = True
+    return _pack(raw)
 
 
 def decode_checkpoint(data: bytes, subject: str) -> Checkpoint:
@@ -221,4 +226,7 @@ def decode_checkpoint(data: bytes, subject: str) -> Checkpoint:
     at = raw.get("at")
     if not events or not isinstance(at, int) or at < 0:
         raise DecodeError(subject, "no checkpoint: no time or no events")
-    return Checkpoint(at, events)
+    room = raw.get("room", "")
+    if not isinstance(room, str):
+        raise DecodeError(subject, "no checkpoint: its room is no text")
+    return Checkpoint(at, events, room, raw.get("quiet") is True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import Field, TypeAdapter
 
 from holodeck.messages.base import Message, Millis
+from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, FleetEvent, ReadFleet
 from holodeck.messages.ids import CommandId, LearnerId
 from holodeck.messages.learner import LearnerCommand, LearnerEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
@@ -56,8 +57,10 @@ class AwaitReply(Message):
     turn: Annotated[int, Field(ge=0)]
 
 
-Query = ReadState | AwaitReply
-QUERY_KINDS: Final = frozenset({"read-state", "await-reply"})
+Query = ReadState | AwaitReply | AskRoute | AskGraph | ReadFleet
+QUERY_KINDS: Final = frozenset(
+    {"read-state", "await-reply", "ask-route", "ask-graph", "read-fleet"}
+)
 
 
 # --- the envelope ----------------------------------------
@@ -90,13 +93,18 @@ class ToLearner(_Envelope):
     body: Annotated[LearnerCommand | ReadState, Field(discriminator="kind")]
 
 
-Envelope = ToSession | ToNpc | ToLearner
-Body = SessionCommand | NpcCommand | LearnerCommand | Query
+class ToFleet(_Envelope):
+    body: Annotated[FleetCommand | AskRoute | AskGraph | ReadFleet, Field(discriminator="kind")]
+
+
+Envelope = ToSession | ToNpc | ToLearner | ToFleet
+Body = SessionCommand | NpcCommand | LearnerCommand | FleetCommand | Query
 """What a command says, whoever it is for."""
 ENVELOPES: Final[dict[str, TypeAdapter[Any]]] = {
     "session": TypeAdapter(ToSession),
     "npc": TypeAdapter(ToNpc),
     "learner": TypeAdapter(ToLearner),
+    "fleet": TypeAdapter(ToFleet),
 }
 
 
@@ -121,7 +129,9 @@ class Answer:
     state: bytes | None = None
 
 
-AnyEvent = Annotated[SessionEvent | NpcEvent | LearnerEvent, Field(discriminator="kind")]
+AnyEvent = Annotated[
+    SessionEvent | NpcEvent | LearnerEvent | FleetEvent, Field(discriminator="kind")
+]
 
 
 class Checkpoint(NamedTuple):
@@ -130,7 +140,11 @@ class Checkpoint(NamedTuple):
     Attributes:
         at: when, ms since 1970 UTC; never runs backwards within one actor.
         events: at least one.
+        room: where its tiles belong; empty: the default room.
+        quiet: its tiles are not for PLATO.
     """
 
     at: int
     events: tuple[AnyEvent, ...]
+    room: str = ""
+    quiet: bool = False

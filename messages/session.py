@@ -12,6 +12,14 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, model_validator
 
 from holodeck.messages.base import Event, JsonText, Label, Message, Millis, Reason, Share, Text
+from holodeck.messages.fleet import (
+    Alternative,
+    Collaborators,
+    Decision,
+    GraphPoint,
+    Routing,
+    SessionGraph,
+)
 from holodeck.messages.ids import LearnerId, NpcId, SessionId, TaskId
 
 
@@ -93,6 +101,35 @@ class FrictionFinding(Message):
     detail: Annotated[str, Field(max_length=500)] = ""
 
 
+class Crossing(Event):
+    """A component of the co-work graph rose above its threshold: β1 > V + offset.
+
+    Attributes:
+        number: sequence of the checkpoint whose link did it.
+        h1, vertices, edges: of the component; threshold: V + offset.
+        members: of the component, in order of their names, at most 64; ``more``: how many others.
+        edge: the two agents whose link crossed.
+    """
+
+    number: Annotated[int, Field(ge=1)]
+    h1: int
+    threshold: float
+    offset: float = -2.0
+    vertices: int
+    edges: int
+    members: Annotated[tuple[NpcId, ...], Field(max_length=64)] = ()
+    more: int = 0
+    edge: tuple[NpcId, NpcId]
+    session: str = ""
+    task: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"EMERGENCE: β₁={self.h1} > V{self.offset:+g}={self.threshold:g} "
+            f"(V={self.vertices}, E={self.edges})"
+        )
+
+
 # --- commands ----------------------------------------
 
 
@@ -105,6 +142,11 @@ class StartSession(Message):
         task_timeout_s: seconds a started task may take, 0 none.
         session_timeout_s: seconds of active time (pauses not counted), 0 none.
         idle_timeout_s: seconds without a command while active, 0 none.
+        room: where its tiles belong; empty: the default room.
+        emit_tiles: whether its tiles go to PLATO; they are made and kept in any case.
+        h1_router: whether the agent said it has its tasks routed; told on, changes nothing.
+        emergence_offset: an alert is raised where β1 > V + offset in a component.
+        graph: the co-work graph now; filled in by the host for sessions of kind ``agent``.
     """
 
     kind: Literal["start"] = "start"
@@ -122,6 +164,10 @@ class StartSession(Message):
     task_timeout_s: Annotated[float, Field(ge=0, le=30 * 86400)] = 300.0
     session_timeout_s: Annotated[float, Field(ge=0, le=365 * 86400)] = 3600.0
     idle_timeout_s: Annotated[float, Field(ge=0, le=365 * 86400)] = 0.0
+    emit_tiles: bool = True
+    h1_router: bool = False
+    emergence_offset: Annotated[float, Field(ge=-1e6, le=1e6)] = -2.0
+    graph: GraphPoint | None = None
 
     @model_validator(mode="after")
     def _each_npc_once(self) -> StartSession:
@@ -210,6 +256,7 @@ class AddTask(Message):
         data: free data of the caller, JSON text.
         npc: who the task is for, if that is known already.
         timeout_s: seconds from its start; None takes the session's.
+        start: begin it at once.
     """
 
     kind: Literal["add-task"] = "add-task"
@@ -219,13 +266,37 @@ class AddTask(Message):
     capabilities: Capabilities = ()
     npc: NpcId | None = None
     timeout_s: Annotated[float, Field(ge=0, le=30 * 86400)] | None = None
+    start: bool = False
 
 
 class RouteTask(Message):
-    """Chooses who of the cast gets a task, by capability, then load, then name."""
+    """Chooses who gets a task: one of the cast, or without a cast one of the fleet's agents.
+
+    Attributes:
+        start: begin it at once.
+        prefer: agents to be taken if any of them is capable.
+        decision: who gets it; None: the host asks the fleet before the session decides.
+    """
 
     kind: Literal["route-task"] = "route-task"
     task: TaskId
+    start: bool = False
+    prefer: Annotated[tuple[NpcId, ...], Field(max_length=32)] = ()
+    decision: Decision | None = None
+
+
+class RetryTask(Message):
+    """One more attempt at a task that failed or ran out of time.
+
+    Attributes:
+        attempt: number of the new attempt; makes a repeat harmless.
+        start: begin it at once.
+    """
+
+    kind: Literal["retry-task"] = "retry-task"
+    task: TaskId
+    attempt: Annotated[int, Field(ge=2, le=100)]
+    start: bool = False
 
 
 class StartTask(Message):
@@ -246,6 +317,21 @@ class CompleteTask(Message):
     duration_ms: Millis | None = None
     result: JsonText | None = None
     error: Reason = ""
+
+
+class ReportError(Message):
+    """Something went wrong that ends neither a task nor the session."""
+
+    kind: Literal["report-error"] = "report-error"
+    error: Annotated[str, Field(min_length=1, max_length=1000)]
+    task: TaskId | None = None
+
+
+class ReportEmergence(Message):
+    """Sent by the fleet: a link this session made lifted a component above its threshold."""
+
+    kind: Literal["report-emergence"] = "report-emergence"
+    crossing: Crossing
 
 
 class Pause(Message):
@@ -269,10 +355,17 @@ class Resume(Message):
 
 
 class End(Message):
+    """Ends the session; what is still open ends with it.
+
+    Attributes:
+        graph: the co-work graph now; filled in by the host where the session is part of it.
+    """
+
     kind: Literal["end"] = "end"
     reason: EndReason = EndReason.LEARNER_ENDED
     outcome: Outcome = Outcome.SUCCESS
     error: Reason = ""
+    graph: SessionGraph | None = None
 
 
 class SettleOwed(Message):
@@ -282,11 +375,13 @@ class SettleOwed(Message):
 
 
 class TimerFired(Message):
-    """Sent by the host when a deadline has passed. ``name`` is session, idle or task."""
+    """Sent by the host when a deadline has passed. ``name`` is session, idle or task; ``graph`` as
+    in :class:`End`."""
 
     kind: Literal["timer"] = "timer"
     name: Literal["session", "idle", "task"]
     task: TaskId | None = None
+    graph: SessionGraph | None = None
 
 
 SessionCommand = Annotated[
@@ -301,6 +396,9 @@ SessionCommand = Annotated[
     | RouteTask
     | StartTask
     | CompleteTask
+    | RetryTask
+    | ReportError
+    | ReportEmergence
     | Pause
     | Resume
     | End
@@ -332,6 +430,10 @@ class SessionStarted(Event):
     task_timeout_ms: int = 300_000
     session_timeout_ms: int = 3_600_000
     idle_timeout_ms: int = 0
+    emit_tiles: bool = True
+    h1_router: bool = False
+    emergence_offset: float = -2.0
+    graph: GraphPoint | None = None
 
 
 class SessionStartAbandoned(Event):
@@ -367,9 +469,49 @@ class SessionResumed(Event):
     claim: int | None = None
 
 
+class TaskCounts(Event):
+    """How the tasks of a session came out; ``open``: they were when it ended."""
+
+    total: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timed_out: int = 0
+    open: int = 0
+
+
+class Pattern(Event):
+    """Something a session's tasks show.
+
+    Attributes:
+        evidence: ids of the tasks, or the facts, that show it; at most 20.
+    """
+
+    name: str
+    evidence: tuple[str, ...] = ()
+
+
+class H1Delta(Event):
+    """What became of the co-work graph's β1 between a session's start and end.
+
+    Attributes:
+        change: end − start, whoever caused it; own_change: loops this session closed itself.
+        first, last: the graph at both ends.
+    """
+
+    start: int
+    end: int
+    change: int
+    own_change: int = 0
+    first: GraphPoint = GraphPoint()
+    last: GraphPoint = GraphPoint()
+
+
 class SessionEnded(Event):
     """Attributes:
-    active_ms: time it was active, pauses not counted.
+    active_ms: time it was active, pauses not counted; duration_ms: since its start.
+    agent, name: as they were told at the start.
+    h1: None where there was no graph to look at.
     """
 
     kind: Literal["session.ended"] = "session.ended"
@@ -377,6 +519,32 @@ class SessionEnded(Event):
     outcome: Outcome
     active_ms: int
     error: str = ""
+    agent: str = ""
+    name: str = ""
+    duration_ms: int = 0
+    tasks: TaskCounts | None = None
+    h1: H1Delta | None = None
+    patterns: tuple[Pattern, ...] = ()
+
+
+class SessionErred(Event):
+    """Something went wrong.
+
+    Attributes:
+        error_class, fingerprint: the same for the same error with other numbers and names in it.
+    """
+
+    kind: Literal["session.erred"] = "session.erred"
+    error: str
+    error_class: str = ""
+    fingerprint: str = ""
+    task: str | None = None
+    agent: str = ""
+
+
+class EmergenceDetected(Event):
+    kind: Literal["emergence.detected"] = "emergence.detected"
+    crossing: Crossing
 
 
 class NpcParted(Event):
@@ -430,9 +598,20 @@ class TaskAdded(Event):
     timeout_ms: int = 0
 
 
+class TaskRefused(Event):
+    """The first task a session turned away because it has as many as it may have."""
+
+    kind: Literal["task.refused"] = "task.refused"
+    task: TaskId
+    limit: int
+
+
 class TaskRouted(Event):
     """Attributes:
     fallback: nobody had all capabilities; ``match`` says what share the chosen one has.
+    routing: None where the fleet was not asked.
+    collaborators: who the agent is linked to by it, in the co-work graph.
+    offset: emergence is β1 > V + offset.
     """
 
     kind: Literal["task.routed"] = "task.routed"
@@ -441,15 +620,33 @@ class TaskRouted(Event):
     match: float
     fallback: bool
     reasoning: str = ""
+    attempt: int = 1
+    routing: Routing | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    collaborators: Collaborators = ()
+    offset: float = -2.0
 
 
 class TaskStarted(Event):
+    """Attributes:
+    agent: who does it: the one it was routed to, else the session's own.
+    """
+
     kind: Literal["task.started"] = "task.started"
     task: TaskId
     npc: NpcId | None = None
+    attempt: int = 1
+    agent: str = ""
+    capabilities: tuple[str, ...] = ()
+    routing: Routing | None = None
 
 
 class TaskCompleted(Event):
+    """Attributes:
+    error_class, fingerprint: the same for the same error with other numbers and names in it.
+    agent: as in :class:`TaskStarted`.
+    """
+
     kind: Literal["task.completed"] = "task.completed"
     task: TaskId
     outcome: Outcome
@@ -457,6 +654,18 @@ class TaskCompleted(Event):
     npc: NpcId | None = None
     result: str | None = None
     error: str = ""
+    attempt: int = 1
+    agent: str = ""
+    error_class: str = ""
+    fingerprint: str = ""
+
+
+class TaskRetried(Event):
+    """A task is open once more, given to nobody."""
+
+    kind: Literal["task.retried"] = "task.retried"
+    task: TaskId
+    attempt: int
 
 
 SessionEvent = Annotated[
@@ -475,7 +684,11 @@ SessionEvent = Annotated[
     | TaskAdded
     | TaskRouted
     | TaskStarted
-    | TaskCompleted,
+    | TaskCompleted
+    | TaskRetried
+    | TaskRefused
+    | SessionErred
+    | EmergenceDetected,
     Field(discriminator="kind"),
 ]
 

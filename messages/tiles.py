@@ -23,6 +23,7 @@ class Tile(Message):
         question: ``[EVENT] …``, one line.
         answer: everything about it.
         confidence: 0 to 1.
+        quiet: the session asked that PLATO is not told.
     """
 
     id: str
@@ -32,3 +33,4 @@ class Tile(Message):
     tags: tuple[str, ...] = ()
     confidence: float = Field(default=1.0, ge=0.0, le=1.0)
     source: str = SOURCE
+    quiet: bool = False

@@ -17,11 +17,11 @@ for longest, then by id:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from holodeck.actors.fleet.graph import CoworkGraph, risk
+from holodeck.actors.fleet.graph import CoworkGraph, margin, risk
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import Alternative, AskRoute, Decision, Routing, Term
 
@@ -106,7 +106,7 @@ class Roster:
 
     def able(self, capabilities: Iterable[str]) -> Collection[str]:
         """Registered agents that have all of ``capabilities``; everyone if there are none."""
-        sets = [self._able.get(capability, frozenset()) for capability in set(capabilities)]
+        sets: list[set[str]] = [self._able.get(one, set()) for one in set(capabilities)]
         if not sets:
             return self._registered
         sets.sort(key=len)
@@ -262,8 +262,8 @@ def _rank(
     scale = 1.0 / (len(linked) + 1)
     best: list[_Scored] = []
     bound: float | None = None
-    changes: Iterator[tuple[int, int]] = iter(graph.projections(pool, linked))
-    for name, (delta_beta1, delta_components) in zip(pool, changes, strict=True):
+    changes = graph.projections(pool, linked)
+    for name, (_, delta_beta1, delta_components) in zip(pool, changes, strict=True):
         agent = agents.get(name, NOBODY_YET)
         score = (delta_beta1 + COMPONENTS_WEIGHT * delta_components) * scale + (
             agent.load + reserved.get(name, 0)
@@ -318,8 +318,8 @@ def _decided(
     first = ranked[0]
     name = first.name
     change = graph.project(name, linked)
-    margin = change.beta1_after - (change.vertices_after + ask.offset)
-    danger = risk(margin) if change.vertices_after >= 3 else 0.0
+    over = margin(change.beta1_after, change.vertices_after, ask.offset)
+    danger = risk(over) if change.vertices_after >= 3 else 0.0
     match = match_of.get(name, 1.0)
     load = roster.get(name).load + held.load.get(name, 0)
     term: Term = "only"
@@ -362,15 +362,14 @@ def _decided(
 
 def _told_apart(first: _Scored, second: _Scored, mine: _Terms, theirs: _Terms) -> tuple[Term, str]:
     """The term that told the first from the second, and against what."""
-    differences = {
+    differences: dict[Term, float] = {
         "beta1": theirs.beta1 - mine.beta1,
         "components": theirs.components - mine.components,
         "load": theirs.load - mine.load,
         "match": theirs.match - mine.match,
     }
-    term: Term
     if first.score != second.score:
-        term = max(differences, key=lambda name: differences[name])  # type: ignore[assignment]
+        term = max(differences, key=lambda name: differences[name])
         return term, f" before {second.name}"
     if (first.reserved, first.assigned) != (second.reserved, second.assigned):
         return "last-assigned", f" before {second.name}, whose last task is newer"

@@ -5,7 +5,9 @@ from holodeck.actors.session.decider import (
     arms,
     concerns,
     next_deadline,
+    seen_patterns,
     session,
+    task_counts,
 )
 from holodeck.actors.session.state import (
     SCHEMA,
@@ -27,5 +29,7 @@ __all__ = [
     "arms",
     "concerns",
     "next_deadline",
+    "seen_patterns",
     "session",
+    "task_counts",
 ]

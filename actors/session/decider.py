@@ -5,8 +5,9 @@ Pure. Every refusal reason a session knows:
 ``unknown-session`` nothing was started under this id · ``session-exists`` · ``start-abandoned``
 the start came after its claim was given up · ``session-ended`` · ``session-paused`` ·
 ``session-active`` · ``claim-required`` · ``claim-void`` · ``turn-order`` · ``unknown-npc`` not in
-the cast · ``no-cast`` · ``task-limit`` · ``session-full`` · ``duplicate-task`` ·
-``unknown-task`` · ``task-completed`` with another outcome · ``bad-fork``.
+the cast · ``no-cast`` · ``no-agents`` · ``task-limit`` · ``session-full`` · ``duplicate-task`` ·
+``unknown-task`` · ``task-completed`` with another outcome · ``task-open`` · ``task-succeeded`` ·
+``attempt-order`` · ``bad-fork``.
 """
 
 from __future__ import annotations
@@ -19,31 +20,50 @@ import msgpack
 from pydantic import ValidationError
 
 from holodeck.actors.decider import Decider, Moment
+from holodeck.actors.session.faults import fault
+from holodeck.actors.session.patterns import Done, Story, patterns
 from holodeck.actors.session.rules import choose, turn_reputation
-from holodeck.actors.session.state import SCHEMA, STATE, Charter, Phase, SessionState, Task
+from holodeck.actors.session.state import (
+    SCHEMA,
+    STATE,
+    Charter,
+    Earlier,
+    Phase,
+    SessionState,
+    Task,
+)
 from holodeck.messages.errors import RefusedError
+from holodeck.messages.fleet import MAX_COLLABORATORS, SessionGraph
 from holodeck.messages.session import (
     AbandonStart,
     AddTask,
     ChangeReputation,
     CompleteTask,
+    EmergenceDetected,
     End,
     EndReason,
     ForkFrom,
     FrictionDetected,
+    H1Delta,
     MindKind,
     NpcParted,
     NpcReply,
     Outcome,
+    Pattern,
     Pause,
+    ReportEmergence,
+    ReportError,
     ReportFriction,
     ReputationChanged,
     Resume,
+    RetryTask,
     RouteTask,
     SessionCommand,
     SessionEnded,
+    SessionErred,
     SessionEvent,
     SessionForked,
+    SessionKind,
     SessionPaused,
     SessionResumeAbandoned,
     SessionResumed,
@@ -55,6 +75,9 @@ from holodeck.messages.session import (
     TakeTurn,
     TaskAdded,
     TaskCompleted,
+    TaskCounts,
+    TaskRefused,
+    TaskRetried,
     TaskRouted,
     TaskStarted,
     TimerFired,
@@ -117,6 +140,10 @@ def _start(state: SessionState, command: StartSession, now: int) -> Events:
             task_timeout_ms=round(command.task_timeout_s * 1000),
             session_timeout_ms=round(command.session_timeout_s * 1000),
             idle_timeout_ms=round(command.idle_timeout_s * 1000),
+            emit_tiles=command.emit_tiles,
+            h1_router=command.h1_router,
+            emergence_offset=command.emergence_offset,
+            graph=command.graph,
         ),
     )
 
@@ -202,13 +229,31 @@ def _reputation(state: SessionState, command: ChangeReputation, now: int) -> Eve
 
 def _start_task(state: SessionState, command: StartTask, now: int) -> Events:
     task = _open_task(state, command.task)
-    return _NOTHING if task.started_at else (TaskStarted(task=task.id, npc=task.npc),)
+    return _NOTHING if task.started_at else (_begun(state, task),)
+
+
+def _begun(state: SessionState, task: Task) -> TaskStarted:
+    return TaskStarted(
+        task=task.id,
+        npc=task.npc,
+        attempt=task.attempt,
+        agent=_agent(state, task),
+        capabilities=task.capabilities,
+        routing=task.routing,
+    )
+
+
+def _agent(state: SessionState, task: Task) -> str:
+    """Who does a task: the one it was given to, else the agent whose session it is."""
+    charter = state.charter
+    own = charter.learner if charter and charter.kind is SessionKind.AGENT else ""
+    return task.npc or own
 
 
 def _stop(state: SessionState, command: End, now: int) -> Events:
     if state.phase is Phase.ENDED:
         return _NOTHING
-    return _end(state, now, command.reason, command.outcome, command.error)
+    return _end(state, now, command.reason, command.outcome, command.error, command.graph)
 
 
 def _in_cast(state: SessionState, npc: str) -> None:
@@ -281,6 +326,10 @@ def _add_task(state: SessionState, command: AddTask, now: int) -> Events:
     if command.task in state.tasks:
         raise RefusedError("duplicate-task", command.task)
     if len(state.tasks) >= state.charter.max_tasks:
+        if not state.refused:
+            # Stored once, so that the session's patterns can tell; the sender is refused all the
+            # same.
+            return (TaskRefused(task=command.task, limit=state.charter.max_tasks),)
         raise RefusedError("task-limit", f"at most {state.charter.max_tasks} tasks")
     if state.weight + _weight(command) > MAX_WEIGHT:
         raise RefusedError("session-full", "its tasks fill the state; end it and start another")
@@ -291,26 +340,119 @@ def _add_task(state: SessionState, command: AddTask, now: int) -> Events:
         if command.timeout_s is None
         else round(command.timeout_s * 1000)
     )
-    return (
-        TaskAdded(
-            task=command.task,
-            data=command.data,
-            priority=command.priority,
-            capabilities=command.capabilities,
-            npc=command.npc,
-            timeout_ms=timeout,
-        ),
+    added = TaskAdded(
+        task=command.task,
+        data=command.data,
+        priority=command.priority,
+        capabilities=command.capabilities,
+        npc=command.npc,
+        timeout_ms=timeout,
     )
+    if not command.start:
+        return (added,)
+    return (added, _begun(state, _added(added, now)))
+
+
+def refusal(event: SessionEvent) -> RefusedError | None:
+    """What the sender of a command is refused with although it led to this event."""
+    if isinstance(event, TaskRefused):
+        return RefusedError("task-limit", f"at most {event.limit} tasks")
+    return None
 
 
 def _route(state: SessionState, command: RouteTask, now: int) -> Events:
     assert state.charter is not None
     task = _open_task(state, command.task)
-    if not state.charter.cast:
-        raise RefusedError("no-cast", "the session has no cast to route to")
     if task.npc is not None:
+        return (_begun(state, task),) if command.start and not task.started_at else _NOTHING
+    decision = command.decision
+    if decision is None:
+        if not state.charter.cast:
+            raise RefusedError("no-cast", "the session has no cast, and the fleet was not asked")
+        routed = choose(state, task)
+    else:
+        routing = decision.routing
+        if not routing.agent:
+            raise RefusedError("no-agents", decision.reasoning)
+        _in_cast(state, routing.agent)
+        routed = TaskRouted(
+            task=task.id,
+            npc=routing.agent,
+            match=routing.match,
+            fallback=routing.fallback,
+            reasoning=decision.reasoning,
+            attempt=task.attempt,
+            routing=routing,
+            alternatives=decision.alternatives,
+            collaborators=decision.collaborators,
+            offset=state.charter.emergence_offset,
+        )
+    if not command.start or task.started_at:
+        return (routed,)
+    return (routed, _begun(state, replace(task, npc=routed.npc, routing=routed.routing)))
+
+
+def collaborators(state: SessionState, task: str) -> tuple[str, ...]:
+    """Who works in the session besides: the agents its tasks were given to, the newest last, and
+    whoever had this task before."""
+    met = [other.npc for other in state.tasks.values() if other.npc is not None]
+    met += [npc for name, npc in state.handed if name == task]
+    return tuple(dict.fromkeys(met[::-1]))[:MAX_COLLABORATORS][::-1]
+
+
+def _retry(state: SessionState, command: RetryTask, now: int) -> Events:
+    task = state.tasks.get(command.task)
+    if task is None:
+        raise RefusedError("unknown-task", command.task)
+    if command.attempt <= task.attempt:
         return _NOTHING
-    return (choose(state, task),)
+    if command.attempt != task.attempt + 1:
+        raise RefusedError("attempt-order", f"attempt {task.attempt + 1} is next")
+    match task.outcome:
+        case None:
+            raise RefusedError("task-open", task.id)
+        case Outcome.SUCCESS | Outcome.CANCELLED:
+            raise RefusedError("task-succeeded", f"{task.id} ended as {task.outcome}")
+        case Outcome.FAILED | Outcome.TIMEOUT:
+            pass
+    if state.weight + _EARLIER + len(task.id) > MAX_WEIGHT:
+        raise RefusedError("session-full", "its tasks fill the state; end it and start another")
+    retried = TaskRetried(task=task.id, attempt=command.attempt)
+    if not command.start:
+        return (retried,)
+    return (retried, _begun(state, _reopened(task, command.attempt)))
+
+
+_EARLIER: Final = 64
+"""What an earlier attempt weighs, beside its task's name."""
+
+
+def _reopened(task: Task, attempt: int) -> Task:
+    return Task(
+        task.id, task.added_at, task.priority, task.capabilities, None, task.timeout_ms,
+        attempt=attempt,
+    )  # fmt: skip
+
+
+def _report_error(state: SessionState, command: ReportError, now: int) -> Events:
+    return (_erred(state, command.error, command.task),)
+
+
+def _erred(state: SessionState, error: str, task: str | None = None) -> SessionErred:
+    found = fault(error)
+    return SessionErred(
+        error=error,
+        error_class=found.error_class,
+        fingerprint=found.fingerprint,
+        task=task,
+        agent=state.charter.learner if state.charter else "",
+    )
+
+
+def _emergence(state: SessionState, command: ReportEmergence, now: int) -> Events:
+    if command.crossing.number in state.crossed:
+        return _NOTHING
+    return (EmergenceDetected(crossing=command.crossing),)
 
 
 def _complete(state: SessionState, command: CompleteTask, now: int) -> Events:
@@ -321,45 +463,142 @@ def _complete(state: SessionState, command: CompleteTask, now: int) -> Events:
         if task.outcome is command.outcome:
             return _NOTHING
         raise RefusedError("task-completed", f"{task.id} ended as {task.outcome}")
-    return (_completed(task, now, command.outcome, command),)
+    return (_completed(state, task, now, command.outcome, command),)
 
 
 def _completed(
-    task: Task, now: int, outcome: Outcome, command: CompleteTask | None = None
+    state: SessionState,
+    task: Task,
+    now: int,
+    outcome: Outcome,
+    command: CompleteTask | None = None,
 ) -> TaskCompleted:
     duration = command.duration_ms if command else None
     if duration is None and task.started_at:
         duration = now - task.started_at
+    error = command.error if command else ""
+    found = fault(error)
     return TaskCompleted(
         task=task.id,
         outcome=outcome,
         duration_ms=duration,
         npc=task.npc,
         result=command.result if command else None,
-        error=command.error if command else "",
+        error=error,
+        attempt=task.attempt,
+        agent=_agent(state, task),
+        error_class=found.error_class,
+        fingerprint=found.fingerprint,
     )
 
 
 def _end(
-    state: SessionState, now: int, reason: EndReason, outcome: Outcome, error: str = ""
+    state: SessionState,
+    now: int,
+    reason: EndReason,
+    outcome: Outcome,
+    error: str = "",
+    graph: SessionGraph | None = None,
 ) -> Events:
     """Closes what is open and says so to the first NPC; the others are owed a word.
 
     The closings name no NPC: each learns of them from its own parting.
     """
+    assert state.charter is not None
     closing = Outcome.TIMEOUT if outcome is Outcome.TIMEOUT else Outcome.CANCELLED
     events: list[SessionEvent] = [
-        _completed(task, now, closing).model_copy(update={"npc": None})
+        _completed(state, task, now, closing).model_copy(update={"npc": None})
         for task in state.tasks.values()
         if task.outcome is None
     ]
+    if error:
+        events.append(_erred(state, error))
+    h1 = h1_delta(state, graph)
     events.append(
-        SessionEnded(reason=reason, outcome=outcome, active_ms=active_ms(state, now), error=error)
+        SessionEnded(
+            reason=reason,
+            outcome=outcome,
+            active_ms=active_ms(state, now),
+            error=error,
+            agent=state.charter.learner,
+            name=state.charter.name,
+            duration_ms=now - state.started_at,
+            tasks=task_counts(state, closing),
+            h1=h1,
+            patterns=seen_patterns(state, now, outcome, h1, graph),
+        )
     )
     if state.met and not state.parent:
         first = next(iter(state.met))
         events.append(NpcParted(npc=first, turns=state.met[first]))
     return events
+
+
+def task_counts(state: SessionState, closing: Outcome | None = None) -> TaskCounts:
+    """How the tasks came out; ``closing`` is what those still open end as."""
+    ended = [task.outcome or closing for task in state.tasks.values()]
+    return TaskCounts(
+        total=len(ended),
+        succeeded=ended.count(Outcome.SUCCESS),
+        failed=ended.count(Outcome.FAILED),
+        cancelled=ended.count(Outcome.CANCELLED),
+        timed_out=ended.count(Outcome.TIMEOUT),
+        open=state.open,
+    )
+
+
+def h1_delta(state: SessionState, now: SessionGraph | None) -> H1Delta | None:
+    """What became of the co-work graph since the start; None where it is not known at both ends."""
+    if state.graph is None or now is None:
+        return None
+    return H1Delta(
+        start=state.graph.h1,
+        end=now.graph.h1,
+        change=now.graph.h1 - state.graph.h1,
+        own_change=now.own_change,
+        first=state.graph,
+        last=now.graph,
+    )
+
+
+def seen_patterns(
+    state: SessionState,
+    now: int,
+    outcome: Outcome | None = None,
+    h1: H1Delta | None = None,
+    graph: SessionGraph | None = None,
+) -> tuple[Pattern, ...]:
+    """What the tasks show so far; ``outcome`` is what the session ends as, None while it runs."""
+    done: list[tuple[int, Done]] = [
+        (e.place, Done(e.task, e.attempt, e.outcome, e.duration_ms, e.fingerprint))
+        for e in state.earlier
+    ]
+    tasks = state.tasks.values()
+    done += [
+        (t.place, Done(t.id, t.attempt, t.outcome, t.duration_ms, t.fingerprint))
+        for t in tasks
+        if t.outcome is not None
+    ]
+    done.sort(key=lambda placed: placed[0])
+    duration = (state.ended_at or now) - state.started_at
+    busy = state.busy_ms + (now - state.busy_since if state.busy_since else 0)
+    crossings = max(len(state.crossed), graph.crossings if graph else 0)
+    return patterns(
+        Story(
+            done=[one for _, one in done],
+            tasks=len(state.tasks),
+            open=[t.id for t in tasks if t.outcome is None],
+            attempts={t.id: t.attempt for t in tasks},
+            routed={t.id: t.npc for t in tasks if t.npc is not None},
+            fallbacks=[t.id for t in tasks if t.fallback],
+            capacity_hit=state.refused,
+            outcome=outcome or state.outcome,
+            duration_ms=duration,
+            idle_ms=max(0, duration - busy),
+            crossings=crossings,
+            components=(h1.first.components, h1.last.components) if h1 else None,
+        )
+    )
 
 
 def _settle(state: SessionState, command: SettleOwed, now: int) -> Events:
@@ -378,18 +617,20 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
             due = session_deadline(state)
             if due is None or now < due:
                 return _NOTHING
-            return _end(state, now, EndReason.TIME_LIMIT, Outcome.TIMEOUT)
+            return _end(state, now, EndReason.TIME_LIMIT, Outcome.TIMEOUT, "", command.graph)
         case "idle":
             due = idle_deadline(state)
             if due is None or now < due:
                 return _NOTHING
-            return _end(state, now, EndReason.INACTIVITY_TIMEOUT, Outcome.TIMEOUT)
+            return _end(
+                state, now, EndReason.INACTIVITY_TIMEOUT, Outcome.TIMEOUT, "", command.graph
+            )
         case "task":
             task = state.tasks.get(command.task or "")
             due = None if task is None else task_deadline(task)
             if task is None or due is None or now < due:
                 return _NOTHING
-            return (_completed(task, now, Outcome.TIMEOUT),)
+            return (_completed(state, task, now, Outcome.TIMEOUT),)
 
 
 _ANY: Final = frozenset(Phase)
@@ -414,6 +655,9 @@ RULES: Final[dict[type, tuple[frozenset[Phase], Callable[[SessionState, Any, int
     AddTask: (_ACTIVE, _add_task),
     RouteTask: (_ACTIVE, _route),
     StartTask: (_ACTIVE, _start_task),
+    RetryTask: (_ACTIVE, _retry),
+    ReportError: (_LIVE, _report_error),
+    ReportEmergence: (_LIVE, _emergence),
 }
 """Every command: the phases it is heard in, and its rule."""
 
@@ -511,20 +755,31 @@ def _on_reputation(state: SessionState, event: ReputationChanged, moment: Moment
 
 def _on_task_added(state: SessionState, event: TaskAdded, moment: Moment) -> None:
     state.weight += _weight(event)
-    state.tasks[event.task] = Task(
-        event.task,
-        moment.at,
-        event.priority,
-        event.capabilities,
-        event.npc,
-        event.timeout_ms,
-    )
+    state.tasks[event.task] = _added(event, moment.at)
+    _opened(state, moment.at)
     if event.npc is not None:
         state.met.setdefault(event.npc, 0)
 
 
+def _added(event: TaskAdded, at: int) -> Task:
+    return Task(event.task, at, event.priority, event.capabilities, event.npc, event.timeout_ms)
+
+
+def _opened(state: SessionState, at: int) -> None:
+    if not state.open:
+        state.busy_since = at
+    state.open += 1
+
+
+def _closed(state: SessionState, at: int) -> None:
+    state.open -= 1
+    if not state.open:
+        state.busy_ms += at - state.busy_since
+        state.busy_since = 0
+
+
 def _on_task_routed(state: SessionState, event: TaskRouted, moment: Moment) -> None:
-    _change_task(state, event.task, npc=event.npc)
+    _change_task(state, event.task, npc=event.npc, routing=event.routing, fallback=event.fallback)
     state.met.setdefault(event.npc, 0)
 
 
@@ -533,7 +788,42 @@ def _on_task_started(state: SessionState, event: TaskStarted, moment: Moment) ->
 
 
 def _on_task_completed(state: SessionState, event: TaskCompleted, moment: Moment) -> None:
-    _change_task(state, event.task, outcome=event.outcome, duration_ms=event.duration_ms)
+    task = state.tasks.get(event.task)
+    if task is not None and task.outcome is None:
+        state.completed += 1
+        _closed(state, moment.at)
+        _change_task(
+            state,
+            event.task,
+            outcome=event.outcome,
+            duration_ms=event.duration_ms,
+            place=state.completed,
+            fingerprint=event.fingerprint,
+        )
+
+
+def _on_task_retried(state: SessionState, event: TaskRetried, moment: Moment) -> None:
+    task = state.tasks.get(event.task)
+    if task is None or task.outcome is None:
+        return
+    state.weight += _EARLIER + len(task.id)
+    state.earlier += (
+        Earlier(
+            task.id, task.attempt, task.outcome, task.duration_ms, task.place, task.fingerprint
+        ),
+    )
+    if task.npc is not None:
+        state.handed += ((task.id, task.npc),)
+    state.tasks[task.id] = _reopened(task, event.attempt)
+    _opened(state, moment.at)
+
+
+def _on_task_refused(state: SessionState, event: TaskRefused, moment: Moment) -> None:
+    state.refused = True
+
+
+def _on_emergence(state: SessionState, event: EmergenceDetected, moment: Moment) -> None:
+    state.crossed = (*state.crossed, event.crossing.number)[-64:]
 
 
 def _change_task(state: SessionState, name: str, **change: Any) -> None:
@@ -559,7 +849,10 @@ def _on_started(state: SessionState, event: SessionStarted, moment: Moment) -> N
         event.task_timeout_ms,
         event.session_timeout_ms,
         event.idle_timeout_ms,
+        event.emit_tiles,
+        event.emergence_offset,
     )
+    state.graph = event.graph
     state.claim = event.claim or 0
     state.started_at = state.active_since = moment.at
     state.started_seq = moment.sequence
@@ -619,6 +912,7 @@ def _on_forked(state: SessionState, event: SessionForked, moment: Moment) -> Non
     state.ended_at = state.awaiting = 0
     state.end_reason = state.outcome = None
     state.owed = ()
+    state.graph = None
     for task in parent.tasks.values():
         if task.started_at and task.outcome is None:
             state.tasks[task.id] = replace(task, started_at=moment.at, armed=moment.sequence)
@@ -639,6 +933,9 @@ CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
     TaskRouted: _on_task_routed,
     TaskStarted: _on_task_started,
     TaskCompleted: _on_task_completed,
+    TaskRetried: _on_task_retried,
+    TaskRefused: _on_task_refused,
+    EmergenceDetected: _on_emergence,
     SessionStarted: _on_started,
     SessionPaused: _on_paused,
     SessionResumed: _on_resumed,

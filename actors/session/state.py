@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from holodeck.messages.fleet import GraphPoint, Routing
 from holodeck.messages.session import (
     CastMember,
     EndReason,
@@ -20,7 +21,7 @@ from holodeck.messages.session import (
     TaskPriority,
 )
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of the snapshot layout; a snapshot of another version is folded again."""
 
 
@@ -49,12 +50,20 @@ class Charter:
     task_timeout_ms: int = 0
     session_timeout_ms: int = 0
     idle_timeout_ms: int = 0
+    emit_tiles: bool = True
+    emergence_offset: float = -2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One task; its data stands in the journal. ``started_at`` and ``armed`` (the sequence of its
-    start) are 0 before it starts; ``outcome`` is None while it is open."""
+    start) are 0 before it starts; ``outcome`` is None while it is open.
+
+    Attributes:
+        routing: how it was routed in this attempt, if the fleet was asked.
+        place: among all that were completed in this session, from 1; 0 while it is open.
+        fingerprint: of the error it ended with.
+    """
 
     id: str
     added_at: int
@@ -66,6 +75,23 @@ class Task:
     armed: int = 0
     outcome: Outcome | None = None
     duration_ms: int | None = None
+    attempt: int = 1
+    routing: Routing | None = None
+    fallback: bool = False
+    place: int = 0
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An attempt at a task that was followed by another; as in :class:`Task`."""
+
+    task: str
+    attempt: int
+    outcome: Outcome
+    duration_ms: int | None
+    place: int
+    fingerprint: str
 
 
 @dataclass(slots=True)
@@ -88,6 +114,13 @@ class SessionState:
         frictions: how many, by type; reputation: how far it moved, by NPC.
         tasks: by id, in the order they were added.
         weight: characters of the tasks' ids and capabilities; a state has to fit into a message.
+        completed: how many attempts at tasks have ended; earlier: those followed by another.
+        handed: task and agent of attempts that were given to somebody and followed by another.
+        open: how many tasks have not ended.
+        refused: a task was turned away because there were as many as there may be.
+        crossed: crossings the session was told of, by number; the newest 64.
+        graph: the co-work graph when it started; None where there was none.
+        busy_ms: time with an open task before ``busy_since``, which is 0 while none is open.
         owed: NPCs that still have to be told of the end.
     """
 
@@ -118,6 +151,15 @@ class SessionState:
     tasks: dict[str, Task] = field(default_factory=dict)
     owed: tuple[str, ...] = ()
     weight: int = 0
+    completed: int = 0
+    open: int = 0
+    earlier: tuple[Earlier, ...] = ()
+    handed: tuple[tuple[str, str], ...] = ()
+    refused: bool = False
+    crossed: tuple[int, ...] = ()
+    graph: GraphPoint | None = None
+    busy_ms: int = 0
+    busy_since: int = 0
 
     def copy(self) -> SessionState:
         """An equal state that shares nothing changeable with this one."""

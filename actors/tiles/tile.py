@@ -18,17 +18,27 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from holodeck.actors.fleet.mid import question
 from holodeck.messages.codec import explain
 from holodeck.messages.envelope import Checkpoint
 from holodeck.messages.errors import DecodeError
+from holodeck.messages.fleet import (
+    AgentRegistered,
+    AgentUnregistered,
+    ArchitectInferred,
+    MidSynthesised,
+    Routing,
+)
 from holodeck.messages.ids import NOBODY
 from holodeck.messages.learner import LearnerClaimed
 from holodeck.messages.npc import NpcDescribed
 from holodeck.messages.session import (
+    EmergenceDetected,
     FrictionDetected,
     NpcParted,
     ReputationChanged,
     SessionEnded,
+    SessionErred,
     SessionForked,
     SessionPaused,
     SessionResumeAbandoned,
@@ -37,6 +47,8 @@ from holodeck.messages.session import (
     SessionStarted,
     TaskAdded,
     TaskCompleted,
+    TaskRefused,
+    TaskRetried,
     TaskRouted,
     TaskStarted,
     TurnAnswered,
@@ -72,6 +84,11 @@ class EventName(NamedTuple):
         """As it stands in a subject: lower case, dashed."""
         return self.name.lower().replace("_", "-")
 
+    @property
+    def shown(self) -> str:
+        """As it stands in a question; readers of alerts look for the two words."""
+        return self.name.replace("_ALERT", " ALERT")
+
 
 EVENTS: Final[dict[str, EventName]] = {
     "session.started": EventName("SESSION_START", "start"),
@@ -91,13 +108,27 @@ EVENTS: Final[dict[str, EventName]] = {
     "task.added": EventName("TASK_ADDED", "added"),
     "task.routed": EventName("TASK_ROUTED", "routed"),
     "task.started": EventName("TASK_START", "start", 0.9),
-    "task.completed": EventName("TASK_END", "end", 0.95),
+    "task.completed": EventName("TASK_END", "end", 0.9),
+    "task.retried": EventName("TASK_RETRY", "retry"),
+    "task.refused": EventName("TASK_REFUSED", "refused"),
+    "session.erred": EventName("SESSION_ERROR", "error", 0.9),
+    "emergence.detected": EventName("EMERGENCE_ALERT", "alert", 0.95),
+    "agent.registered": EventName("AGENT_REGISTERED", "registered"),
+    "agent.unregistered": EventName("AGENT_UNREGISTERED", "unregistered"),
+    "mid.synthesised": EventName("MID_SYNTHESIS", "synthesis"),
+    "architect.inferred": EventName("ARCHITECT_INFERENCE", "inference", 0.5),
 }
 """Every event kind; a test compares it with the union in :mod:`holodeck.messages`."""
 
 _FAMILY: Final = {kind: kind.partition(".")[0] for kind in EVENTS}
 _TAGS: Final = {kind: ("scout", _FAMILY[kind], event.phase) for kind, event in EVENTS.items()}
-_OWN_ID: Final = {"session": "session_id", "npc": "npc_id", "learner": "learner_id"}
+_OWN_ID: Final = {
+    "session": "session_id",
+    "npc": "npc_id",
+    "learner": "learner_id",
+    "fleet": "fleet_id",
+}
+_SHOWN: Final = {kind: event.shown for kind, event in EVENTS.items()}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -115,18 +146,22 @@ def tiles_of(place: Place, sequence: int, checkpoint: Checkpoint, room: str = RO
     """The tiles of one checkpoint, in the order of its events, each one line of compact JSON.
 
     The answer holds ``schema``, the writer's id (``session_id``, ...), ``at`` (UTC, ISO 8601 with
-    ms and Z), ``sequence``, ``n`` and all fields of the event, with two exceptions: the state a
-    fork began from is no news and may be large, and where it left its parent is called
-    ``parent_sequence``.
+    ms and Z), ``sequence``, ``n`` and all fields of the event. What the session manager promised
+    has the names it gave (``task_id``, ``agent_id``, ``h1_delta``, ...); the state a fork began
+    from is no news and may be large, and where it left its parent is called ``parent_sequence``.
+
+    Args:
+        room: the domain of tiles whose checkpoint names none.
 
     Raises:
         DecodeError: the time lies behind the year 9999.
     """
     identity = place.identity
+    at = _written(identity, checkpoint.at)
     head: dict[str, Any] = {
         "schema": SCHEMA,
         _OWN_ID.get(place.kind, "actor_id"): identity,
-        "at": _written(identity, checkpoint.at),
+        "at": at,
         "sequence": sequence,
         "n": 0,
     }
@@ -135,38 +170,130 @@ def tiles_of(place: Place, sequence: int, checkpoint: Checkpoint, room: str = RO
     out = []
     for n, event in enumerate(checkpoint.events):
         kind = event.kind
-        name, _, confidence = EVENTS[kind]
         about, tags = _ABOUT[type(event)](event, place)
         told = _TOLD.get(kind)
         head["n"] = n
         tile = {
             "id": f"{identity}.{sequence}.{n}",
-            "domain": room,
-            "question": f"[{name}] {about}",
-            "answer": head | (event.__dict__ if told is None else told(event)),
+            "domain": checkpoint.room or room,
+            "question": f"[{_SHOWN[kind]}] {about}",
+            "answer": head | (event.__dict__ if told is None else told(event, at)),
             "tags": _TAGS[kind] + tags,
-            "confidence": confidence,
+            "confidence": EVENTS[kind].confidence,
             "source": SOURCE,
         }
+        if checkpoint.quiet:
+            tile["quiet"] = True
         out.append(to_json(tile, inf_nan_mode="null"))
     return out
 
 
-def _told_of_start(event: SessionStarted) -> dict[str, Any]:
+def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:
     """With the names the session manager promised."""
-    return event.__dict__ | {"agent_id": event.learner, "session_name": event.name}
+    return event.__dict__ | {
+        "agent_id": event.learner,
+        "session_name": event.name,
+        "started": at,
+        "task_timeout_seconds": event.task_timeout_ms / 1000,
+        "session_timeout_seconds": event.session_timeout_ms / 1000,
+        "h1_router_enabled": event.h1_router,
+        "agents": [member.npc for member in event.cast],
+    }
 
 
-def _told_of_fork(event: SessionForked) -> dict[str, Any]:
+def _told_of_end(event: SessionEnded, at: str) -> dict[str, Any]:
+    told = event.__dict__ | {
+        "agent_id": event.agent,
+        "session_name": event.name,
+        "duration_seconds": event.duration_ms / 1000,
+        "h1_delta": event.h1,
+        "patterns": [pattern.name for pattern in event.patterns],
+        "evidence": {pattern.name: pattern.evidence for pattern in event.patterns},
+    }
+    del told["h1"], told["agent"], told["name"]
+    return told
+
+
+def _told_of_error(event: SessionErred, at: str) -> dict[str, Any]:
+    told = event.__dict__ | {"agent_id": event.agent, "task_id": event.task}
+    del told["agent"], told["task"]
+    return told
+
+
+def _told_of_fork(event: SessionForked, at: str) -> dict[str, Any]:
     """Its field ``sequence`` is not this tile's."""
     told = event.__dict__ | {"parent_sequence": event.sequence}
     del told["state"], told["sequence"]
     return told
 
 
-_TOLD: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
+def _told_of_task(event: Any, at: str) -> dict[str, Any]:
+    told: dict[str, Any] = event.__dict__ | {"task_id": event.task}
+    del told["task"]
+    if "agent" in told:
+        told["agent_id"] = told.pop("agent")
+    if "routing" in told:
+        told["routing"] = _told_of_routing(event.routing)
+    return told
+
+
+def _told_of_routed(event: TaskRouted, at: str) -> dict[str, Any]:
+    return _told_of_task(event, at) | {"agent_id": event.npc}
+
+
+def _told_of_routing(routing: Routing | None) -> dict[str, Any] | None:
+    if routing is None:
+        return None
+    told = dict(routing.__dict__)
+    return {"agent_id": told.pop("agent")} | told
+
+
+def _told_of_alert(event: EmergenceDetected, at: str) -> dict[str, Any]:
+    found = event.crossing
+    return {
+        "session_id": found.session,
+        "task_id": found.task,
+        "crossing": found.number,
+        "h1": found.h1,
+        "threshold": found.threshold,
+        "offset": found.offset,
+        "n_vertices": found.vertices,
+        "n_edges": found.edges,
+        "members": found.members,
+        "more_members": found.more,
+        "edge": found.edge,
+    }
+
+
+def _told_of_agent(event: AgentRegistered | AgentUnregistered, at: str) -> dict[str, Any]:
+    told = dict(event.__dict__)
+    return {"agent_id": told.pop("agent")} | told
+
+
+def _told_of_synthesis(event: MidSynthesised, at: str) -> dict[str, Any]:
+    return {"kind": event.kind} | event.synthesis.__dict__
+
+
+def _told_of_advice(event: ArchitectInferred, at: str) -> dict[str, Any]:
+    return {"kind": event.kind, "synthesis": event.sequence} | event.advice.__dict__
+
+
+_TOLD: Final[dict[str, Callable[[Any, str], dict[str, Any]]]] = {
     "session.started": _told_of_start,
+    "session.ended": _told_of_end,
+    "session.erred": _told_of_error,
     "session.forked": _told_of_fork,
+    "task.added": _told_of_task,
+    "task.routed": _told_of_routed,
+    "task.started": _told_of_task,
+    "task.completed": _told_of_task,
+    "task.retried": _told_of_task,
+    "task.refused": _told_of_task,
+    "emergence.detected": _told_of_alert,
+    "agent.registered": _told_of_agent,
+    "agent.unregistered": _told_of_agent,
+    "mid.synthesised": _told_of_synthesis,
+    "architect.inferred": _told_of_advice,
 }
 """What a tile tells of an event, where that is not just its fields."""
 
@@ -220,12 +347,41 @@ def _task_routed(event: TaskRouted, place: Place) -> _Words:
 
 
 def _task_started(event: TaskStarted, place: Place) -> _Words:
-    return f"{_line(event.task)} → {event.npc or NOBODY}", ()
+    return f"{_line(event.task)} → {event.agent or event.npc or NOBODY}", ()
 
 
 def _task_ended(event: TaskCompleted, place: Place) -> _Words:
     outcome = event.outcome.value
-    return f"{_line(event.task)} — {outcome.upper()}", (outcome,)
+    return f"{_line(event.task)} — {outcome}", (outcome,)
+
+
+def _task_retried(event: TaskRetried, place: Place) -> _Words:
+    return f"{_line(event.task)}, attempt {event.attempt}", ()
+
+
+def _task_refused(event: TaskRefused, place: Place) -> _Words:
+    return f"{_line(event.task)}: at most {event.limit}", ()
+
+
+def _erred(event: SessionErred, place: Place) -> _Words:
+    return place.identity, ()
+
+
+def _alert(event: EmergenceDetected, place: Place) -> _Words:
+    found = event.crossing
+    return str(found).removeprefix("EMERGENCE: "), ()
+
+
+def _agent(event: AgentRegistered | AgentUnregistered, place: Place) -> _Words:
+    return event.agent, (event.agent,)
+
+
+def _synthesis(event: MidSynthesised, place: Place) -> _Words:
+    return question(event.synthesis).partition("] ")[2], ()
+
+
+def _advice(event: ArchitectInferred, place: Place) -> _Words:
+    return f"{place.identity} after synthesis {event.sequence}", ("advice",)
 
 
 def _started(event: SessionStarted, place: Place) -> _Words:
@@ -234,7 +390,8 @@ def _started(event: SessionStarted, place: Place) -> _Words:
 
 def _ended(event: SessionEnded, place: Place) -> _Words:
     outcome = event.outcome.value
-    return f"{_whole(place)} — {outcome.upper()}", (outcome,)
+    whole = f"{event.agent}:{_line(event.name) or place.identity}" if event.agent else _whole(place)
+    return f"{whole} — {outcome.upper()}", (outcome,)
 
 
 def _forked(event: SessionForked, place: Place) -> _Words:
@@ -279,6 +436,14 @@ _ABOUT: Final[dict[type, Callable[[Any, Place], _Words]]] = {
     SessionResumed: _changed,
     NpcParted: _parted,
     NpcDescribed: _described,
+    TaskRetried: _task_retried,
+    TaskRefused: _task_refused,
+    SessionErred: _erred,
+    EmergenceDetected: _alert,
+    AgentRegistered: _agent,
+    AgentUnregistered: _agent,
+    MidSynthesised: _synthesis,
+    ArchitectInferred: _advice,
     LearnerClaimed: _claimed,
 }
 
