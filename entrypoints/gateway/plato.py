@@ -32,7 +32,7 @@ _PUT: Final = ("submit", "tile", "tiles")
 _SERVICE: Final = "holodeck-rooms"
 
 
-def plato(rooms: Rooms) -> Starlette:
+def plato_app(rooms: Rooms) -> Starlette:
     """The rooms as an application; mounted at ``/plato``, or at the root of a port of its own."""
     return door(_Plato(rooms).routes())
 

@@ -112,7 +112,6 @@ class Room:
         own_total, others_total: tiles it ever got, held or not.
         since: ms since 1970 UTC of the first tile known of.
         clock: lamport of the newest tile.
-        last: sequence of the newest record in ROOMS, 0 if there is none; what the fence names.
         ended: by hash, the state of tiles that are not active any more.
     """
 
@@ -121,7 +120,6 @@ class Room:
     others_total: int = 0
     since: int = 0
     clock: int = 0
-    last: int = 0
     own: deque[Entry] = field(default_factory=deque)
     others: deque[Entry] = field(default_factory=deque)
     by_hash: dict[str, Entry] = field(default_factory=dict)
@@ -155,6 +153,8 @@ class Index:
         self.position = 0
         """Sequence in ROOMS up to which everything is in here; ``own_position``: in TILES."""
         self.own_position = 0
+        self.last: dict[str, int] = {}
+        """By subject of ROOMS the newest record's sequence: what the fence names."""
         self._bytes = {True: 0, False: 0}
         self._by_domain: dict[bytes, Room] = {}
 
@@ -196,6 +196,7 @@ class Index:
     def add_other(self, record: Record) -> None:
         """A record of ROOMS, in the order of the stream."""
         self.position = max(self.position, record.sequence)
+        self.last[record.subject] = record.sequence
         head = record.headers
         deed, name = head.get(HEADER_DEED), unquote(head.get(HEADER_ROOM, ""))
         if not deed or not name:
@@ -219,7 +220,7 @@ class Index:
         head = record.headers
         room = self.room(unquote(head.get(HEADER_ROOM, "")))
         room.others_total = max(room.others_total, _number(head.get(HEADER_TOTAL)))
-        room.last = max(room.last, record.sequence)
+        self.last[record.subject] = max(self.last.get(record.subject, 0), record.sequence)
         room.starts(_number(head.get(HEADER_SINCE)))
         return room
 
@@ -503,7 +504,7 @@ class Rooms:
                 return None
             return _Deed("retract", to_json({"tile_hash": digest, "reason": reason}), old=digest)
 
-        return await self._write(name, prepare)
+        return replace(await self._write(name, prepare), hash=digest)
 
     async def supersede(self, name: str, old: str, submission: Submission) -> Accepted:
         """Puts a tile in the place of another; both in one record, so never only half.
@@ -550,7 +551,7 @@ class Rooms:
                 counts = 1 if deed is not None and deed.digest else 0
                 stored = Accepted(
                     name,
-                    "" if deed is None else deed.digest or deed.old,
+                    "" if deed is None else deed.digest,
                     before.clock + (deed is not None),
                     before.total + counts,
                 )
@@ -572,7 +573,7 @@ class Rooms:
                 limit = self._broker.max_payload - _HEADER_ROOM
                 if len(deed.data) > limit:
                     raise TooLarge(len(deed.data), limit)
-                sequence = await self._append(subject, deed.data, before.last, headers)
+                sequence = await self._append(index, subject, deed.data, headers)
                 if sequence is not None:
                     await self._reached(sequence)
                     self.accepted += counts
@@ -582,9 +583,10 @@ class Rooms:
         raise Unavailable(subject, "others write into this room faster than we do")
 
     async def _append(
-        self, subject: str, data: bytes, after: int, headers: dict[str, str]
+        self, index: Index, subject: str, data: bytes, headers: dict[str, str]
     ) -> int | None:
         """The sequence, or None once the index has what others wrote meanwhile."""
+        after = index.last.get(subject, 0)
         try:
             return await self._others.append(
                 subject, data, after=after, over=subject, headers=headers
@@ -598,9 +600,9 @@ class Rooms:
                 return record.sequence
         if tail:
             await self._reached(tail[-1].sequence)
-        elif (room := (await self.index()).rooms.get(unquote(headers[HEADER_ROOM]))) is not None:
+        else:
             newest = await self._others.last(subject)  # somebody may have purged the room
-            room.last = newest.sequence if newest is not None else 0
+            index.last[subject] = newest.sequence if newest is not None else 0
         return None
 
     async def _reached(self, sequence: int) -> None:

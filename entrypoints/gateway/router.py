@@ -63,7 +63,7 @@ class FleetDoor(Protocol):
         ...
 
 
-def router(fleet: Callable[[], FleetDoor]) -> Starlette:
+def router_app(fleet: Callable[[], FleetDoor]) -> Starlette:
     """The router as an application; mounted at ``/h1``, or at the root of a port of its own.
 
     Args:
