@@ -306,7 +306,8 @@ class Rigidity:
         if u == v or plane.together(u, v):
             self._refused.append((u, v))
             return False
-        plane.gather(u, v)
+        if not plane.gather(u, v):
+            raise AssertionError(f"{u} and {v} are rigid, and no component says so")
         plane.point(u, v)
         self._accepted.append((u, v))
         bar = plane.open(u, v)
@@ -323,12 +324,15 @@ class Rigidity:
         Its ends hold three pebbles now and lead nowhere else. A vertex is rigid with them iff it
         reaches no other pebble, and a block iff one vertex of it is, beside the one through which
         it was met; then so is everything on the way. The growing component has no cut vertex, so
-        of the blocks that hang on it only those with another hinge are looked at, and of it only
-        the vertices where others hang. If it is more than the edge, it is so at both ends: where
-        nothing joins at the end with fewer blocks, all is said.
+        of the blocks that hang on it only those with another hinge are looked at, and if it is
+        more than the edge, it is so at both ends: where nothing joins at the end with fewer
+        blocks, all is said. It also has no part that hangs on one of its blocks, away from the
+        edge, or that would have been rigid with this block before: so the way need not lead
+        through the largest block. Each other one is about to be taken in by it, which pays for
+        looking at what hangs on it.
         """
         plane = self._plane
-        ways, bases, hinges = plane.ways, plane.bases, plane.hinges
+        ways, bases, hinges, blocks = plane.ways, plane.bases, plane.hinges, plane.blocks
         first, second, back = plane.first, plane.second, plane.back
         u, v = plane.bases[bar]
         if len(ways[u]) < len(ways[v]):
@@ -336,8 +340,12 @@ class Rigidity:
         joined, tried = {bar}, {bar}
         rigid, loose = {u, v}, set[int]()
         reached, todo = {u, v}, [u, v]
+        largest = _NONE
         while todo:
             vertex = todo.pop()
+            if largest in ways[vertex]:
+                reached.discard(vertex)
+                continue
             for block in ways[vertex]:
                 if block in tried:
                     continue
@@ -371,7 +379,12 @@ class Rigidity:
                         continue
                     rigid |= fresh
                 joined.add(block)
-                new = hinges[block] - reached
+                passed = block
+                if largest < 0 or len(blocks[block]) > len(blocks[largest]):
+                    passed, largest = largest, block
+                    if passed < 0:
+                        continue
+                new = hinges[passed] - reached
                 reached |= new
                 todo += new
             if vertex == v and len(joined) == 1:
