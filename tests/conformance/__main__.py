@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+import structlog
+
 from tests.conformance.adapters import ADAPTERS
 from tests.conformance.runner import exceptions_of, lines, run, summary
 
@@ -30,4 +32,6 @@ def main(files: Sequence[str], out: TextIO) -> int:
 
 
 if __name__ == "__main__":
+    # What the real code logs on the way is no part of the report.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     sys.exit(main(sys.argv[1:], sys.stdout))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.conformance import agent_sessions, fleet
+from tests.conformance import agent_sessions, fleet, wire
 from tests.conformance.runner import Adapter, Adapters
 
-MODULES: Final = (agent_sessions, fleet)
+MODULES: Final = (agent_sessions, fleet, wire)
 
 
 def _merged() -> Adapters:

@@ -64,7 +64,8 @@ def heard(story: Story, command: Any) -> HolodeckError | None:
         story.tell(command)
     except HolodeckError as error:
         return error
-    return next((error for event in events if (error := refusal(event)) is not None), None)
+    refused = map(refusal, events)
+    return next((error for error in refused if error is not None), None)
 
 
 def waited(story: Story, seconds: float) -> Story:

@@ -99,7 +99,10 @@ def _at(got: Any, key: str) -> Any:
 
 def shown(value: Any) -> str:
     """A value in one line: as JSON, errors by class and text, everything else by ``repr``."""
-    return json.dumps(value, ensure_ascii=False, default=_told)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_told)
+    except (TypeError, ValueError):  # keys that are no texts, or a value that holds itself
+        return repr(value)
 
 
 def _told(value: Any) -> Any:
