@@ -39,11 +39,15 @@ class Hang:
     """The request is read and never answered."""
 
 
+class Drip:
+    """The answer comes byte by byte and has no end."""
+
+
 class Drop:
     """The connection is closed without an answer."""
 
 
-Fate = Reply | Hang | Drop
+Fate = Reply | Hang | Drip | Drop
 Answer = Callable[[dict[str, Any]], Fate]
 
 TAKEN: Final = Reply(200, {"status": "accepted", "room": "r", "tile_hash": "0" * 16}, takes=True)
@@ -161,6 +165,12 @@ class Plato:
             self._waiting.remove(session)
         if isinstance(fate, Hang):
             await reader.read()  # until the client has had enough
+        if isinstance(fate, Drip):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not reader.at_eof():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.02)
         if not isinstance(fate, Reply):
             return False
         body = (fate.body if isinstance(fate.body, str) else json.dumps(fate.body)).encode()
