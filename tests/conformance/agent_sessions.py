@@ -18,7 +18,7 @@ from holodeck.actors.decider import Moment
 from holodeck.actors.fleet.decider import FleetState, fleet
 from holodeck.actors.session import next_deadline
 from holodeck.actors.session.decider import refusal
-from holodeck.actors.tiles import tiles_of
+from holodeck.actors.tiles import EVENTS, tiles_of
 from holodeck.messages.envelope import Checkpoint
 from holodeck.messages.errors import HolodeckError
 from holodeck.messages.fleet import Decision, GraphPoint, Routing, SessionGraph
@@ -124,9 +124,10 @@ def session(given: Any) -> Any:
 
 
 def _counted(story: Story) -> dict[str, int]:
-    """How many tiles of each event, under its name alone and with ``_tile`` behind it."""
+    """How many tiles of each event there is, under its name alone and with ``_tile`` behind it."""
     counts = Counter(tile["event"] for tile in tiles(story))
-    return dict(counts) | {f"{event}_tile": count for event, count in counts.items()}
+    shown = [event.shown for event in EVENTS.values()]
+    return {f"{event}{end}": counts[event] for event in shown for end in ("", "_tile")}
 
 
 def task(given: Any) -> Any:
