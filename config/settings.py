@@ -154,6 +154,12 @@ class Settings(BaseSettings):
     """Port of the HTTP door; 0 takes a free one."""
     http_token: SecretStr | None = Field(default=None, min_length=16)
     """What clients of the HTTP door must show; at least 16 characters."""
+    plato_port: int | None = Field(default=None, ge=0, le=65_535)
+    """A port of their own for the PLATO rooms, which are also below ``/plato`` of the HTTP door;
+    unset, none is opened; 0 takes a free one."""
+    h1_port: int | None = Field(default=None, ge=0, le=65_535)
+    """A port of its own for the H1 router, which is also below ``/h1`` of the HTTP door; as
+    ``plato_port``."""
 
     # --- the logs -------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ from holodeck.actors.decider import Moment
 from holodeck.actors.session import STATE, SessionState, active_ms
 from holodeck.actors.session import session as decider
 from holodeck.actors.tiles import EVENTS
-from holodeck.broker.port import Record
+from holodeck.broker.port import Broker, Record
 from holodeck.config import Settings, configure_logging, load_settings, unknown_variables
 from holodeck.deck import Deck, Session, Step, step_of
 from holodeck.entrypoints import show
@@ -67,7 +67,7 @@ from holodeck.messages.session import (
     TaskPriority,
 )
 from holodeck.messages.subjects import writer_filter
-from holodeck.wiring import find_connection
+from holodeck.wiring import find_connection, layout_of
 
 app = typer.Typer(
     name="holodeck",
@@ -346,8 +346,15 @@ def up(
 
 async def _up(settings: Settings, out: Out) -> int:
     try:
+        from holodeck.entrypoints.gateway import (
+            DeckFleet,
+            Door,
+            Rooms,
+            plato_app,
+            router_app,
+            serve,
+        )
         from holodeck.entrypoints.gateway import app as served
-        from holodeck.entrypoints.gateway import serve
         from holodeck.up import DeckStatus, Runtime, Where
     except ImportError as error:
         raise StartupError(
@@ -359,6 +366,17 @@ async def _up(settings: Settings, out: Out) -> int:
         """What the door tells; until the runtime stands, that it does not."""
 
         behind: DeckStatus | None = None
+        deck: Deck | None = None
+
+        def fleet(self) -> DeckFleet:
+            if self.deck is None:
+                raise Unavailable("fleet", "the runtime is still starting")
+            return DeckFleet(self.deck)
+
+        async def connect(self) -> Broker:
+            if self.deck is None:
+                raise Unavailable("rooms", "the runtime is still starting")
+            return await runtime.connection()
 
         async def metrics(self) -> Any:
             if self.behind is None:
@@ -390,13 +408,22 @@ async def _up(settings: Settings, out: Out) -> int:
         loop.add_signal_handler(number, asked_to_stop)
     status = Status()
     token = settings.http_token.get_secret_value() if settings.http_token else ""
-    door = await serve(served(status), settings.http_host, settings.http_port, token=token)
+    rooms = Rooms(status.connect, layout_of(settings))
+    mounts = {"/plato": plato_app(rooms), "/h1": router_app(status.fleet)}
+    door = await serve(served(status, mounts), settings.http_host, settings.http_port, token=token)
+    doors: list[Door] = []
     deck: Deck | None = None
     try:
+        for path, own in (("/plato", settings.plato_port), ("/h1", settings.h1_port)):
+            if own is not None:
+                name = f"HOLODECK_{path[1:].upper()}_PORT"
+                doors.append(
+                    await serve(mounts[path], settings.http_host, own, token=token, setting=name)
+                )
         out.note("starting; this takes some seconds", "dim")
         where = await runtime.start()
         deck = await runtime.deck()
-        status.behind = DeckStatus(deck)
+        status.behind, status.deck = DeckStatus(deck), deck
         runtime.write_file(door.url)
         shown(where, door.url)
         while not stop.is_set():
@@ -405,7 +432,8 @@ async def _up(settings: Settings, out: Out) -> int:
             except TimeoutError:
                 await _keep_server(runtime, out)
     finally:
-        await door.stop()
+        await asyncio.gather(*(opened.stop() for opened in (door, *doors)))
+        await rooms.close()
         if deck is not None:
             await deck.close()
         await runtime.stop()
@@ -459,6 +487,8 @@ def _up_value(settings: Settings, where: Any, http: str) -> dict[str, Any]:
         "metrics": f"{http}/metrics",
         "health": f"{http}/healthz",
         "ready": f"{http}/readyz",
+        "plato": f"{http}/plato",
+        "h1": f"{http}/h1",
         "folder": str(where.folder),
         "tiles": str(where.tiles),
         "logs": str(where.logs),
@@ -482,6 +512,7 @@ def _up_text(settings: Settings, where: Any, http: str) -> Group:
             ("ray", where.ray),
             ("metrics", f"{http}/metrics"),
             ("health", f"{http}/healthz  {http}/readyz"),
+            ("PLATO, H1", f"{http}/plato  {http}/h1"),
             ("folder", where.folder),
             ("tiles", where.tiles),
             ("logs", where.logs),

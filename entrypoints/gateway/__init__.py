@@ -7,8 +7,19 @@ an actor, so a door can be closed and opened again, and nobody misses anything.
 from __future__ import annotations
 
 from holodeck.entrypoints.gateway.door import Door, StatusSource, app, serve
+from holodeck.entrypoints.gateway.fleet import DeckFleet
 from holodeck.entrypoints.gateway.plato import plato_app
 from holodeck.entrypoints.gateway.rooms import Rooms
 from holodeck.entrypoints.gateway.router import FleetDoor, router_app
 
-__all__ = ["Door", "FleetDoor", "Rooms", "StatusSource", "app", "plato_app", "router_app", "serve"]
+__all__ = [
+    "DeckFleet",
+    "Door",
+    "FleetDoor",
+    "Rooms",
+    "StatusSource",
+    "app",
+    "plato_app",
+    "router_app",
+    "serve",
+]

@@ -384,13 +384,12 @@ class Rooms:
             await asyncio.gather(self._counting, return_exceptions=True)
         self._index = None
         followers, self._followers = self._followers, []
-        try:
-            for follower in followers:
+        broker, self._broker = self._broker, None
+        for follower in followers:
+            with contextlib.suppress(TransientError):  # a broker that is gone has no consumer
                 await follower.stop()
-        finally:
-            if self._broker is not None:
-                await self._broker.close()
-                self._broker = None
+        if broker is not None:
+            await broker.close()
 
     async def _check(self, index: Index) -> None:
         """After the connection was lost: a power loss may have taken the end of the streams, and

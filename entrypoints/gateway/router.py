@@ -19,7 +19,7 @@ from starlette.routing import Route
 from holodeck.entrypoints.gateway.asking import answer, asked, door
 from holodeck.messages.errors import ContractError, Unavailable
 
-MAX_NAMES: Final = 64
+MAX_NAMES: Final = 32
 """Capabilities, or preferred agents, of one question."""
 MAX_NAME: Final = 128
 """Characters of a task, an agent or a capability."""
