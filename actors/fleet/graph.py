@@ -386,7 +386,8 @@ class CoworkGraph:
 
         Raises:
             KeyError: a part is missing.
-            ValueError: the parts do not fit each other.
+            IndexError: an end has no name.
+            ValueError: the parts do not fit each other otherwise.
         """
         graph = cls(multigraph=data["multigraph"])
         names, since = data["names"], data["since"]
