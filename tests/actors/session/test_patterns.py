@@ -19,7 +19,8 @@ from holodeck.actors.session.patterns import (
     Story,
     patterns,
 )
-from holodeck.messages.session import Outcome
+from holodeck.messages.session import AddTask, CompleteTask, End, Outcome, SessionEnded
+from tests.actors.session.stories import OPEN, story
 
 LETTERS: Final = {
     "S": Outcome.SUCCESS,
@@ -273,6 +274,27 @@ def test_evidence_has_a_bound_however_long_the_session_was() -> None:
     wide = [replace(one, task=f"{n:0>128}") for n, one in enumerate(story.done)]
     long = evidence(replace(story, done=wide), "high_completion_streak")
     assert len(long) == MAX_EVIDENCE_CHARS // 128
+
+
+TIMED: Final = ("latency_drift", "slow_outlier")
+"""Tasks that begin together and end one after the other take longer and longer."""
+
+
+@pytest.mark.parametrize("letters", ["", "SS", "FSSSS", "F-S", "TTS", "CC", "SFSFSF", "SCFSTSS--"])
+def test_the_end_of_a_session_tells_its_patterns(letters: str) -> None:
+    ids = [f"t{n}" for n in range(len(letters))]
+    session = story(OPEN, *(AddTask(task=task, start=True) for task in ids))
+    for task, letter in zip(ids, letters, strict=True):
+        if letter != "-":
+            session.tell(CompleteTask(task=task, outcome=LETTERS[letter]), after_s=1)
+    (ended,) = (
+        event
+        for event in session.tell(End(outcome=Outcome.CANCELLED)).events
+        if isinstance(event, SessionEnded)
+    )
+    assert [pattern.name for pattern in ended.patterns if pattern.name not in TIMED] == names(
+        told(letters)
+    )
 
 
 # --- what holds of all ----------------------------------------
