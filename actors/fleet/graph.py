@@ -8,8 +8,8 @@ field β1 is also the dimension of H¹, since a graph has no 2-cells.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, KeysView, Mapping
-from itertools import chain, combinations
+from collections.abc import Collection, Container, Iterable, Iterator, KeysView, Mapping, Set
+from itertools import chain, combinations, compress
 from math import ceil
 from typing import Any, NamedTuple, Self
 
@@ -313,23 +313,27 @@ class CoworkGraph:
         outside = Change(new, new - merges - 1, -merges - 1)
         inside = [Change(left, left - merges, -merges) for left in range(new + 1)]
         inside.reverse()  # by how many edges there are already
-        known = Counter(others)  # itself among them: one edge less, as if it were there
-        wanted = set(asked)
+        known = dict.fromkeys(others, 1)  # itself among them: an edge less, as if it were there
+        wanted: set[str] | None = None
         for name in others:
             if name in index:
-                known.update(wanted & self._near[index[name]].keys() - {name})
+                near: Set[str] = self._near[index[name]].keys()
+                if len(near) > len(asked):
+                    wanted = set(asked) if wanted is None else wanted
+                    near = wanted & near
+                for one in near:
+                    if one != name:
+                        known[one] = known.get(one, 0) + 1
         changes: list[Change] = []
-        for name in asked:
+        for name, vertex in zip(asked, map(index.get, asked), strict=True):
             if name in known:
                 changes.append(inside[known[name]])
-                continue
-            vertex = index.get(name)
-            if vertex is None:
+            elif vertex is None:
                 changes.append(outside)
-                continue
-            while (above := parent[vertex]) != vertex:
-                parent[vertex] = vertex = parent[above]
-            changes.append(inside[0] if vertex in roots else outside)
+            elif parent[vertex] in roots or self._find(vertex) in roots:
+                changes.append(inside[0])
+            else:
+                changes.append(outside)
         return changes
 
     # --- forgetting, storing, comparing -----------------------------------------------------
@@ -351,12 +355,16 @@ class CoworkGraph:
         if not gone and all(v in used or name in keep for v, name in enumerate(self._names)):
             return 0
         rest = CoworkGraph(multigraph=self.multigraph)
-        for vertex, name in enumerate(self._names):
-            if vertex in used or name in keep:
-                rest.add(name)
-        for link, stay in zip(self.links(), stays, strict=True):
-            if stay:
-                rest.connect(*link)
+        moved = [
+            rest.add(name) if vertex in used or name in keep else -1
+            for vertex, name in enumerate(self._names)
+        ]
+        rest._lay(
+            [moved[vertex] for vertex in compress(self._from, stays)],
+            [moved[vertex] for vertex in compress(self._to, stays)],
+            list(compress(self._at, stays)),
+            list(compress(self._weight, stays)),
+        )
         for slot in self.__slots__:
             setattr(self, slot, getattr(rest, slot))
         return gone
@@ -390,16 +398,33 @@ class CoworkGraph:
             ValueError: the parts do not fit each other otherwise.
         """
         graph = cls(multigraph=data["multigraph"])
-        names, since = data["names"], data["since"]
+        names, ends, since = data["names"], data["ends"], data["since"]
         for name in names:
             graph.add(name)
-        for u, v, at in zip(data["ends"][::2], data["ends"][1::2], data["at"], strict=True):
-            graph.connect(names[u], names[v], at + since)
+        weights = [1.0] * len(data["at"])
         for edge, weight in zip(data["weights"][::2], data["weights"][1::2], strict=True):
-            graph._weight[edge] = weight
-        if len(graph._names) != len(names) or len(graph._at) != len(data["at"]):
-            raise ValueError("a name or an edge stands there twice")
+            weights[edge] = weight
+        graph._lay(ends[::2], ends[1::2], [at + since for at in data["at"]], weights)
+        if len(graph._names) != len(names):
+            raise ValueError("a name stands there twice")
         return graph
+
+    def _lay(self, us: list[int], vs: list[int], at: list[int], weight: list[float]) -> None:
+        """Adds many edges between the vertices there are; there must be none before.
+
+        Raises:
+            ValueError: the lists differ in length, or a simple graph would have an edge twice or
+                from a vertex to itself.
+        """
+        names, near = self._names, self._near
+        for edge, (u, v) in enumerate(zip(us, vs, strict=True)):
+            near[u][names[v]] = near[v][names[u]] = edge
+            self._join(u, v)
+        if not len(us) == len(at) == len(weight):
+            raise ValueError("an edge has no time or no weight")
+        if not self.multigraph and sum(map(len, near)) != 2 * len(us):
+            raise ValueError("an edge stands there twice, or leads from a vertex to itself")
+        self._from, self._to, self._at, self._weight = us, vs, at, weight
 
     def copy(self) -> Self:
         """An equal graph that shares nothing with this one; O(V + E)."""

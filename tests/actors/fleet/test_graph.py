@@ -42,8 +42,8 @@ def connected(edges: Iterable[str], *, alone: str = "", multigraph: bool = False
     graph = CoworkGraph(multigraph=multigraph)
     for name in alone:
         graph.add(name)
-    for a, b in edges:
-        graph.connect(a, b)
+    for edge in edges:
+        graph.connect(edge[0], edge[1])
     return graph
 
 
@@ -258,11 +258,14 @@ def test_a_dumped_graph_loads_equal_with_the_same_indexes(
 def test_a_dump_that_does_not_fit_together_is_refused() -> None:
     data = connected(["ab", "bc"]).dump()
 
-    for wrong in ({"names": list("abca")}, {"ends": [0, 1, 1, 0]}, {"at": [0]}):
-        with pytest.raises(ValueError, match=r"twice|shorter|longer"):
+    for wrong in ({"names": list("abca")}, {"ends": [0, 1, 1, 0]}, {"ends": [0, 0, 1, 2]},
+                  {"at": [0]}, {"ends": [0, 1, 1]}):  # fmt: skip
+        with pytest.raises(ValueError, match=r"twice|no time|shorter"):
             CoworkGraph.load(data | wrong)
     with pytest.raises(KeyError):
         CoworkGraph.load({})
+    with pytest.raises(IndexError):
+        CoworkGraph.load(data | {"ends": [0, 1, 1, 9]})
 
 
 def test_graphs_are_equal_by_what_they_hold_not_by_how_they_came() -> None:
