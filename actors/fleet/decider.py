@@ -194,7 +194,7 @@ def _expire(state: FleetState, at: int) -> None:
     if state.expire_at:
         names = {root: state.graph.name(root) for root in state.alerted}
         agents = state.roster.agents
-        busy = {name for name, agent in agents.items() if agent.load or agent.registered}
+        busy = {*state.roster.registered, *state.roster.loads}
         if state.graph.expire(at - WINDOW_MS, keep=busy):
             alerted: dict[int, frozenset[float]] = {}
             for root, offsets in state.alerted.items():
@@ -204,7 +204,7 @@ def _expire(state: FleetState, at: int) -> None:
             state.alerted = alerted
             _rearm(state, list(alerted))
             for name in [n for n in agents if n not in busy and n not in state.graph]:
-                del agents[name]
+                state.roster.drop(name)
     state.expire_at = at + WINDOW_MS // EXPIRIES
 
 
@@ -245,14 +245,11 @@ def _routed(state: FleetState, event: TaskRouted, moment: Moment) -> None:
     name = event.npc
     state.routed += 1
     state.fallbacks += event.fallback
-    agent = state.roster.ensure(name)
-    agent.load += 1
-    agent.routed += 1
-    agent.assigned = moment.sequence
+    state.roster.give(name, moment.sequence)
     tasks = state.open.setdefault(moment.writer, {})
     before = tasks.get(event.task)
     if before is not None:
-        state.roster.ensure(before).load -= 1
+        state.roster.take(before)
     tasks[event.task] = name
     graph = state.graph
     graph.add(name)
@@ -319,9 +316,8 @@ def _completed(state: FleetState, event: TaskCompleted, moment: Moment) -> None:
     tasks = state.open.get(moment.writer)
     name = tasks.pop(event.task, None) if tasks else None
     if name is not None:
-        agent = state.roster.ensure(name)
-        agent.load -= 1
-        agent.done += 1
+        state.roster.take(name)
+        state.roster.ensure(name).done += 1
         if not tasks:
             del state.open[moment.writer]
     _observe(state, event, moment)
@@ -329,7 +325,7 @@ def _completed(state: FleetState, event: TaskCompleted, moment: Moment) -> None:
 
 def _ended(state: FleetState, event: SessionEnded, moment: Moment) -> None:
     for name in state.open.pop(moment.writer, {}).values():
-        state.roster.ensure(name).load -= 1
+        state.roster.take(name)
     state.own.pop(moment.writer, None)
     _observe(state, event, moment)
 
@@ -467,10 +463,11 @@ class _Layout:
     def dump_python(self, state: FleetState, /) -> dict[str, Any]:
         raw: dict[str, Any] = {name: getattr(state, name) for name in self._plain}
         raw["agents"] = [
-            [name, list(a.capabilities), a.max_load, a.registered, a.load, a.assigned, a.routed,
-             a.done]
-            for name, a in state.roster.agents.items()
+            [name, list(agent.capabilities), agent.max_load, agent.registered, agent.routed,
+             agent.done]
+            for name, agent in state.roster.agents.items()
         ]  # fmt: skip
+        raw["loads"], raw["assigned"] = state.roster.loads, state.roster.assigned
         raw["graph"] = state.graph.dump()
         raw["open"] = state.open
         raw["own"] = {name: [own.change, own.crossings] for name, own in state.own.items()}
@@ -491,12 +488,14 @@ class _Layout:
             KeyError, TypeError, ValueError: that is no such thing.
         """
         state = FleetState(**{name: raw[name] for name in self._plain})
-        for name, capabilities, max_load, registered, load, assigned, routed, done in raw["agents"]:
+        roster = state.roster
+        for name, capabilities, max_load, registered, routed, done in raw["agents"]:
             if registered:
-                state.roster.register(name, tuple(capabilities), max_load)
-            agent = state.roster.ensure(name)
+                roster.register(name, tuple(capabilities), max_load)
+            agent = roster.ensure(name)
             agent.capabilities, agent.max_load = tuple(capabilities), max_load
-            agent.load, agent.assigned, agent.routed, agent.done = load, assigned, routed, done
+            agent.routed, agent.done = routed, done
+        roster.loads, roster.assigned = dict(raw["loads"]), dict(raw["assigned"])
         state.graph = CoworkGraph.load(raw["graph"])
         state.open = {session: dict(tasks) for session, tasks in raw["open"].items()}
         state.own = {name: Own(*pair) for name, pair in raw["own"].items()}

@@ -19,9 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import repeat
 from typing import Final, NamedTuple
 
-from holodeck.actors.fleet.graph import CoworkGraph, margin, risk
+from holodeck.actors.fleet.graph import Change, CoworkGraph, margin, risk
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import Alternative, AskRoute, Decision, Routing, Term
 
@@ -29,6 +31,9 @@ COMPONENTS_WEIGHT: Final = 0.1
 LOAD_WEIGHT: Final = 1.0
 MATCH_WEIGHT: Final = 10.0
 ALTERNATIVES: Final = 3
+SPAN: Final = 1
+"""How many tasks over the least loaded somebody may have and still be the best: the graph's terms
+together span less than 1.1."""
 RESERVED_MS: Final = 5_000
 """How long a decision's load is reserved while ``task.routed`` has not been folded."""
 
@@ -40,16 +45,12 @@ class Agent:
     Attributes:
         max_load: tasks it takes at once; 0: any number.
         registered: said itself what it can do; only then it gets tasks of foreign sessions.
-        load: tasks it was given and that have not ended.
-        assigned: sequence of the last task it was given, 0 none.
         done: tasks it ended; routed: tasks it was ever given.
     """
 
     capabilities: tuple[str, ...] = ()
     max_load: int = 0
     registered: bool = False
-    load: int = 0
-    assigned: int = 0
     routed: int = 0
     done: int = 0
 
@@ -58,12 +59,21 @@ NOBODY_YET: Final = Agent()
 
 
 class Roster:
-    """The agents, and who can do what."""
+    """The agents, and who can do what.
 
-    __slots__ = ("_able", "_registered", "agents")
+    Attributes:
+        loads: tasks an agent was given and that have not ended; without those that have none.
+        assigned: sequence of the last task an agent was given.
+        limited: registered agents that take only so many tasks.
+    """
+
+    __slots__ = ("_able", "_registered", "agents", "assigned", "limited", "loads")
 
     def __init__(self) -> None:
         self.agents: dict[str, Agent] = {}
+        self.loads: dict[str, int] = {}
+        self.assigned: dict[str, int] = {}
+        self.limited: dict[str, int] = {}
         self._able: dict[str, set[str]] = {}
         self._registered: set[str] = set()
 
@@ -82,6 +92,8 @@ class Roster:
         self._forget(name, agent)
         agent.capabilities, agent.max_load, agent.registered = capabilities, max_load, True
         self._registered.add(name)
+        if max_load:
+            self.limited[name] = max_load
         for capability in capabilities:
             self._able.setdefault(capability, set()).add(name)
 
@@ -91,8 +103,31 @@ class Roster:
             self._forget(name, agent)
             agent.registered = False
 
+    def give(self, name: str, sequence: int) -> None:
+        """The agent gets one more task, by the checkpoint ``sequence``."""
+        self.ensure(name).routed += 1
+        self.loads[name] = self.loads.get(name, 0) + 1
+        self.assigned[name] = sequence
+
+    def take(self, name: str) -> None:
+        """One task of the agent has ended, or went to another."""
+        left = self.loads.get(name, 0) - 1
+        if left > 0:
+            self.loads[name] = left
+        else:
+            self.loads.pop(name, None)
+
+    def drop(self, name: str) -> None:
+        """Forgets an agent altogether."""
+        agent = self.agents.pop(name, None)
+        if agent is not None:
+            self._forget(name, agent)
+        self.loads.pop(name, None)
+        self.assigned.pop(name, None)
+
     def _forget(self, name: str, agent: Agent) -> None:
         self._registered.discard(name)
+        self.limited.pop(name, None)
         for capability in agent.capabilities:
             able = self._able.get(capability)
             if able is not None:
@@ -172,8 +207,8 @@ class _Scored(NamedTuple):
     """A candidate, comparable: the lowest is the best."""
 
     score: float
-    assigned: int
     reserved: int
+    assigned: int
     name: str
 
 
@@ -234,13 +269,11 @@ def route(roster: Roster, graph: CoworkGraph, held: Reservations, ask: AskRoute)
 
 def _free(roster: Roster, held: Reservations, pool: Collection[str]) -> Collection[str]:
     """Those of a pool that take one more task."""
-    agents, reserved = roster.agents, held.load
+    limited, loads, reserved = roster.limited, roster.loads, held.load
     full = [
         name
-        for name in pool
-        if (agent := agents.get(name)) is not None
-        and agent.max_load
-        and agent.load + reserved.get(name, 0) >= agent.max_load
+        for name in (limited if len(limited) < len(pool) else pool)
+        if name in limited and loads.get(name, 0) + reserved.get(name, 0) >= limited[name]
     ]
     return pool if not full else set(pool).difference(full)
 
@@ -255,35 +288,61 @@ def _rank(
 ) -> list[_Scored]:
     """The best of the pool, at most four, best first.
 
-    One pass: what a link would change depends, for all but the neighbours of the collaborators,
-    only on whether a candidate's component is one of theirs.
+    Nobody with more than :data:`SPAN` tasks over the least can be the best, so only the others'
+    links are looked at. What a link would change takes few values, and who would change the same
+    and has the same load scores the same: what is compared one by one are the names in the best
+    of these groups. All passes over the pool are C's.
     """
-    agents, reserved, order = roster.agents, held.load, held.order
+    loads = list(map(roster.loads.get, pool, repeat(0)))
+    if held.load:
+        reserved = held.load.get
+        loads = [load + reserved(name, 0) for name, load in zip(pool, loads, strict=True)]
+    names: Collection[str] = pool
+    if not match_of:
+        bound = min(loads) + SPAN
+        if max(loads) > bound:
+            near = [(name, load) for name, load in zip(pool, loads, strict=True) if load <= bound]
+            names = [name for name, _ in near]
+            loads = [load for _, load in near]
+    groups: dict[tuple[Change, int, float], list[str]] = {}
+    matches = map(match_of.get, names, repeat(1.0))
+    changes = graph.projections(names, linked)
+    for name, change, load, match in zip(names, changes, loads, matches, strict=True):
+        key = (change, load, match)
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [name]
+        else:
+            group.append(name)
     scale = 1.0 / (len(linked) + 1)
+    scored: dict[float, list[str]] = {}
+    for (change, load, match), group in groups.items():
+        score = (change.delta_beta1 + COMPONENTS_WEIGHT * change.delta_components) * scale
+        score += load * LOAD_WEIGHT + MATCH_WEIGHT * (1.0 - match)
+        scored.setdefault(round(score, 9), []).extend(group)
     best: list[_Scored] = []
-    bound: float | None = None
-    changes = graph.projections(pool, linked)
-    for name, (_, delta_beta1, delta_components) in zip(pool, changes, strict=True):
-        agent = agents.get(name, NOBODY_YET)
-        score = (delta_beta1 + COMPONENTS_WEIGHT * delta_components) * scale + (
-            agent.load + reserved.get(name, 0)
-        ) * LOAD_WEIGHT
-        if match_of:
-            score += MATCH_WEIGHT * (1.0 - match_of[name])
-        if bound is not None and score > bound:
-            continue
-        best.append(_Scored(round(score, 9), agent.assigned, order.get(name, 0), name))
-        if len(best) > 64:
-            best.sort(key=_order)
-            del best[ALTERNATIVES + 1 :]
-            bound = best[-1].score
-    best.sort(key=_order)
-    return best[: ALTERNATIVES + 1]
+    for score in sorted(scored):
+        best += _oldest(roster, held, score, scored[score], ALTERNATIVES + 1 - len(best))
+        if len(best) > ALTERNATIVES:
+            break
+    return best
 
 
-def _order(scored: _Scored) -> tuple[float, int, int, str]:
-    # Who has just been reserved was asked later than anybody whose task is folded.
-    return scored.score, scored.reserved, scored.assigned, scored.name
+def _oldest(
+    roster: Roster, held: Reservations, score: float, names: list[str], count: int
+) -> list[_Scored]:
+    """Those of equal score who were given nothing for longest; who has a reservation was asked
+    later than anybody whose task is folded."""
+    order = held.order
+    found: list[_Scored] = []
+    waiting = [name for name in names if name not in order] if order else names
+    assigned = map(roster.assigned.get, waiting, repeat(0))
+    for at, name in nsmallest(count, zip(assigned, waiting, strict=True)):
+        found.append(_Scored(score, 0, at, name))
+    if len(found) < count and len(waiting) < len(names):
+        later = nsmallest(count - len(found), [(order[n], n) for n in names if n in order])
+        found += [_Scored(score, at, roster.assigned.get(name, 0), name) for at, name in later]
+    return found
 
 
 def _terms(
@@ -299,7 +358,7 @@ def _terms(
     return _Terms(
         change.delta_beta1 * scale,
         COMPONENTS_WEIGHT * change.delta_components * scale,
-        (roster.get(name).load + held.load.get(name, 0)) * LOAD_WEIGHT,
+        (roster.loads.get(name, 0) + held.load.get(name, 0)) * LOAD_WEIGHT,
         MATCH_WEIGHT * (1.0 - match_of.get(name, 1.0)),
     )
 
@@ -321,7 +380,7 @@ def _decided(
     over = margin(change.beta1_after, change.vertices_after, ask.offset)
     danger = risk(over) if change.vertices_after >= 3 else 0.0
     match = match_of.get(name, 1.0)
-    load = roster.get(name).load + held.load.get(name, 0)
+    load = roster.loads.get(name, 0) + held.load.get(name, 0)
     term: Term = "only"
     against = ""
     if len(ranked) > 1:
@@ -387,7 +446,7 @@ def _alternative(
     return Alternative(
         agent=scored.name,
         score=round(scored.score, 6),
-        load=roster.get(scored.name).load + held.load.get(scored.name, 0),
+        load=roster.loads.get(scored.name, 0) + held.load.get(scored.name, 0),
         delta_h1=change.delta_beta1,
         delta_components=change.delta_components,
     )

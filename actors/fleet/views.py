@@ -73,13 +73,14 @@ def _described(parts: list[Bracing], dof: int, redundant: int) -> str:
 def agents_view(state: FleetState, limit: int) -> list[dict[str, Any]]:
     """One row an agent: who has most to do first, then by name."""
     graph = state.graph
-    rows = sorted(state.roster.agents.items(), key=lambda item: (-item[1].load, item[0]))
+    loads = state.roster.loads
+    rows = sorted(state.roster.agents.items(), key=lambda item: (-loads.get(item[0], 0), item[0]))
     return [
         {
             "agent": name,
             "capabilities": list(agent.capabilities),
             "registered": agent.registered,
-            "load": agent.load,
+            "load": loads.get(name, 0),
             "max_load": agent.max_load,
             "routed": agent.routed,
             "done": agent.done,
