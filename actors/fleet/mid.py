@@ -3,29 +3,52 @@
 One law: a fold. :func:`see` takes one event at a time into a state of bounded size,
 :func:`synthesise` reads that state and changes nothing, :func:`close` takes out exactly what a
 synthesis told. What was seen between the two belongs to the next window, so no matter how late a
-synthesis is folded, every session is counted in one window.
-
-What keeps the state bounded: at most :data:`SESSIONS` open sessions with :data:`TASKS` tasks
-together are carried, :data:`SETTLED` ended ones are remembered by id, and of types, agents,
-failures and errors as many as their constants say. Beyond that the oldest sixteenth is given up
-and counted in ``dropped``; a task beyond the bound is not followed, and its session's counts are
-not compared.
+synthesis is folded, nothing is lost and nothing told twice.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import islice
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
 from holodeck.actors.fleet.scout import Seen, seen_of_tile
+from holodeck.actors.fleet.sightings import (
+    ATTEMPTS,
+    CAPABILITIES,
+    DURATIONS,
+    ERRORS,
+    FAILURES,
+    NAMED,
+    RECENT,
+    TOLD,
+    WORD,
+    WORDS,
+    AgentSeen,
+    CapabilitySeen,
+    Change,
+    Duration,
+    ErrorSeen,
+    Failure,
+    MidState,
+    Quiet,
+    SessionSeen,
+    drop,
+    find,
+    finding,
+    follow_task,
+    keep_latest,
+    know_agent,
+    know_type,
+    leave,
+    open_session,
+    settle,
+    task_type,
+)
 from holodeck.messages.synthesis import (
     DIGITS,
     AgentFigures,
@@ -41,7 +64,6 @@ from holodeck.messages.synthesis import (
 )
 
 __all__ = [
-    "Found",
     "MidState",
     "Seen",
     "close",
@@ -53,37 +75,8 @@ __all__ = [
     "within",
 ]
 
-SESSIONS: Final = 16_384
-"""Open sessions carried."""
-TASKS: Final = 32_768
-"""Tasks of open sessions followed, all sessions together."""
-SETTLED: Final = 16_384
-"""Ended sessions remembered by id, so that a repeat of their tiles counts nothing again."""
-TYPES: Final = 256
-AGENTS: Final = 1024
-FAILURES: Final = 4096
-"""Task ids whose last attempt failed."""
-ERRORS: Final = 1024
-"""Fingerprints of errors."""
-CAPABILITIES: Final = 16
-"""Capabilities of one agent."""
-ATTEMPTS: Final = 32
-"""Earlier attempts of one task whose outcome is kept."""
-DURATIONS: Final = 256
-"""Durations kept of one type in one window, the last ones."""
-WORDS: Final = 8
-"""Tags and capabilities kept of one session."""
-WORD: Final = 64
-"""Characters kept of each of them."""
-RECENT: Final = 8
-"""Sessions of one agent whose words are kept."""
-NAMED: Final = 8
-"""Sessions, agents and sequences named in one finding."""
-TOLD: Final = 8
-"""Findings of one kind told in one synthesis; the rest is counted."""
 AGENTS_TOLD: Final = 64
 TYPES_TOLD: Final = 20
-
 GRACE_MS: Final = 60_000
 """How long past its timeout a session may stay without an end: as long as a client may go on
 sending one command, so that a failover is no conflict."""
@@ -91,400 +84,12 @@ ENOUGH: Final = 5
 """Durations a 95th percentile needs before it is compared."""
 SLOWER_BY: Final = 1.25
 """A 95th percentile that rose to this many times the one before is told."""
-
 _FINDINGS_BYTES: Final = 18 * 1024
 _AGENTS_BYTES: Final = 28 * 1024
 """Together with the figures below :data:`holodeck.messages.base.MAX_MESSAGE`."""
 _PRIME: Final = 0x100000001B3
-_BASIS: Final = 0xCBF29CE484222325
 _MASK: Final = 0xFFFFFFFFFFFFFFFF
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_COUNTED_ON: Final = re.compile(r"[-_:#./ ](?:\d+|[0-9a-f]{8,})$")
-
-
-# --- state ----------------------------------------
-
-
-@dataclass(slots=True)
-class TaskSeen:
-    """One task of an open session.
-
-    Attributes:
-        attempt: the latest; what follows is of it.
-        routed, ended: sequences, 0 if it was not.
-        earlier: outcomes of earlier attempts.
-    """
-
-    attempt: int = 1
-    outcome: str = ""
-    agent: str = ""
-    routed_to: str = ""
-    routed: int = 0
-    started_at: int = 0
-    ended: int = 0
-    capabilities: tuple[str, ...] = ()
-    earlier: tuple[tuple[int, str], ...] = ()
-
-
-@dataclass(slots=True)
-class SessionSeen:
-    """One open session.
-
-    Attributes:
-        started: its start was seen; without it only its tasks are.
-        deadline: ms since 1970 UTC; 0 none.
-        partial: some of its tasks were not followed.
-        tick: when it was first seen, counted in events.
-    """
-
-    agent: str = ""
-    started: bool = False
-    sequence: int = 0
-    deadline: int = 0
-    paused_at: int = 0
-    tags: tuple[str, ...] = ()
-    partial: bool = False
-    tick: int = 0
-    tasks: dict[str, TaskSeen] = field(default_factory=dict)
-
-
-class Duration(NamedTuple):
-    tick: int
-    ms: int
-    sequence: int
-
-
-@dataclass(slots=True)
-class TypeSeen:
-    """One type of task.
-
-    Attributes:
-        durations: of this window, the last :data:`DURATIONS`.
-        before: 95th percentile of the last window that had enough durations, ms.
-        routed_to: whom the last task of this type went to.
-    """
-
-    durations: list[Duration] = field(default_factory=list)
-    before: int | None = None
-    routed_to: str = ""
-    last: int = 0
-
-
-@dataclass(slots=True)
-class CapabilitySeen:
-    tasks: int = 0
-    succeeded: int = 0
-    timed: int = 0
-    busy_ms: int = 0
-
-
-@dataclass(slots=True)
-class AgentSeen:
-    """What one agent did since it was last told of.
-
-    Attributes:
-        since: ms since 1970 UTC, where the time covered begins.
-        tick: when it was first seen, last: when last, both counted in events.
-        recent: words of its last sessions, each with its tick.
-    """
-
-    since: int = 0
-    tick: int = 0
-    last: int = 0
-    sessions: int = 0
-    sessions_succeeded: int = 0
-    tasks: int = 0
-    tasks_succeeded: int = 0
-    timed: int = 0
-    busy_ms: int = 0
-    delta_beta1: int = 0
-    capabilities: dict[str, CapabilitySeen] = field(default_factory=dict)
-    recent: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The last failure of a task id."""
-
-    agent: str
-    session: str
-    sequence: int
-    last: int
-
-
-@dataclass(slots=True)
-class ErrorSeen:
-    """One fingerprint: who ran into it first, the last sessions and sequences, how often."""
-
-    agents: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    evidence: tuple[int, ...] = ()
-    count: int = 0
-    last: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """β1 where a session ended and none was open any more."""
-
-    session: str
-    beta1: int
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A routing that sent a type of task to somebody else than before."""
-
-    tick: int
-    sequence: int
-    session: str
-    type: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    tick: int
-    finding: Finding
-
-
-@dataclass(slots=True)
-class MidState:
-    """What the mid carries. Only :func:`see` and :func:`close` change it.
-
-    Attributes:
-        ticks: events ever read; closed: those that belong to closed windows.
-        digest: FNV-1a (Fowler, Noll, Vo, 1991) over the sequences read, taken as 64-bit words;
-            before: as it was at the last close.
-        since: when the window began, ms since 1970 UTC: with its first event, so 0 if there was
-            none yet.
-        first: its first sequence; last: the highest sequence read.
-        sessions: the open ones by id, the one seen first in front.
-        working: ids of open sessions by agent.
-        followed: tasks in all open sessions.
-        settled: ids of ended and given up sessions.
-        components: of the graph, as last told; change: the last routing change, for as long as
-            a fall of components may come from it.
-        quiet: set while no session is open.
-        counts: findings of this window by kind; found: the first of each.
-        The other integers count this window's events, as in
-        :class:`~holodeck.messages.synthesis.MidMetrics`.
-    """
-
-    ticks: int = 0
-    closed: int = 0
-    digest: int = _BASIS
-    before: int = _BASIS
-    since: int = 0
-    first: int = 0
-    last: int = 0
-    ended: int = 0
-    complete: int = 0
-    succeeded: int = 0
-    tasks: int = 0
-    routings: int = 0
-    fallbacks: int = 0
-    errors: int = 0
-    alerts: int = 0
-    delta_beta1: int = 0
-    followed: int = 0
-    sessions: dict[str, SessionSeen] = field(default_factory=dict)
-    working: dict[str, dict[str, None]] = field(default_factory=dict)
-    settled: dict[str, None] = field(default_factory=dict)
-    types: dict[str, TypeSeen] = field(default_factory=dict)
-    agents: dict[str, AgentSeen] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
-    fingerprints: dict[str, ErrorSeen] = field(default_factory=dict)
-    components: int | None = None
-    change: Change | None = None
-    quiet: Quiet | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-    found: dict[str, list[Found]] = field(default_factory=dict)
-    dropped: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def pending(self) -> int:
-        """Events read since the last window was closed."""
-        return self.ticks - self.closed
-
-    def copy(self) -> MidState:
-        """An equal state that shares nothing changeable with this one."""
-        return replace(
-            self,
-            sessions={
-                name: replace(one, tasks={task: replace(it) for task, it in one.tasks.items()})
-                for name, one in self.sessions.items()
-            },
-            working={name: dict(ids) for name, ids in self.working.items()},
-            settled=dict(self.settled),
-            types={
-                name: replace(one, durations=list(one.durations))
-                for name, one in self.types.items()
-            },
-            agents={
-                name: replace(
-                    one,
-                    capabilities={word: replace(it) for word, it in one.capabilities.items()},
-                    recent=list(one.recent),
-                )
-                for name, one in self.agents.items()
-            },
-            failures=dict(self.failures),
-            fingerprints={name: replace(one) for name, one in self.fingerprints.items()},
-            counts=dict(self.counts),
-            found={kind: list(those) for kind, those in self.found.items()},
-            dropped=dict(self.dropped),
-        )
-
-
-@lru_cache(maxsize=4096)
-def task_type(task: str) -> str:
-    """A task's id without what counts it on: ``review-17`` and ``review-3f9c01ab`` are reviews.
-
-    Cut off are digits, or eight hex digits and more, behind one of ``-_:#./`` or a blank.
-    """
-    return _COUNTED_ON.sub("", task) or task
-
-
-# --- bounds ----------------------------------------
-
-
-class _Aged(Protocol):
-    @property
-    def last(self) -> int: ...
-
-
-A = TypeVar("A", bound=_Aged)
-V = TypeVar("V")
-
-
-def _some(bound: int) -> int:
-    """How many go at once: a sixteenth, so that making room costs little each time."""
-    return max(1, bound // 16)
-
-
-def _drop(state: MidState, what: str, count: int) -> None:
-    state.dropped[what] = state.dropped.get(what, 0) + count
-
-
-def _keep_latest(state: MidState, what: str, table: dict[str, A], bound: int) -> None:
-    """Drops those seen longest ago once there are more than ``bound``."""
-    if len(table) > bound:
-        oldest = sorted(table, key=lambda name: (table[name].last, name))
-        for name in oldest[: _some(bound)]:
-            del table[name]
-        _drop(state, what, _some(bound))
-
-
-def _settle(state: MidState, session: str) -> None:
-    settled = state.settled
-    settled[session] = None
-    if len(settled) > SETTLED:
-        for name in list(islice(settled, _some(SETTLED))):
-            del settled[name]
-
-
-def _leave(state: MidState, session: str) -> SessionSeen | None:
-    """Takes a session out of the open ones."""
-    record = state.sessions.pop(session, None)
-    if record is not None:
-        state.followed -= len(record.tasks)
-        mine = state.working.get(record.agent)
-        if mine is not None:
-            mine.pop(session, None)
-            if not mine:
-                del state.working[record.agent]
-    return record
-
-
-def _open(state: MidState, seen: Seen) -> SessionSeen | None:
-    """The open session an event belongs to; None if it is settled."""
-    record = state.sessions.get(seen.session)
-    if record is None and seen.session and seen.session not in state.settled:
-        record = SessionSeen(tick=state.ticks)
-        state.sessions[seen.session] = record
-        state.quiet = None
-        if len(state.sessions) > SESSIONS:
-            for name in list(islice(state.sessions, _some(SESSIONS))):
-                _leave(state, name)
-            _drop(state, "sessions", _some(SESSIONS))
-    return record
-
-
-def _task(state: MidState, session: SessionSeen, seen: Seen) -> TaskSeen | None:
-    """The task an event is about, at its attempt or a later one; None if it is not followed."""
-    task = session.tasks.get(seen.task)
-    if task is None:
-        if state.followed >= TASKS:
-            session.partial = True
-            _drop(state, "tasks", 1)
-            return None
-        task = session.tasks[seen.task] = TaskSeen(attempt=seen.attempt)
-        state.followed += 1
-    elif seen.attempt > task.attempt:
-        if task.outcome and len(task.earlier) < ATTEMPTS:
-            task.earlier += ((task.attempt, task.outcome),)
-        task.attempt, task.outcome, task.agent, task.ended = seen.attempt, "", "", 0
-        task.routed_to, task.routed, task.started_at = "", 0, 0
-    if seen.capabilities:
-        task.capabilities = seen.capabilities
-    return task
-
-
-def _type(state: MidState, task: str) -> TypeSeen:
-    name = task_type(task)
-    record = state.types.get(name)
-    if record is None:
-        record = state.types[name] = TypeSeen(last=state.ticks)
-        _keep_latest(state, "types", state.types, TYPES)
-    record.last = state.ticks
-    return record
-
-
-def _agent(state: MidState, name: str) -> AgentSeen:
-    record = state.agents.get(name)
-    if record is None:
-        record = state.agents[name] = AgentSeen(
-            since=state.since, tick=state.ticks, last=state.ticks
-        )
-        _keep_latest(state, "agents", state.agents, AGENTS)
-    record.last = state.ticks
-    return record
-
-
-def _find(
-    state: MidState,
-    kind: FindingKind,
-    detail: str,
-    sessions: Iterable[str],
-    evidence: Iterable[int],
-    tasks: Iterable[str] = (),
-    agents: Iterable[str] = (),
-) -> None:
-    state.counts[kind.value] = state.counts.get(kind.value, 0) + 1
-    those = state.found.setdefault(kind.value, [])
-    if len(those) < TOLD:
-        those.append(Found(state.ticks, _finding(kind, detail, sessions, evidence, tasks, agents)))
-
-
-def _finding(
-    kind: FindingKind,
-    detail: str,
-    sessions: Iterable[str],
-    evidence: Iterable[int],
-    tasks: Iterable[str] = (),
-    agents: Iterable[str] = (),
-) -> Finding:
-    return Finding(
-        kind=kind,
-        subjects=tuple(dict.fromkeys(sessions))[:NAMED],
-        tasks=tuple(tasks)[:NAMED],
-        agents=tuple(dict.fromkeys(agent for agent in agents if agent))[:NAMED],
-        detail=detail,
-        evidence=tuple(sorted({sequence for sequence in evidence if sequence}))[-NAMED:],
-    )
 
 
 # --- the fold ----------------------------------------
@@ -501,12 +106,12 @@ def see(state: MidState, seen: Seen) -> None:
         state.first = sequence
     if not state.since:
         state.since = seen.at
-    if seen.delta_beta1:
+    if seen.delta_beta1 and seen.session not in state.settled:
         state.delta_beta1 += seen.delta_beta1
         record = state.sessions.get(seen.session)
         owner = record.agent if record is not None and record.agent else seen.agent
         if owner:
-            _agent(state, owner).delta_beta1 += seen.delta_beta1
+            know_agent(state, owner).delta_beta1 += seen.delta_beta1
     step = _STEPS.get(seen.event)
     if step is not None:
         step(state, seen)
@@ -519,7 +124,7 @@ def _components(state: MidState, seen: Seen, components: int) -> None:
     change = state.change
     if change is not None and before is not None and components < before:
         state.change = None
-        _find(
+        find(
             state,
             FindingKind.SILOS_JOINED,
             f"silos fell from {before} to {components} after {change.type} went to "
@@ -533,11 +138,11 @@ def _components(state: MidState, seen: Seen, components: int) -> None:
 
 def _started(state: MidState, seen: Seen) -> None:
     quiet = state.quiet
-    record = _open(state, seen)
+    record = open_session(state, seen)
     if record is None or record.started:
         return
     if quiet is not None and seen.beta1 is not None and quiet.beta1 != seen.beta1:
-        _find(
+        find(
             state,
             FindingKind.BETTI_GAP,
             f"β1 was {quiet.beta1} when {quiet.session} ended and {seen.beta1} when "
@@ -554,7 +159,7 @@ def _started(state: MidState, seen: Seen) -> None:
         for name in islice(reversed(mine), NAMED):
             other = state.sessions[name]
             if not other.paused_at and not 0 < other.deadline < seen.at:
-                _find(
+                find(
                     state,
                     FindingKind.OVERLAP,
                     f"{seen.session} of {seen.agent} began while its {name} was open",
@@ -581,16 +186,16 @@ def _resumed(state: MidState, seen: Seen) -> None:
 
 
 def _added(state: MidState, seen: Seen) -> None:
-    session = _open(state, seen)
+    session = open_session(state, seen)
     if session is not None:
-        _task(state, session, seen)
+        follow_task(state, session, seen)
 
 
 def _routed(state: MidState, seen: Seen) -> None:
-    session = _open(state, seen)
+    session = open_session(state, seen)
     if session is None:
         return
-    task = _task(state, session, seen)
+    task = follow_task(state, session, seen)
     if task is not None and seen.attempt == task.attempt:
         task.routed_to, task.routed = seen.routed_to, seen.sequence
     _count_routing(state, seen)
@@ -599,7 +204,7 @@ def _routed(state: MidState, seen: Seen) -> None:
 def _count_routing(state: MidState, seen: Seen) -> None:
     state.routings += 1
     state.fallbacks += seen.fallback
-    kind = _type(state, seen.task)
+    kind = know_type(state, seen.task)
     before, kind.routed_to = kind.routed_to, seen.routed_to
     if before and before != seen.routed_to:
         state.change = Change(
@@ -613,10 +218,10 @@ def _count_routing(state: MidState, seen: Seen) -> None:
 
 
 def _task_started(state: MidState, seen: Seen) -> None:
-    session = _open(state, seen)
+    session = open_session(state, seen)
     if session is None:
         return
-    task = _task(state, session, seen)
+    task = follow_task(state, session, seen)
     if task is None or seen.attempt != task.attempt:
         return
     task.started_at = seen.at
@@ -628,10 +233,10 @@ def _task_started(state: MidState, seen: Seen) -> None:
 
 
 def _task_ended(state: MidState, seen: Seen) -> None:
-    session = _open(state, seen)
+    session = open_session(state, seen)
     if session is None or not seen.outcome:
         return
-    task = _task(state, session, seen)
+    task = follow_task(state, session, seen)
     worker = seen.agent or seen.routed_to
     duration = seen.duration_ms
     capabilities = seen.capabilities
@@ -640,7 +245,7 @@ def _task_ended(state: MidState, seen: Seen) -> None:
         known = dict(task.earlier).get(seen.attempt, "") if late else task.outcome
         if known:
             if known != seen.outcome:
-                _find(
+                find(
                     state,
                     FindingKind.TWO_OUTCOMES,
                     f"attempt {seen.attempt} of {seen.task} ended with {known} and with "
@@ -656,7 +261,7 @@ def _task_ended(state: MidState, seen: Seen) -> None:
                 task.earlier += ((seen.attempt, seen.outcome),)
         else:
             if worker and task.routed_to and worker != task.routed_to:
-                _find(
+                find(
                     state,
                     FindingKind.ROUTED_ELSEWHERE,
                     f"{seen.task} was routed to {task.routed_to} and ended by {worker}",
@@ -674,7 +279,7 @@ def _task_ended(state: MidState, seen: Seen) -> None:
     worker = worker or session.agent
     state.tasks += 1
     if duration is not None:
-        durations = _type(state, seen.task).durations
+        durations = know_type(state, seen.task).durations
         durations.append(Duration(state.ticks, duration, seen.sequence))
         if len(durations) > DURATIONS:
             del durations[0]
@@ -693,7 +298,7 @@ def _credit(
     succeeded: bool,
     duration: int | None,
 ) -> None:
-    agent = _agent(state, name)
+    agent = know_agent(state, name)
     agent.tasks += 1
     agent.tasks_succeeded += succeeded
     if duration is not None:
@@ -703,7 +308,7 @@ def _credit(
         one = agent.capabilities.get(word)
         if one is None:
             if len(agent.capabilities) >= CAPABILITIES:
-                _drop(state, "capabilities", 1)
+                drop(state, "capabilities", 1)
                 continue
             one = agent.capabilities[word] = CapabilitySeen()
         one.tasks += 1
@@ -717,7 +322,7 @@ def _recovery(state: MidState, seen: Seen, worker: str) -> None:
     if seen.outcome == "success":
         failure = state.failures.pop(seen.task, None)
         if failure is not None and failure.agent != worker:
-            _find(
+            find(
                 state,
                 FindingKind.RECOVERED_ELSEWHERE,
                 f"{seen.task} failed with {failure.agent} and succeeded with {worker}",
@@ -728,14 +333,14 @@ def _recovery(state: MidState, seen: Seen, worker: str) -> None:
             )
     elif seen.outcome != "cancelled":
         state.failures[seen.task] = Failure(worker, seen.session, seen.sequence, state.ticks)
-        _keep_latest(state, "failures", state.failures, FAILURES)
+        keep_latest(state, "failures", state.failures, FAILURES)
 
 
 def _error(state: MidState, seen: Seen, agent: str) -> None:
     record = state.fingerprints.get(seen.fingerprint)
     if record is None:
         record = state.fingerprints[seen.fingerprint] = ErrorSeen(last=state.ticks)
-        _keep_latest(state, "errors", state.fingerprints, ERRORS)
+        keep_latest(state, "errors", state.fingerprints, ERRORS)
     record.count += 1
     record.last = state.ticks
     if agent and agent not in record.agents and len(record.agents) < NAMED:
@@ -759,8 +364,8 @@ def _alerted(state: MidState, seen: Seen) -> None:
 def _ended(state: MidState, seen: Seen) -> None:
     if not seen.session or seen.session in state.settled:
         return
-    record = _leave(state, seen.session) or SessionSeen()
-    _settle(state, seen.session)
+    record = leave(state, seen.session) or SessionSeen()
+    settle(state, seen.session)
     owner = record.agent or seen.agent
     success = seen.outcome == "success"
     state.ended += 1
@@ -768,7 +373,7 @@ def _ended(state: MidState, seen: Seen) -> None:
     state.succeeded += success
     _compare(state, seen, record, owner)
     if owner:
-        agent = _agent(state, owner)
+        agent = know_agent(state, owner)
         agent.sessions += 1
         agent.sessions_succeeded += success
     _remember(state, record, owner)
@@ -804,7 +409,7 @@ def _compare(state: MidState, seen: Seen, record: SessionSeen, owner: str) -> No
             if there >= 0 and not there <= here <= there + more
         ]
         if whole and wrong:
-            _find(
+            find(
                 state,
                 FindingKind.COUNTS_DIFFER,
                 f"the end of {seen.session} counts {', '.join(wrong)}",
@@ -815,7 +420,7 @@ def _compare(state: MidState, seen: Seen, record: SessionSeen, owner: str) -> No
         if succeeded >= 0 and failed >= 0:
             told_succeeded, told_failed, whole = succeeded, failed, True
     if whole and seen.outcome == "success" and told_failed > told_succeeded:
-        _find(
+        find(
             state,
             FindingKind.HOLLOW_SUCCESS,
             f"{seen.session} claims success with {told_failed} tasks failed and "
@@ -838,7 +443,7 @@ def _remember(state: MidState, record: SessionSeen, owner: str) -> None:
                     words.setdefault(name, {}).update(dict.fromkeys(task.capabilities))
     for name, those in sorted(words.items()):
         if those:
-            recent = _agent(state, name).recent
+            recent = know_agent(state, name).recent
             recent.append((state.ticks, tuple(word[:WORD] for word in islice(those, WORDS))))
             if len(recent) > RECENT:
                 del recent[0]
@@ -936,8 +541,8 @@ def close(state: MidState, synthesis: Synthesis) -> None:
         return
     tick = state.closed + synthesis.inputs.count
     for name in _unended(state, synthesis.until, tick):
-        _leave(state, name)
-        _settle(state, name)
+        leave(state, name)
+        settle(state, name)
     metrics = synthesis.metrics
     state.ended -= metrics.ended
     state.complete -= metrics.complete
@@ -987,7 +592,7 @@ def _unended(state: MidState, now: int, tick: int) -> list[str]:
 
 def _never_ended(state: MidState, name: str) -> Finding:
     one = state.sessions[name]
-    return _finding(
+    return finding(
         FindingKind.UNENDED,
         f"{name} should have ended by {_written(one.deadline)}",
         (name,),
@@ -998,7 +603,7 @@ def _never_ended(state: MidState, name: str) -> Finding:
 
 def _shared(state: MidState) -> list[Finding]:
     return [
-        _finding(
+        finding(
             FindingKind.SHARED_ERROR,
             f"{', '.join(one.agents)} ran into the same error {name}, {one.count} times in all",
             one.sessions,
@@ -1018,7 +623,7 @@ def _slower(state: MidState) -> list[Finding]:
             if now > kind.before and now >= SLOWER_BY * kind.before:
                 slowest = sorted(kind.durations, key=lambda one: (-one.ms, one.tick))
                 found.append(
-                    _finding(
+                    finding(
                         FindingKind.SLOWER,
                         f"the 95th percentile of {name} rose from {kind.before} to {now} ms",
                         (),
