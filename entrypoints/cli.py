@@ -400,8 +400,9 @@ async def _up(settings: Settings, out: Out) -> int:
         stop.set()
         out.note("stopping what was started (Ctrl-C again: at once)", "dim")
 
-    def shown(where: Where, http: str) -> None:
-        out.document(_up_value(settings, where, http), _up_text(settings, where, http))
+    def shown(where: Where, http: str, more: dict[str, str]) -> None:
+        value = _up_value(settings, where, http) | more
+        out.document(value, _up_text(settings, where, http, more))
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -412,6 +413,7 @@ async def _up(settings: Settings, out: Out) -> int:
     mounts = {"/plato": plato_app(rooms), "/h1": router_app(status.fleet)}
     door = await serve(served(status, mounts), settings.http_host, settings.http_port, token=token)
     doors: list[Door] = []
+    addresses = {path[1:]: f"{door.url}{path}" for path in mounts}
     deck: Deck | None = None
     try:
         for path, own in (("/plato", settings.plato_port), ("/h1", settings.h1_port)):
@@ -420,12 +422,13 @@ async def _up(settings: Settings, out: Out) -> int:
                 doors.append(
                     await serve(mounts[path], settings.http_host, own, token=token, setting=name)
                 )
+                addresses[path[1:]] = doors[-1].url
         out.note("starting; this takes some seconds", "dim")
         where = await runtime.start()
         deck = await runtime.deck()
         status.behind, status.deck = DeckStatus(deck), deck
         runtime.write_file(door.url)
-        shown(where, door.url)
+        shown(where, door.url, addresses)
         while not stop.is_set():
             try:
                 await asyncio.wait_for(stop.wait(), 1.0)
@@ -487,8 +490,6 @@ def _up_value(settings: Settings, where: Any, http: str) -> dict[str, Any]:
         "metrics": f"{http}/metrics",
         "health": f"{http}/healthz",
         "ready": f"{http}/readyz",
-        "plato": f"{http}/plato",
-        "h1": f"{http}/h1",
         "folder": str(where.folder),
         "tiles": str(where.tiles),
         "logs": str(where.logs),
@@ -496,7 +497,7 @@ def _up_value(settings: Settings, where: Any, http: str) -> dict[str, Any]:
     }
 
 
-def _up_text(settings: Settings, where: Any, http: str) -> Group:
+def _up_text(settings: Settings, where: Any, http: str, more: dict[str, str]) -> Group:
     services = show.table(
         ("service", "process", "node"),
         ((name, placed.pid, placed.node[:12]) for name, placed in where.services.items()),
@@ -512,7 +513,7 @@ def _up_text(settings: Settings, where: Any, http: str) -> Group:
             ("ray", where.ray),
             ("metrics", f"{http}/metrics"),
             ("health", f"{http}/healthz  {http}/readyz"),
-            ("PLATO, H1", f"{http}/plato  {http}/h1"),
+            ("PLATO, H1", "  ".join(more.values())),
             ("folder", where.folder),
             ("tiles", where.tiles),
             ("logs", where.logs),
