@@ -24,7 +24,9 @@ NAMES: Final = (
     "failover",
     "scale",
     "soak",
+    "sinks",
     "rayactor",
+    "fleet",
 )
 
 

@@ -224,8 +224,27 @@ def test_help_lists_every_benchmark_with_a_line() -> None:
         "scale",
         "soak",
         "rayactor",
+        "fleet",
     ):
         assert f"\n    {name} " in done.stdout
+
+
+def test_fleet_reports_growth_and_rigidity(tmp_path: Path) -> None:
+    plot = tmp_path / "fleet.svg"
+    figures = bench(
+        tmp_path, "fleet", "--sizes", "60", "600", "--questions", "3", "--vertices", "50",
+        "--edges", "100", "--plot", str(plot),
+    )  # fmt: skip
+
+    assert [one["edges"] for one in figures["growth"]] == [60, 600]
+    assert figures["insert_us"] > 0
+    assert figures["projections_ms"] > 0
+    assert figures["rigidity_s"] > 0
+    assert figures["rigidity"]["chain of K5"] | {
+        "rank": 79, "dof": 18, "redundant": 30, "components": 19, "groups": 10
+    } == figures["rigidity"]["chain of K5"]  # fmt: skip
+    assert figures["rigidity"]["grid"]["edges"] == 100
+    assert "<svg" in plot.read_text()
 
 
 # --- with one -----------------------------------------------------------------------------------
