@@ -302,6 +302,10 @@ def _rank(
         bound = min(loads) + SPAN
         if max(loads) > bound:
             near = [(name, load) for name, load in zip(pool, loads, strict=True) if load <= bound]
+            if len(near) <= ALTERNATIVES:  # the others are of interest as alternatives
+                bound = nsmallest(ALTERNATIVES + 1, loads)[-1]
+                both = zip(pool, loads, strict=True)
+                near = [(name, load) for name, load in both if load <= bound]
             names = [name for name, _ in near]
             loads = [load for _, load in near]
     groups: dict[tuple[Change, int, float], list[str]] = {}
