@@ -47,15 +47,16 @@ class DeckFleet:
         routing = decision.routing
         if not routing.agent:
             raise RefusedError("no-agents", "no agent is registered")
+        agent = _name(routing.agent)
         return {
-            "agent_id": _name(routing.agent),
+            "agent_id": agent,
             "task_id": task,
             "h1_before": routing.h1_before,
             "h1_after": routing.h1_after,
             "confidence": routing.confidence,
             "emergence_risk": routing.emergence_risk,
             "capability_match_score": routing.match,
-            "reasoning": decision.reasoning,
+            "reasoning": decision.reasoning.replace(routing.agent, agent),
             "fallback": routing.fallback,
             "decided_by": routing.decided_by,
         }
