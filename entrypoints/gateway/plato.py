@@ -10,6 +10,7 @@ Success is exactly 200. Room names may hold slashes, raw or as ``%2F``.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any, Final
 
@@ -83,7 +84,7 @@ class _Plato:
             {
                 "service": _SERVICE,
                 "status": "ok",
-                "version": metadata.version("holodeck-sessions"),
+                "version": _version(),
                 "tiles": index.total,
                 "rooms": len(index.rooms),
             }
@@ -106,6 +107,7 @@ class _Plato:
         return answer(
             {
                 "status": "ok",
+                "version": _version(),
                 "total_tiles": index.total,
                 "room_count": len(index.rooms),
                 "uptime_seconds": round(self._rooms.uptime_s, 3),
@@ -298,6 +300,11 @@ class _Plato:
 
     async def unsupported(self, _: Request) -> Response:
         return refused(RefusedError("unsupported", "agents are not run here; start a session"))
+
+
+@cache
+def _version() -> str:
+    return metadata.version("holodeck-sessions")
 
 
 def _told(stored: Accepted) -> dict[str, Any]:

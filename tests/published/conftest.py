@@ -26,6 +26,7 @@ CLIENTS: Final = (
     "superinstance-plato-sdk==1.9.0",
     "holodeck-session-manager==0.1.0",
     "fleet-h1-router==0.1.0",
+    "cocapn-plato==0.2.1",
 )
 INSTALL_S: Final = 100
 """Seconds the index gets; within the timeout of a test."""
@@ -35,19 +36,20 @@ class Published:
     """An interpreter that has the published clients and nothing of ours."""
 
     def __init__(self, folder: Path) -> None:
-        self.programs = folder / "bin"
+        self.python = str(folder / "bin" / "python")
         self._folder = folder
 
     async def program(self, *argv: str) -> str:
-        """Runs a program; what it printed.
+        """Runs the interpreter; what it printed.
 
         Raises:
             AssertionError: it ended with another status than 0; says what it said.
         """
         process = await asyncio.create_subprocess_exec(
+            self.python,
             *argv,
             cwd=self._folder,
-            env={"PATH": str(self.programs), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -57,7 +59,7 @@ class Published:
 
     async def run(self, script: str, *args: str) -> Any:
         """Runs a script; the JSON in the last line it printed."""
-        said = await self.program(str(self.programs / "python"), "-c", dedent(script), *args)
+        said = await self.program("-c", dedent(script), *args)
         return json.loads(said.splitlines()[-1])
 
 

@@ -77,7 +77,7 @@ async def test_the_sdk_submits_reads_and_searches(
 
 
 async def test_the_sdks_program_speaks_to_the_rooms(doors: Doors, published: Published) -> None:
-    program = (str(published.programs / "plato"), "--url", f"{doors.url}/plato")
+    program = ("-m", "plato_sdk.cli", "--url", f"{doors.url}/plato")
 
     stored = await published.program(
         *program, "submit", "--room", ROOM, "--question", "How deep is it?",
@@ -90,6 +90,32 @@ async def test_the_sdks_program_speaks_to_the_rooms(doors: Doors, published: Pub
     assert f"[{ROOM}] How deep is it?" in await published.program(*program, "search", "metres")
     assert await published.program(*program, "armor") == ""
     assert await published.program(*program, "keys") == ""
+
+
+async def test_a_third_client_explores_submits_and_searches(
+    doors: Doors, published: Published
+) -> None:
+    out = await published.run(
+        """
+        import json, sys
+        from plato import PlatoClient
+
+        client = PlatoClient(sys.argv[1])
+        answer = "Seven metres at low tide, twelve at high tide."
+        out = {"stored": client.submit(sys.argv[2], "How deep is it?", answer, tags=["chart"])}
+        out["refused"] = client.submit("harbour", "How deep is it?", "deep")
+        out["rooms"], out["found"] = client.explore(), client.search("chart metres")
+        print(json.dumps(out))
+        """,
+        f"{doors.url}/plato",
+        ROOM,
+    )
+
+    assert (out["stored"]["status"], out["stored"]["room"]) == ("accepted", ROOM)
+    assert out["refused"]["error"] == 403
+    assert "Answer too short" in out["refused"]["message"]
+    assert out["rooms"][ROOM]["tile_count"] == 1
+    assert [tile["room"] for tile in out["found"]["results"]] == [ROOM]
 
 
 SESSION: Final = """
