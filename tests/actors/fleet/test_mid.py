@@ -309,6 +309,15 @@ def test_a_task_ended_by_whom_it_was_routed_to_last_or_by_nobody_named_is_none(
     assert scout.findings(FindingKind.ROUTED_ELSEWHERE) == []
 
 
+def test_a_late_word_of_an_earlier_attempts_routing_does_not_count(scout: Scout) -> None:
+    scout.start("s1")
+    scout.route("s1", "a", "eve", attempt=2)
+    scout.route("s1", "a", "bob", attempt=1)
+    scout.did("s1", "a", agent="eve", attempt=2)
+
+    assert scout.synthesis().conflicts == ()
+
+
 def test_a_beta1_that_moved_while_no_session_was_open_is_a_conflict(scout: Scout) -> None:
     scout.start("s1", beta1=0)
     ended = scout.end("s1", beta1=2)
@@ -542,6 +551,17 @@ def test_the_figures_of_a_window_are_told(scout: Scout) -> None:
     assert bob.recent == (("spade",),)
 
 
+def test_who_only_ended_a_task_has_worked_in_the_session_too(scout: Scout) -> None:
+    scout.start("s1", "ada")
+    scout.did("s1", "a", agent="bob", capabilities=("axe",))
+    scout.did("s1", "b", capabilities=("spade",))
+    scout.end("s1")
+
+    recent = {one.agent: one.recent for one in scout.synthesis().agents}
+
+    assert recent == {"ada": (("axe", "spade"),), "bob": (("axe",),)}
+
+
 def test_confidence_is_the_share_of_complete_sessions(scout: Scout) -> None:
     scout.start("s1", "ada")
     scout.end("s1")
@@ -656,11 +676,51 @@ def test_what_is_seen_between_a_synthesis_and_its_close_belongs_to_the_next_wind
     after = scout.synthesis()
     assert (after.metrics.sessions, after.metrics.tasks) == (1, 1)
     assert [one.subjects for one in after.conflicts] == [("s2", "s3")]
+    assert [(entry.kind, entry.count) for entry in after.counts] == [("overlap", 1)]
+    assert after.inputs.before == synthesis.inputs.digest
     assert [(one.type, one.count, one.p50) for one in after.metrics.types] == [("b", 1, 7)]
     (ada,) = after.agents
     assert (ada.sessions, ada.tasks, ada.busy_ms) == (1, 1, 7)
     assert (after.inputs.count, after.inputs.first) == (3, synthesis.inputs.last + 1)
     assert after.since == synthesis.until
+
+
+def test_a_session_that_began_after_a_synthesis_is_not_closed_by_it(scout: Scout) -> None:
+    scout.start("s1", timeout_ms=1)
+    synthesis = scout.synthesis(10**6)
+    scout.start("s2", "bob", at=NOON, timeout_ms=1)
+
+    close(scout.state, synthesis)
+
+    assert list(scout.state.sessions) == ["s2"]
+
+
+def test_a_95th_percentile_is_compared_with_that_of_what_was_told(scout: Scout) -> None:
+    scout.start("s1")
+    durations(scout, "review", *[100] * ENOUGH)
+    synthesis = scout.synthesis()
+    durations(scout, "review", *[900] * ENOUGH)
+
+    close(scout.state, synthesis)
+
+    assert "rose from 100 to 900 ms" in scout.only(FindingKind.SLOWER).detail
+
+
+def test_an_agent_given_up_and_seen_anew_before_the_close_keeps_what_it_did_since(
+    scout: Scout,
+) -> None:
+    scout.start("s1", "ada")
+    for n in range(3):
+        scout.did("s1", f"a{n}")
+    synthesis = scout.synthesis()
+    for n in range(sightings.AGENTS + 1):
+        scout.did("s1", f"b{n}", agent=f"agent{n}")
+    assert "ada" not in scout.state.agents
+    scout.did("s1", "c", agent="ada")
+
+    close(scout.state, synthesis)
+
+    assert scout.state.agents["ada"].tasks == 1
 
 
 def test_a_synthesis_closed_twice_takes_nothing_out_a_second_time(scout: Scout) -> None:
