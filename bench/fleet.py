@@ -216,7 +216,7 @@ async def run(options: argparse.Namespace) -> Report:
     )  # fmt: skip
     rows += [
         Row(f"rigidity, {name}", f"{one['seconds']:.2f} s",
-            f"at most {BOUND_RIGIDITY_S:g} s, O(V²); {one['vertices']:,} vertices,"
+            f"at most {BOUND_RIGIDITY_S:g} s; {one['vertices']:,} vertices,"
             f" {one['edges']:,} edges {one['order']}: rank {one['rank']:,}, dof {one['dof']:,},"
             f" redundant {one['redundant']:,}")
         for name, one in rigidity.items()
