@@ -17,9 +17,10 @@ import asyncio
 import contextlib
 import itertools
 import random
+import ssl
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
@@ -158,7 +159,8 @@ class PlatoSink:
         self._token = token
         self._timeout_s, self._in_flight = timeout_s, in_flight
         self._max_hold_s, self._patience_s = max_hold_s, patience_s
-        self._client: httpx.AsyncClient | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._idle: list[httpx.AsyncClient] = []
         self._desk: Desk
         self._last = 0
         self._highest = 0
@@ -175,8 +177,15 @@ class PlatoSink:
 
     async def open(self, end: int) -> int | None:
         """Asks nothing of the server: whether it is there shows with the first tile."""
-        if self._client is None:
-            self._client = self._connect()
+        try:
+            tls = httpx.URL(self._url).scheme != "http"
+        except httpx.InvalidURL as error:
+            raise StartupError(
+                f"{self._url} is no address of a PLATO server: {error}",
+                "Set HOLODECK_PLATO_URL to one like http://host:port",
+            ) from error
+        if tls and self._tls is None:
+            self._tls = httpx.create_ssl_context(trust_env=False)
         if not self._cleared or end < self._highest:
             await self._desk.refused.discard_ahead(end)
             self._cleared = True
@@ -206,27 +215,31 @@ class PlatoSink:
         self._settled = {s: fate for s, fate in self._settled.items() if s > self._last}
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        idle, self._idle = self._idle, []
+        for client in idle:
             await client.aclose()
 
-    def _connect(self) -> httpx.AsyncClient:
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client with one connection. A pool of many costs several times as much a request:
+        for each it looks at all connections and at all who wait."""
+        client = self._idle.pop() if self._idle else self._client()
+        try:
+            yield client
+        finally:
+            self._idle.append(client)
+
+    def _client(self) -> httpx.AsyncClient:
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._token.get_secret_value()}"
-        limits = httpx.Limits(
-            max_connections=self._in_flight, max_keepalive_connections=self._in_flight
-        )
-        try:
-            httpx.URL(self._url)
-        except httpx.InvalidURL as error:
-            raise StartupError(
-                f"{self._url} is no address of a PLATO server: {error}",
-                "Set HOLODECK_PLATO_URL to one like http://host:port",
-            ) from error
         # What the environment says of proxies and passwords is meant for other programs.
         return httpx.AsyncClient(
-            headers=headers, limits=limits, timeout=self._timeout_s, trust_env=False
+            headers=headers,
+            limits=httpx.Limits(max_connections=1),
+            timeout=self._timeout_s,
+            verify=self._tls or False,  # without a context the address is a plain http one
+            trust_env=False,
         )
 
     # --- sessions side by side, tiles of one after the other --------------------------------------
@@ -326,13 +339,13 @@ class PlatoSink:
         return to_json(tile | {"answer": answer, "domain": domain})
 
     async def _submit(self, body: bytes) -> _Answer:
-        assert self._client is not None, "open() comes first"
         began = time.monotonic()
         try:
             # httpx's own timeouts begin anew with each byte that comes.
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._client.stream("POST", self._url, content=body) as response,
+                self._connection() as client,
+                client.stream("POST", self._url, content=body) as response,
             ):
                 text = await _head(response)
         except TimeoutError:

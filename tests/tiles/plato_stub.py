@@ -1,9 +1,9 @@
 """A small HTTP server that does to tiles what it is told to.
 
 In a test: :class:`Plato`, whose ``answer`` may be replaced at any time. As a process of its own
-(``python -m tests.tiles.plato_stub MODE``), it says where it is in a line of JSON on stdout, takes
-another mode from each line of stdin, and tells what it took for the line ``told``. It ends with
-its stdin.
+(``python -m tests.tiles.plato_stub``), it gets orders as lines of JSON on stdin: for
+``{"mode": …}`` it answers so from then on and says where it is, for anything else it tells what it
+took. It ends with its stdin.
 """
 
 from __future__ import annotations
@@ -195,27 +195,27 @@ def _say(**content: Any) -> None:
     sys.stdout.flush()
 
 
-async def _main(mode: str) -> None:
-    async with Plato(lambda tile: MODES[mode]) as plato:
-        stdin = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin
-        )
-        _say(url=plato.url)
-        while line := (await stdin.readline()).decode().strip().strip('"'):
-            if line == "told":
+async def _main() -> None:
+    stdin = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin
+    )
+    async with Plato() as plato:
+        while line := await stdin.readline():
+            order = json.loads(line)
+            if "mode" in order:
+                fate = MODES[order["mode"]]
+                plato.answer = lambda tile, fate=fate: fate  # type: ignore[misc]
+                _say(url=plato.url)
+            else:
                 _say(
                     told={
                         "ids": plato.ids(),
                         "requests": len(plato.seen),
                         "overtaken": len(plato.overtaken),
-                        "most": plato.most,
                     }
                 )
-            elif line in MODES:
-                mode = line
-                plato.answer = lambda tile, now=MODES[line]: now  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    asyncio.run(_main())
