@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -37,7 +37,7 @@ _STATUS: Final = {"unknown-tile": 404, "not-active": 409, "unsupported": 501}
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """``value`` as JSON."""
     return Response(
-        to_json(value, inf_nan_mode="null", serialize_unknown=True),
+        to_json(value, inf_nan_mode="null"),
         status,
         headers,
         media_type="application/json",
@@ -84,8 +84,9 @@ async def asked(request: Request) -> dict[str, Any]:
         raise TooLarge(size, MAX_BODY)
     try:
         value = json.loads(b"".join(parts), parse_constant=_no_number)
-        # Halves of characters, and numbers that overflow: no JSON can be made of them again.
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        # What could not be written and read again: halves of characters, numbers that overflow,
+        # objects in objects in objects. Four levels are for what a tile is served in.
+        from_json(to_json([[[[value]]]]), allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"the body is no JSON: {error}") from error
     if not isinstance(value, dict):

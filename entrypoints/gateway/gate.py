@@ -159,6 +159,18 @@ def own_tile(data: bytes) -> dict[str, Any] | None:
         return None
 
 
+def others_tile(data: bytes) -> dict[str, Any] | None:
+    """A tile as :func:`admit` made it, from its JSON; None: no tile."""
+    try:
+        tile = from_json(data)
+        texts = [tile[name] for name in ("domain", "question", "answer", "source", "provenance")]
+        tile["tags"] = _tags(tile["tags"])
+        tile["confidence"] = float(tile["confidence"])
+        return dict(tile) if all(isinstance(text, str) for text in texts) else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 def stamped(tile: Mapping[str, Any], *, room: str, digest: str, at: int, lamport: int,
             state: str) -> dict[str, Any]:  # fmt: skip
     """A tile with all that the store knows of it.

@@ -29,7 +29,7 @@ from pydantic_core import from_json, to_json
 from holodeck.actors.tiles.tile import HEADER_AT
 from holodeck.broker.port import Broker, Follower, Log, Record
 from holodeck.broker.streams import Layout
-from holodeck.entrypoints.gateway.gate import Submission, own_tile, stamped, tile_hash
+from holodeck.entrypoints.gateway.gate import Submission, others_tile, own_tile, stamped, tile_hash
 from holodeck.messages.errors import (
     InvalidId,
     LostFence,
@@ -151,8 +151,7 @@ class Index:
         self.others: deque[Entry] = deque()
         self.sources: dict[str, None] = {}
         self.position = 0
-        """Sequence in ROOMS up to which everything is in here; ``own_position``: in TILES."""
-        self.own_position = 0
+        """Sequence in ROOMS up to which everything is in here."""
         self.last: dict[str, int] = {}
         """By subject of ROOMS the newest record's sequence: what the fence names."""
         self._bytes = {True: 0, False: 0}
@@ -174,7 +173,6 @@ class Index:
 
     def add_own(self, record: Record) -> None:
         """A tile of the runtime's own; what is none is passed over."""
-        self.own_position = record.sequence
         room = self._room_of(record.data)
         if room is None:
             return
@@ -341,6 +339,7 @@ class Rooms:
         self._broker: Broker | None = None
         self._index: Index | None = None
         self._unsure = False
+        self._run = ""
         self._others: Log
         self._followers: list[Follower] = []
         self._counting: asyncio.Task[None] | None = None
@@ -366,8 +365,10 @@ class Rooms:
         """
         if self._index is None or self._unsure:
             async with self._opening:
-                if self._unsure and self._index is not None:
-                    await self._check(self._index)
+                if self._unsure and self._broker is not None:
+                    if self._broker.server_id != self._run:
+                        await self._shut()
+                    self._unsure = False
                 if self._index is None:
                     await self._open()
         assert self._index is not None
@@ -391,21 +392,9 @@ class Rooms:
         if broker is not None:
             await broker.close()
 
-    async def _check(self, index: Index) -> None:
-        """After the connection was lost: a power loss may have taken the end of the streams, and
-        what comes then under the same sequences is not what is held."""
-        assert self._broker is not None
-        for spec, position in (
-            (self._layout.tiles, index.own_position),
-            (self._layout.rooms, index.position),
-        ):
-            if await self._broker.log(spec).end() < position:
-                log.warning("the store is shorter than it was; reading it anew", stream=spec.name)
-                await self._shut()
-                break
-        self._unsure = False
-
     def _reconnected(self) -> None:
+        """A new run of the server may have lost the end of its streams to a power loss, and what
+        comes then under the same sequences is not what is held: everything is read anew."""
         self._unsure = True
 
     # --- reading ----------------------------------------------------------------------------------
@@ -534,7 +523,6 @@ class Rooms:
     ) -> Accepted:
         """Appends to a room what ``prepare`` makes of the room as it stands, fenced: if another
         gateway wrote meanwhile, its record is awaited and the whole is decided again."""
-        index = await self.index()
         token = room_token(name)
         subject = ROOM.of(self._layout.ns, token)
         lock = self._writing.get(token)
@@ -543,6 +531,7 @@ class Rooms:
         submission = new_id("sub")
         async with lock:
             for _ in range(_TRIES):
+                index = await self.index()
                 room = index.rooms.get(name)
                 deed = await prepare(room)
                 at = int(self._clock() * 1000)
@@ -568,7 +557,8 @@ class Rooms:
                     HEADER_SUBMISSION: submission,
                 }
                 headers = {name: value for name, value in head.items() if value}
-                assert self._broker is not None
+                if self._broker is None:
+                    continue  # let go of meanwhile
                 limit = self._broker.max_payload - _HEADER_ROOM
                 if len(deed.data) > limit:
                     raise TooLarge(len(deed.data), limit)
@@ -668,6 +658,7 @@ class Rooms:
             await broker.close(discard=True)
             raise
         self._broker, self._followers, self._index = broker, followers, index
+        self._run = broker.server_id
         broker.on_reconnect(self._reconnected)
         if begin:
             self._counting = asyncio.create_task(self._count(tiles, index, begin), name="rooms")
@@ -737,16 +728,13 @@ def _digest(entry: Entry) -> str:
 
 
 def _shown(entry: Entry) -> dict[str, Any] | None:
-    if entry.own:
-        tile = own_tile(entry.data)
-        if tile is None:
-            return None
-        if not entry.digest:
-            entry.digest = tile_hash(tile["question"], tile["answer"])
-    else:
-        tile = from_json(entry.data)
+    tile = own_tile(entry.data) if entry.own else others_tile(entry.data)
+    if tile is None:
+        return None
+    if not entry.digest:
+        entry.digest = tile_hash(tile["question"], tile["answer"])
     return stamped(
-        tile or {},
+        tile,
         room=entry.room.name,
         digest=entry.digest,
         at=entry.at,

@@ -167,6 +167,7 @@ async def test_tiles_are_taken_at_every_address(
         (b"", 400),
         (b"[1]", 400),
         (b"[" * 100_000, 400),
+        (b'{"x": ' * 300 + b"1" + b"}" * 300, 400),
         (b'{"question": "\\ud800"}', 400),
         (b'{"confidence": NaN}', 400),
         (b'{"confidence": 1e999}', 400),
@@ -191,6 +192,22 @@ async def test_a_refusal_says_why_in_both_words(
     assert said["status"] == "rejected"
     assert said["reason"] == said["error"]
     assert said["reason"]
+
+
+async def test_whatever_is_let_in_can_be_served(http: httpx.AsyncClient) -> None:
+    taken = 0
+    for depth in range(150, 300, 2):
+        deep: Any = 1
+        for _ in range(depth):
+            deep = {"x": deep}
+        answer = await http.post("/submit", json=submission(depth, deep=deep, answer={"a": deep}))
+        taken += answer.status_code == 200
+        assert answer.status_code in (200, 400)
+    assert 0 < taken < 75
+
+    assert len((await got(http, "/room/harbour"))["tiles"]) == taken
+    assert (await got(http, "/query?q=berth"))["total"] == taken
+    assert (await got(http, "/export/plato-tile-spec"))["tile_count"] == taken
 
 
 async def test_a_duplicate_is_a_refusal(http: httpx.AsyncClient) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,14 @@ from holodeck.broker import Broker, EmbeddedServer, MemoryBroker, MemoryServer, 
 from holodeck.broker.port import Record
 from holodeck.entrypoints.gateway import Rooms
 from holodeck.entrypoints.gateway.gate import admit
-from holodeck.entrypoints.gateway.rooms import Index, Wanted, room_token
+from holodeck.entrypoints.gateway.rooms import (
+    HEADER_DEED,
+    HEADER_HASH,
+    HEADER_ROOM,
+    Index,
+    Wanted,
+    room_token,
+)
 from holodeck.messages.envelope import Checkpoint
 from holodeck.messages.errors import LostFence, OutcomeUnknown, RefusedError, TooLarge, Unavailable
 from holodeck.messages.ids import check_id
@@ -317,11 +326,16 @@ async def test_a_tile_too_large_for_a_message_is_refused(rooms: Rooms) -> None:
 async def test_what_is_no_record_of_a_room_is_passed_over(
     broker: MemoryBroker, rooms: Rooms
 ) -> None:
-    await broker.log(LAYOUT.rooms).append(ROOM.of(LAYOUT.ns, "harbour"), b"anything")
+    others, subject = broker.log(LAYOUT.rooms), ROOM.of(LAYOUT.ns, "harbour")
+    await others.append(subject, b"anything")
+    headers = {HEADER_ROOM: "harbour", HEADER_DEED: "tile", HEADER_HASH: "0" * 16}
+    for data in (b"anything", b"[]", b"{}", b'{"question": 1}'):
+        await others.append(subject, data, headers=headers)
     await broker.log(LAYOUT.tiles).append("holodeck.tile.a.b.c", b"anything")
 
     assert (await rooms.index()).total == 0
     assert (await rooms.submit(admit(submission(1)))).total == 1
+    assert len(await held(rooms, "harbour")) == 1
 
 
 async def test_without_a_broker_the_question_fails_and_the_next_one_tries_again(
@@ -390,20 +404,31 @@ async def test_a_restart_of_gateway_and_server_loses_none(server: EmbeddedServer
 
 
 @pytest.mark.nats
-async def test_a_store_that_became_shorter_is_read_anew(server: EmbeddedServer) -> None:
+async def test_a_store_that_lost_its_end_is_read_anew(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
     async def opened() -> Broker:
         return await connect(server.url, credentials=server.runtime)
 
     rooms = Rooms(opened, LAYOUT)
-    for n in range(3):
+    await rooms.submit(admit(submission(0)))
+    await server.stop()
+    shutil.copytree(server.folder, tmp_path / "earlier")
+    await server.start()
+    for n in (1, 2):
         await rooms.submit(admit(submission(n)))
-    index = await rooms.index()
-    index.position += 5  # as if the server had lost what was after
 
-    await server.restart()
+    await server.stop()
+    shutil.rmtree(server.folder)
+    shutil.copytree(tmp_path / "earlier", server.folder)
+    await server.start()
+    other = Rooms(opened, LAYOUT)
+    for n in (3, 4):
+        await other.submit(admit(submission(n)))
     await until(lambda: rooms._unsure)
 
-    assert (await rooms.submit(admit(submission(9)))).total == 4
-    assert await rooms.index() is not index
-    assert len(await held(rooms, "harbour")) == 4
+    there = await held(rooms, "harbour")
+    assert [tile["question"] for tile in there] == [submission(n)["question"] for n in (0, 3, 4)]
+    assert (await rooms.submit(admit(submission(1)))).total == 4
     await rooms.close()
+    await other.close()
