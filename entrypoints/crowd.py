@@ -1,7 +1,9 @@
-"""Simulated learners: who they are, what they say, and how they go on when something fails.
+"""Simulated learners and crews of agents: who they are, what they do, and how they go on when
+something fails.
 
-One law: what a learner does follows from the seed; only when it does it depends on the machine.
-Every command has an id of its own that is kept through all repeats, and what came of it is noted.
+One law: what a learner or a lead does follows from the seed; only when it does it, and to whom the
+fleet gives a task, depends on the machine. Every command has an id of its own that is kept through
+all repeats, and what came of it is noted.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from abc import ABC, abstractmethod
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable
@@ -22,6 +25,7 @@ from holodeck.entrypoints.proof import Intent, Ledger
 from holodeck.messages.control import ResumeSession, SpawnSession
 from holodeck.messages.envelope import Answer, AwaitReply
 from holodeck.messages.errors import ContractError, HolodeckError, RefusedError, TransientError
+from holodeck.messages.fleet import FLEET, RegisterAgent
 from holodeck.messages.ids import new_id
 from holodeck.messages.npc import DescribeNpc
 from holodeck.messages.session import (
@@ -37,7 +41,9 @@ from holodeck.messages.session import (
     NpcReply,
     Outcome,
     Pause,
+    ReportError,
     ReportFriction,
+    RetryTask,
     RouteTask,
     SessionKind,
     StartSession,
@@ -91,6 +97,19 @@ _TASKS: Final = (
     "order in full sentences", "describe the way", "retell the story", "write down five new words",
     "use the past tense", "ask three questions", "listen and repeat", "fill in the form",
 )  # fmt: skip
+_CREWS: Final = (
+    "forge", "oracle", "ledger", "scout", "harbor", "quarry", "beacon", "garden", "loom", "mill",
+    "foundry", "archive",
+)  # fmt: skip
+_TRADES: Final = (
+    "compilation", "research", "review", "testing", "translation", "planning", "drafting",
+)  # fmt: skip
+_ERRORS: Final = (
+    "ValueError: line {n} cannot be read", "TimeoutError: no answer within {n} s",
+    "KeyError: 'item-{n}'", "the source says {n}, the copy says something else",
+)  # fmt: skip
+CREW: Final = 5
+"""Agents in a crew: few enough that one crew's work crosses the threshold of its component."""
 _REASONS: Final = ("kind words", "kept a promise", "was late", "rude tone", "asked politely")
 
 
@@ -212,8 +231,37 @@ def make_npcs(count: int, seed: int) -> tuple[Npc, ...]:
     return tuple(out)
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Agents that get tasks of the same kind, and the lead whose sessions these come from.
+
+    Attributes:
+        skill: what all of them can do; nobody else can, so crews are silos at first.
+        members: by agent, what it can do besides.
+        max_load: tasks each takes at once.
+    """
+
+    lead: str
+    skill: str
+    members: tuple[tuple[str, str], ...]
+    max_load: int
+
+
+def make_crews(sessions: int, seed: int) -> tuple[Crew, ...]:
+    """The crews beside so many learners, 2 to 8, the same for the same seed."""
+    rng = random.Random(f"crews:{seed}")
+    count = max(2, min(8, sessions // 60))
+    out = []
+    for name in rng.sample(_CREWS, count):
+        trades = rng.sample(_TRADES, CREW)
+        members = tuple((f"{name}-{n}", trade) for n, trade in enumerate(trades, start=1))
+        out.append(Crew(f"{name}-lead", f"{name}-work", members, rng.randint(2, 4)))
+    return tuple(out)
+
+
 class Crowd:
-    """Learners who begin sessions, act in them, end them and begin again.
+    """Learners who begin sessions, act in them, end them and begin again; beside them crews of
+    agents, whose leads do the same with tasks.
 
     Args:
         target: commands a second to aim at; the learners think longer when answers are slow.
@@ -232,22 +280,26 @@ class Crowd:
     ) -> None:
         self.deck, self.ledger, self.pulse = deck, ledger, pulse
         self.npcs = make_npcs(npcs, seed)
+        self.crews = make_crews(sessions, seed)
         self.seed = seed
         self.size = sessions
         self.target = target
         self.think = max(0.01, sessions / target)
         self.ending = asyncio.Event()
         self._learners = [_Learner(self, index) for index in range(sessions)]
+        self._leads = [_Lead(self, number, crew) for number, crew in enumerate(self.crews * _SEATS)]
 
     async def run(self) -> None:
         """Lives until :meth:`finish` is called and everyone has ended its session."""
         async with asyncio.TaskGroup() as group:
             for npc in self.npcs:
                 group.create_task(self._describe(npc))
+            for crew in self.crews:
+                group.create_task(self._register(crew))
         pacing = asyncio.create_task(self._pace())
         try:
             async with asyncio.TaskGroup() as group:
-                for one in self._learners:
+                for one in (*self._learners, *self._leads):
                     group.create_task(one.live())
         finally:
             pacing.cancel()
@@ -308,6 +360,13 @@ class Crowd:
         body = DescribeNpc(name=npc.name, role=npc.role)
         await self.send("npc", npc.id, f"{npc.id}.describe", body)
 
+    async def _register(self, crew: Crew) -> None:
+        for agent, trade in crew.members:
+            body = RegisterAgent(
+                agent=agent, capabilities=(crew.skill, trade), max_load=crew.max_load
+            )
+            await self.send("fleet", FLEET, f"{agent}.register", body)
+
     async def _pace(self) -> None:
         """Learners think longer while answers are slow, shorter while there is room."""
         while True:
@@ -327,23 +386,28 @@ class Crowd:
             self.think = min(longest, max(0.005, self.think))
 
 
-class _Learner:
-    """One learner: one session at a time."""
+_SEATS: Final = 2
+"""Sessions a crew works in at a time: an agent's session claims nobody."""
 
-    def __init__(self, crowd: Crowd, index: int) -> None:
+
+class _Somebody(ABC):
+    """Who has one session after the other, and thinks between two steps."""
+
+    def __init__(self, crowd: Crowd, seed: str) -> None:
         self.crowd = crowd
-        self.rng = random.Random(f"{crowd.seed}:{index}")
-        self.index = index
-        self.id = f"{self.rng.choice(_NAMES)}-{index:04d}"
-        self.words = self.rng.choice(_WORDS)
+        self.rng = random.Random(seed)
         self.visits = 0
+
+    @abstractmethod
+    def _visit(self) -> _Visit | _Shift:
+        """The next session."""
 
     async def live(self) -> None:
         crowd = self.crowd
         await self._rest(self.rng.uniform(0.0, max(0.2, crowd.size / 250)))
         while not crowd.ending.is_set():
             self.visits += 1
-            visit = _Visit(self, f"s{crowd.seed}-{self.index:04d}-{self.visits}")
+            visit = self._visit()
             if await visit.begin():
                 await visit.act()
                 await visit.end()
@@ -366,6 +430,31 @@ class _Learner:
                 await ending.wait()
         except TimeoutError:
             pass
+
+
+class _Learner(_Somebody):
+    """One learner: one session at a time."""
+
+    def __init__(self, crowd: Crowd, index: int) -> None:
+        super().__init__(crowd, f"{crowd.seed}:{index}")
+        self.index = index
+        self.id = f"{self.rng.choice(_NAMES)}-{index:04d}"
+        self.words = self.rng.choice(_WORDS)
+
+    def _visit(self) -> _Visit:
+        return _Visit(self, f"s{self.crowd.seed}-{self.index:04d}-{self.visits}")
+
+
+class _Lead(_Somebody):
+    """One seat of a crew's lead: a session with tasks for the crew at a time."""
+
+    def __init__(self, crowd: Crowd, number: int, crew: Crew) -> None:
+        super().__init__(crowd, f"{crowd.seed}:crew:{number}")
+        self.number = number
+        self.crew = crew
+
+    def _visit(self) -> _Shift:
+        return _Shift(self, f"a{self.crowd.seed}-{self.number:02d}-{self.visits}")
 
 
 class _Visit:
@@ -394,7 +483,8 @@ class _Visit:
         return await self.crowd.send("session", self.id, self._next_id(), body)
 
     async def begin(self) -> bool:
-        kind = self.rng.choices(tuple(SessionKind), (75, 17, 8))[0]
+        kinds = (SessionKind.CONVERSATION, SessionKind.PRACTICE)
+        kind = self.rng.choices(kinds, (80, 20))[0]
         start = StartSession(
             session_kind=kind,
             learner=self.learner.id,
@@ -537,4 +627,127 @@ class _Visit:
         pulse.paused -= 1
 
 
-__all__ = ["RATE", "Crowd", "Npc", "Pulse", "make_npcs", "quantiles"]
+class _Shift:
+    """One session of a crew: tasks are added, given to its agents by the fleet, worked on, tried
+    again where they fail, and now and then left behind.
+
+    All tasks are given away before the first is worked on: so they go to different agents, who
+    are linked by them.
+
+    Attributes:
+        tried: by task, the number of its attempt.
+    """
+
+    def __init__(self, lead: _Lead, identity: str) -> None:
+        self.lead, self.crowd, self.rng = lead, lead.crowd, lead.rng
+        self.id = identity
+        self.sent = 0
+        self.tried: dict[str, int] = {}
+
+    def _next_id(self) -> str:
+        self.sent += 1
+        return f"{self.id}.{self.sent}"
+
+    async def _send(self, body: Any) -> Answer | None:
+        return await self.crowd.send("session", self.id, self._next_id(), body)
+
+    async def begin(self) -> bool:
+        lead = self.lead
+        start = StartSession(
+            session_kind=SessionKind.AGENT,
+            learner=lead.crew.lead,
+            name=f"shift {lead.visits}",
+            tags=(f"seed-{self.crowd.seed}", lead.crew.skill),
+            h1_router=True,
+        )
+        order = SpawnSession(id=self._next_id(), session=self.id, start=start)
+        answer = await self.crowd.order(self.id, "start", order)
+        pulse = self.crowd.pulse
+        if answer is not None:
+            pulse.started += 1
+            pulse.live += 1
+        return answer is not None
+
+    async def act(self) -> None:
+        rng = self.rng
+        given = []
+        for number in range(1, rng.randint(3, 6) + 1):
+            task = f"job-{number}"
+            if await self._add(task) and await self._give(task):
+                given.append(task)
+        rng.shuffle(given)
+        for task in given:
+            # Drawn for every task, so that what is done follows from the seed alone.
+            left, forgotten, wrong = (rng.random() for _ in range(3))
+            if self.crowd.ending.is_set():
+                return
+            if left < 0.08:
+                continue  # it ends with the session
+            if forgotten < 0.08:
+                await self._begin(task)
+                continue  # its time runs out by itself
+            await self._work(task, fails=wrong < 0.25)
+
+    async def _add(self, task: str) -> bool:
+        rng, crew = self.rng, self.lead.crew
+        needed = [crew.skill]
+        if rng.random() < 0.3:
+            needed.append(rng.choice(_TRADES))  # which perhaps none of them has
+        body = AddTask(
+            task=task,
+            data=f'{{"what": "{rng.choice(_TASKS)}"}}',
+            priority=rng.choice(tuple(TaskPriority)),
+            capabilities=tuple(needed),
+            timeout_s=round(rng.uniform(2.0, 6.0), 1),
+        )
+        await self.lead.think(0.5)
+        if self.crowd.ending.is_set() or await self._send(body) is None:
+            return False
+        self.tried[task] = 1
+        return True
+
+    async def _give(self, task: str) -> bool:
+        """Has the fleet choose; False where everybody has enough to do."""
+        await self.lead.think(0.5)
+        return await self._send(RouteTask(task=task)) is not None
+
+    async def _begin(self, task: str) -> bool:
+        await self.lead.think(0.5)
+        return await self._send(StartTask(task=task)) is not None
+
+    async def _work(self, task: str, *, fails: bool) -> None:
+        """Begins a task and ends it; one that failed is given away once more, perhaps to another,
+        and then succeeds on the whole."""
+        if not await self._begin(task):
+            return
+        await self.lead.think()
+        rng = self.rng
+        again = rng.random()
+        error = rng.choice(_ERRORS).format(n=rng.randint(2, 900)) if fails else ""
+        outcome = Outcome.FAILED if fails else Outcome.SUCCESS
+        ended = await self._send(CompleteTask(task=task, outcome=outcome, error=error))
+        if ended is None or not fails:
+            return
+        if again < 0.2:
+            await self._send(ReportError(error=error, task=task))
+            return
+        self.tried[task] += 1
+        retry = RetryTask(task=task, attempt=self.tried[task])
+        if await self._send(retry) is None or not await self._give(task):
+            return
+        await self._work(task, fails=again > 0.8 and self.tried[task] < 4)
+
+    async def end(self) -> None:
+        lucky = self.rng.random() < 0.85
+        body = End(
+            reason=EndReason.NATURAL_CONCLUSION,
+            outcome=Outcome.SUCCESS if lucky else Outcome.FAILED,
+        )
+        answer = await self._send(body)
+        pulse = self.crowd.pulse
+        if answer is not None:
+            pulse.ended += 1
+            pulse.live -= 1
+
+
+__all__ = ["RATE", "Crew", "Crowd", "Npc", "Pulse", "make_crews", "make_npcs", "quantiles"]

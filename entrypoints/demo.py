@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from holodeck.broker.port import Broker, Entry
 from holodeck.config import Settings, configure_logging, load_settings
 from holodeck.deck import Deck
 from holodeck.entrypoints import gateway, transcripts
-from holodeck.entrypoints.crowd import Crowd, Pulse, quantiles
+from holodeck.entrypoints.crowd import Crowd, Pulse, make_crews, quantiles
 from holodeck.entrypoints.proof import (
     Claim,
     DeckActors,
@@ -46,18 +46,20 @@ from holodeck.entrypoints.proof import (
     Ledger,
     Owners,
     Proof,
+    Told,
     count_dead,
     prove,
     read_actors,
     read_journal,
     read_tiles,
+    read_told,
 )
 from holodeck.messages.codec import encode_command
 from holodeck.messages.envelope import QUERY_KINDS, Answer, ReadState, ToSession
 from holodeck.messages.errors import HolodeckError, StartupError, TransientError
 from holodeck.messages.ids import new_id, partition_of
 from holodeck.messages.subjects import COMMAND, all_tiles
-from holodeck.messages.tiles import HEADER_ORIGIN
+from holodeck.messages.tiles import HEADER_ORIGIN, Tile
 from holodeck.wiring import RuntimeFile, runtime_path
 
 if TYPE_CHECKING:
@@ -148,6 +150,74 @@ class Failover:
 
 
 @dataclass(slots=True)
+class FleetView:
+    """What is shown of the fleet.
+
+    Attributes:
+        status: its figures, as it told them last; empty until it has.
+        routings: when its count of routings was read, and what it was; the last seconds.
+        alerts: how many emergence tiles were seen; last: the newest, with when it came.
+        patterns: how many ended sessions showed each.
+        sessions: how many ended sessions were looked at.
+    """
+
+    status: dict[str, Any] = field(default_factory=dict)
+    routings: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=8))
+    alerts: int = 0
+    last: tuple[float, str, str] | None = None
+    patterns: Counter[str] = field(default_factory=Counter)
+    sessions: int = 0
+
+    def told(self, status: dict[str, Any], now: float) -> None:
+        """The fleet's figures, read at ``now`` (seconds, monotonic)."""
+        self.status = status
+        self.routings.append((now, status["routed"]))
+
+    def rate(self) -> float:
+        """Routings a second, over the last looks."""
+        if len(self.routings) < 2:
+            return 0.0
+        (began, first), (at, last) = self.routings[0], self.routings[-1]
+        return (last - first) / max(at - began, 1e-9)
+
+    def render(self) -> RenderableType:
+        """Figures in a row, the last alert, and what ended sessions showed most often."""
+        status = self.status
+        grid = Table.grid(expand=True, padding=(0, 1))
+        for _ in range(6):
+            grid.add_column(ratio=1)
+
+        def cell(name: str, unit: str, style: str = "bold") -> Text:
+            value = f"{status[name]:,}" if name in status else "·"
+            return Text.assemble((value, style), (f" {unit}", "dim"))
+
+        grid.add_row(
+            cell("agents", "agents"),
+            cell("tasks", "tasks open"),
+            Text.assemble((f"{self.rate():,.0f}", "bold cyan"), (" routings/s", "dim")),
+            cell("fallbacks", "fallbacks"),
+            cell("h1", "β₁"),
+            cell("components", "components"),
+        )
+        alert = Text(no_wrap=True, overflow="ellipsis")
+        alert.append(f"{self.alerts:,}", style="bold yellow" if self.alerts else "bold")
+        alert.append(" emergence alerts", style="dim")
+        if self.last is not None:
+            at, words, where = self.last
+            alert.append(f"   {at:.1f} s ", style="dim")
+            alert.append(words, style="yellow")
+            alert.append(f"  {where}", style="dim")
+        shown = Text(no_wrap=True, overflow="ellipsis")
+        shown.append(f"{self.sessions:,}", style="bold")
+        shown.append(" ended sessions show ", style="dim")
+        for index, (name, count) in enumerate(self.patterns.most_common(4)):
+            shown.append(" · " if index else " ", style="dim")
+            shown.append(f"{name} ")
+            shown.append(f"{count:,}", style="bold")
+        return Panel(Group(grid, alert, shown), title="fleet", border_style="blue", padding=(0, 1))
+
+
+@dataclass(slots=True)
 class Scene:
     """All the view shows that is not the pulse."""
 
@@ -162,13 +232,19 @@ class Scene:
     emitter_at: int = 0
     emitter_lag: int = 0
     tape: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+    fleet: FleetView = field(default_factory=FleetView)
     metrics: str = ""
     phase: str = "running"
 
     def render(self) -> RenderableType:
         """One picture of it all."""
         return Group(
-            self._head(), self._figures(), self._hosts(), self._story(), self._tape_panel()
+            self._head(),
+            self._figures(),
+            self._hosts(),
+            self._story(),
+            self.fleet.render(),
+            self._tape_panel(),
         )
 
     def _head(self) -> RenderableType:
@@ -309,7 +385,9 @@ class Scene:
         return (
             f"{pulse.now():5.0f} s  live {pulse.live:,}  started {pulse.started:,}  "
             f"ended {pulse.ended:,}  {pulse.rate():,.0f} commands/s  {self.tiles_rate:,.0f} "
-            f"tiles/s  p50 {p50:.1f} ms  p99 {p99:.1f} ms  [{hosts}]"
+            f"tiles/s  p50 {p50:.1f} ms  p99 {p99:.1f} ms  [{hosts}]  "
+            f"{self.fleet.rate():,.0f} routings/s  β₁ {self.fleet.status.get('h1', 0):,}  "
+            f"alerts {self.fleet.alerts:,}"
         )
 
 
@@ -468,6 +546,47 @@ class Watcher:
         ):
             story.back = story.since()
             pulse.say(f"{story.host} is back as process {mine.pid}")
+
+
+class FleetWatcher:
+    """Follows the fleet, by questions and by tiles, and writes what it sees into the scene."""
+
+    def __init__(self, scene: Scene, deck: Deck) -> None:
+        self._scene, self._deck = scene, deck
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._figures())
+            group.create_task(self._follow("EMERGENCE_ALERT", self._alerted))
+            group.create_task(self._follow("SESSION_END", self._ended))
+
+    async def look(self) -> None:
+        """Asks once for the figures."""
+        self._scene.fleet.told(await self._deck.fleet.status(), time.monotonic())
+
+    async def _figures(self) -> None:
+        while True:
+            with contextlib.suppress(HolodeckError):  # while its host is gone nobody answers
+                await self.look()
+            await asyncio.sleep(0.8)
+
+    async def _follow(self, event: str, seen: Callable[[Tile], None]) -> None:
+        async with contextlib.aclosing(self._deck.tiles(event=event)) as tiles:
+            async for tile in tiles:
+                seen(tile)
+
+    def _alerted(self, tile: Tile) -> None:
+        scene = self._scene
+        words = tile.question.removeprefix("[EMERGENCE ALERT] ")
+        one, other = tile.answer["edge"]
+        scene.fleet.alerts += 1
+        scene.fleet.last = (scene.pulse.now(), words, f"{one} ↔ {other}")
+        scene.pulse.say(f"emergence: {words}, by {one} and {other}")
+
+    def _ended(self, tile: Tile) -> None:
+        fleet = self._scene.fleet
+        fleet.sessions += 1
+        fleet.patterns.update(tile.answer["patterns"])
 
 
 class Killer:
@@ -782,6 +901,7 @@ class Demo:
         wanted, pulse = self.wanted, scene.pulse
         watcher = Watcher(scene, status_deck, broker)
         await watcher.look()
+        fleet = FleetWatcher(scene, status_deck)
         killer = Killer(scene, status_deck, broker)
         crowd: Crowd | None = None
         work: Coroutine[Any, Any, None]
@@ -794,7 +914,14 @@ class Demo:
             )
             work = crowd.run()
             pulse.say(f"{wanted.sessions:,} learners and {wanted.npcs} NPCs come in")
-        helpers = [asyncio.create_task(watcher.run()), asyncio.create_task(self._show(scene))]
+            pulse.say(
+                f"{sum(len(c.members) for c in crowd.crews)} agents in {len(crowd.crews)} crews"
+            )
+        helpers = [
+            asyncio.create_task(watcher.run()),
+            asyncio.create_task(fleet.run()),
+            asyncio.create_task(self._show(scene)),
+        ]
         striking: asyncio.Task[None] | None = None
         playing = asyncio.create_task(work)
         try:
@@ -814,6 +941,7 @@ class Demo:
             scene.phase = "done"
             with contextlib.suppress(HolodeckError):
                 await watcher.look()
+                await fleet.look()
         finally:
             tasks = [task for task in (playing, striking, *helpers) if task is not None]
             for task in tasks:
@@ -888,7 +1016,8 @@ class Demo:
                 screen.say(scene.line())
 
     async def _settle(self, broker: Broker, deck: Deck) -> None:
-        """Waits until the journal stands still and its last tile is stored."""
+        """Waits until the journal stands still, its last tile is stored, and every emergence
+        that was noticed has been told."""
         journal, tiles = broker.log(deck.layout.checkpoints), broker.log(deck.layout.tiles)
         give_up = time.monotonic() + SETTLE_S
         before = -1
@@ -897,7 +1026,9 @@ class Demo:
             last = await tiles.last(all_tiles(deck.ns))
             origin = last.headers.get(HEADER_ORIGIN, "0") if last is not None else "0"
             if end == before and int(origin.partition(".")[0]) == end:
-                return
+                with contextlib.suppress(HolodeckError):
+                    if not (await deck.fleet.status(after=end))["owed"]:
+                        return
             before = end
             await asyncio.sleep(0.5)
 
@@ -922,9 +1053,12 @@ class Demo:
         with screen.bars() as progress:
             reading = await read_journal(broker, deck.layout, progress)
             tiles = await read_tiles(broker, deck.layout, progress)
+            told = await read_told(broker, deck.layout, progress)
             live = await read_actors(DeckActors(deck), reading, progress)
             dead = await count_dead(broker, deck.layout)
-        proof = prove(ledger, reading, tiles, live, dead, owners)
+        proof = prove(ledger, reading, tiles, live, dead, owners, told)
+        if self.wanted.transcripts is None:
+            self.extra.append(_emerged(told))
         return proof, reading.checkpoints, len(tiles)
 
 
@@ -937,6 +1071,12 @@ def _services(runtime: Runtime) -> int:
     if runtime.cluster is None or not runtime.cluster.connected:
         return -1
     return len(runtime.cluster.services)
+
+
+def _emerged(told: Told) -> Claim:
+    """The crews are made so that one of their components rises above its threshold."""
+    count = len(told.crossings)
+    return Claim("emergence alerts in this run", "1 or more", f"{count:,}", count > 0)
 
 
 def _answers_again(story: Failover | None) -> Claim:
@@ -1080,7 +1220,8 @@ def run(wanted: Wanted) -> int:
     except (HolodeckError, OSError) as error:
         screen.say(str(error), style="red")
         return 1
-    who = f"{wanted.sessions:,} learners, {wanted.npcs} NPCs, seed {wanted.seed}"
+    agents = sum(len(crew.members) for crew in make_crews(wanted.sessions, wanted.seed))
+    who = f"{wanted.sessions:,} learners, {wanted.npcs} NPCs, {agents} agents, seed {wanted.seed}"
     if wanted.transcripts is not None:
         who = f"dialogues of {wanted.transcripts.name}"
     kill = "no host is killed" if not wanted.kill else "one host is killed half way"

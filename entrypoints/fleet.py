@@ -53,11 +53,10 @@ def fleet_status(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 def _status(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    over = "no component lies above its threshold"
-    if found["emergence"]:
-        over = f"{found['emerged_components']} components lie above their threshold"
+    over = f"{found['emerged_components']:,} of {found['components']:,} components above V-2"
     if found["margin"] is not None:
-        over += f"; the highest has β₁ {found['margin']:+g} beside V-2 = {found['threshold']:g}"
+        side = "above" if found["margin"] > 0 else "below"
+        over += f"; the highest is {abs(found['margin']):g} {side} its {found['threshold']:g}"
     alerts = f"{found['alerts']:,} told"
     if found["owed"]:
         alerts += f", {found['owed']} still to be told"
@@ -69,7 +68,7 @@ def _status(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("co-work graph", f"V {found['vertices']:,}, E {found['edges']:,}, "
                           f"C {found['components']:,}, β₁ {found['h1']:,}"),
         ("braced", f"{found['description']}: rank {found['rank']:,}, dof {found['dof']:,}, "
-                   f"redundant {found['redundant']:,}, {found['overbraced']:,} over-braced groups"),
+                   f"redundant {found['redundant']:,}, over-braced groups {found['overbraced']:,}"),
         ("emergence", over),
         ("alerts", alerts),
         ("at checkpoint", f"{found['sequence']:,}"),

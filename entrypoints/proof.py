@@ -13,22 +13,51 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 from holodeck.actors.decider import Moment
+from holodeck.actors.fleet.decider import FleetState, fleet
+from holodeck.actors.fleet.views import agents_view, status_view
+from holodeck.actors.folds import FLEET_FAMILIES
 from holodeck.actors.learner.decider import LearnerState, learner
 from holodeck.actors.npc.decider import NpcState, Relation, npc, relation
+from holodeck.actors.tiles import decode_tile
 from holodeck.broker.port import Broker
 from holodeck.broker.streams import Layout
 from holodeck.deck import Deck
 from holodeck.messages.codec import decode_checkpoint
-from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, Checkpoint
+from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, AnyEvent, Checkpoint
 from holodeck.messages.errors import DecodeError, HolodeckError
 from holodeck.messages.ids import NOBODY, partition_of
-from holodeck.messages.subjects import REST, Place, all_checkpoints, all_tiles, place_of
+from holodeck.messages.session import (
+    EmergenceDetected,
+    SessionEnded,
+    TaskCompleted,
+    TaskRouted,
+)
+from holodeck.messages.subjects import (
+    ANY,
+    REST,
+    TILE,
+    Place,
+    all_checkpoints,
+    all_tiles,
+    place_of,
+)
 from holodeck.messages.tiles import HEADER_TILE
 
 FAMILIES: Final = ("friction", "reputation", "task")
 """The families every demo has to have brought to NPCs and to learners."""
-FORESEEN: Final = frozenset({"task-completed", "learner-busy", "store-full", "at-capacity"})
-"""Why somebody who drives a session alone may be refused: time and the store have their say."""
+FORESEEN: Final = frozenset(
+    {"task-completed", "learner-busy", "store-full", "at-capacity", "agents-full"}
+)
+"""Why somebody who drives a session alone may be refused: time, the store and those who have
+enough to do have their say."""
+FIGURES: Final = (
+    "agents", "registered", "tasks", "sessions", "routed", "fallbacks", "completed", "alerts",
+    "owed", "vertices", "edges", "components", "h1", "rank", "dof", "redundant", "overbraced",
+    "emerged_components",
+)  # fmt: skip
+"""The figures of the fleet that a fresh fold has to give again."""
+AGENTS: Final = 20_000
+"""How many agents' rows are compared; all there are, but for very large fleets."""
 _SHOWN: Final = 3
 _SLICE: Final = 512
 
@@ -113,6 +142,10 @@ class Reading:
         writers: by actor the incarnations that wrote it, in order, neighbours merged.
         tiles: the ids of the tiles there have to be, in order.
         npcs, relations, learners: what a fresh fold makes of them.
+        fleet: what a fresh fold makes of it.
+        held: by session and task, who has a task that was routed and has not ended; kept by this
+            reading itself, without the fleet's fold.
+        told: the numbers of the emergence crossings in the journal, in order, doubled ones too.
         reached: by role (``npc``, ``learner``) and family, the events that named somebody.
         unreadable: sequences nobody can decode or place.
     """
@@ -126,6 +159,9 @@ class Reading:
     npcs: dict[str, NpcState] = field(default_factory=dict)
     relations: dict[tuple[str, str], Relation] = field(default_factory=dict)
     learners: dict[str, LearnerState] = field(default_factory=dict)
+    fleet: FleetState = field(default_factory=FleetState)
+    held: dict[str, dict[str, str]] = field(default_factory=dict)
+    told: list[int] = field(default_factory=list)
     reached: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable: list[int] = field(default_factory=list)
 
@@ -161,6 +197,28 @@ class Reading:
             was = self.learners.get(concerned, learner.initial)
             self.learners[concerned] = learner.fold(was, events, moment)
             self.reached.update(("learner", family) for family in families)
+        if place.family in FLEET_FAMILIES:
+            fleet.advance(self.fleet, events, moment)  # ours alone, and too large to be copied
+        for event in events:
+            self._note(event, place.identity, rehearsed=not concerned)
+
+    def _note(self, event: AnyEvent, session: str, *, rehearsed: bool) -> None:
+        match event:
+            case EmergenceDetected():
+                self.told.append(event.crossing.number)
+            case TaskRouted() if not rehearsed:
+                self.held.setdefault(session, {})[event.task] = event.npc
+            case TaskCompleted():
+                self.held.get(session, {}).pop(event.task, None)
+            case SessionEnded():
+                self.held.pop(session, None)
+            case _:
+                return
+
+    @property
+    def loads(self) -> Counter[str]:
+        """By agent, how many tasks it has by the journal."""
+        return Counter(agent for tasks in self.held.values() for agent in tasks.values())
 
 
 async def read_journal(broker: Broker, layout: Layout, progress: Progress = quiet) -> Reading:
@@ -210,6 +268,56 @@ async def read_tiles(broker: Broker, layout: Layout, progress: Progress = quiet)
     return found
 
 
+@dataclass(slots=True)
+class Told:
+    """What the tiles say of the fleet and of how sessions came out.
+
+    Attributes:
+        crossings: the number in every EMERGENCE tile, in order.
+        ends: by session, the counts its SESSION_END tile gives; None where it gives none.
+        outcomes: by session and task, the outcome in the task's last TASK_END tile.
+        patterns: how many SESSION_END tiles name each.
+    """
+
+    crossings: list[int] = field(default_factory=list)
+    ends: dict[str, dict[str, int] | None] = field(default_factory=dict)
+    outcomes: dict[str, dict[str, str]] = field(default_factory=dict)
+    patterns: Counter[str] = field(default_factory=Counter)
+
+    def take(self, event: str, answer: dict[str, Any]) -> None:
+        """Adds one tile, in the order of TILES; ``event`` is its token."""
+        match event:
+            case "emergence-alert":
+                self.crossings.append(int(answer["crossing"]))
+            case "session-end":
+                self.ends[answer["session_id"]] = answer["tasks"]
+                self.patterns.update(answer["patterns"])
+            case _:
+                tasks = self.outcomes.setdefault(answer["session_id"], {})
+                tasks[answer["task_id"]] = answer["outcome"]
+
+
+async def read_told(broker: Broker, layout: Layout, progress: Progress = quiet) -> Told:
+    """Reads what EMERGENCE, TASK_END and SESSION_END tiles say.
+
+    Raises:
+        DecodeError: one of them is no tile.
+    """
+    log = broker.log(layout.tiles)
+    end = await log.end()
+    told = Told()
+    count = 0
+    for event in ("emergence-alert", "task-end", "session-end"):
+        async for record in log.read(TILE.of(layout.ns, ANY, event, ANY), upto=end):
+            told.take(event, decode_tile(record.data, record.subject).answer)
+            count += 1
+            if count % _SLICE == 0:
+                progress("reading what tiles say", count, count)
+                await asyncio.sleep(0)
+    progress("reading what tiles say", count, count)
+    return told
+
+
 async def count_dead(broker: Broker, layout: Layout) -> int:
     """How many messages nobody could process."""
     subjects = f"{layout.ns}.dead.{REST}"
@@ -228,6 +336,21 @@ class Actors(Protocol):
     async def npc(self, identity: str, after: int) -> NpcState: ...
     async def relation(self, identity: str, learner: str, after: int) -> Relation: ...
     async def learner(self, identity: str, after: int) -> LearnerState: ...
+    async def fleet(self, after: int) -> FleetSaid: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSaid:
+    """A fleet as it shows itself: its figures, and by agent what it says of each."""
+
+    figures: dict[str, Any]
+    agents: dict[str, dict[str, Any]]
+
+    @staticmethod
+    def of(status: dict[str, Any], rows: Iterable[dict[str, Any]]) -> FleetSaid:
+        """Of its views ``status`` and ``agents``."""
+        figures = {name: status.get(name) for name in FIGURES}
+        return FleetSaid(figures, {row["agent"]: row for row in rows})
 
 
 class DeckActors:
@@ -245,6 +368,11 @@ class DeckActors:
     async def learner(self, identity: str, after: int) -> LearnerState:
         return await self._deck.learner(identity).state(after=after)
 
+    async def fleet(self, after: int) -> FleetSaid:
+        fleet = self._deck.fleet
+        status = await fleet.status(after=after)
+        return FleetSaid.of(status, await fleet.agents(limit=AGENTS, after=after))
+
 
 @dataclass(slots=True)
 class Live:
@@ -253,6 +381,7 @@ class Live:
     npcs: dict[str, NpcState | HolodeckError] = field(default_factory=dict)
     relations: dict[tuple[str, str], Relation | HolodeckError] = field(default_factory=dict)
     learners: dict[str, LearnerState | HolodeckError] = field(default_factory=dict)
+    fleet: FleetSaid | HolodeckError | None = None
 
 
 async def read_actors(
@@ -275,6 +404,13 @@ async def read_actors(
 
         jobs.append(job)
 
+    async def ask_fleet() -> None:
+        try:
+            live.fleet = await actors.fleet(reading.end)
+        except HolodeckError as error:
+            live.fleet = error
+
+    jobs.append(ask_fleet)
     for name in reading.npcs:
         ask(live.npcs, name, actors.npc, name)
     for both in reading.relations:
@@ -357,11 +493,13 @@ def prove(
     live: Live,
     dead: int,
     owners: Owners | None = None,
+    told: Told | None = None,
 ) -> Proof:
     """Every claim of a demo, each checked.
 
     Args:
         owners: None: nobody listened, so no writer may come back.
+        told: what the tiles say of the fleet; None: nothing, so no session may have ended.
     """
     acknowledged, lost = _acknowledged(ledger, reading)
     once, twice = _once(reading)
@@ -378,6 +516,9 @@ def prove(
             _same("learner state = fresh fold", reading.learners, live.learners),
             _tiles(reading.tiles, tiles),
             *_families(reading, live),
+            *_fleet(reading, live.fleet),
+            _crossings(reading, live.fleet, told or Told()),
+            _counts(reading, told or Told()),
             Claim(
                 "messages nobody could read",
                 "0",
@@ -562,6 +703,111 @@ def _families(reading: Reading, live: Live) -> list[Claim]:
     return out
 
 
+def _fleet(reading: Reading, said: FleetSaid | HolodeckError | None) -> list[Claim]:
+    """The fleet against a fresh fold, and its loads against what the journal says by itself."""
+    folded = FleetSaid.of(status_view(reading.fleet), agents_view(reading.fleet, AGENTS))
+    silent = "" if isinstance(said, FleetSaid) else str(said or "not asked")
+    found = said if isinstance(said, FleetSaid) else FleetSaid({}, {})
+    held = reading.loads
+    loads = {agent: row["load"] for agent, row in found.agents.items()}
+    wrong = [
+        f"{agent}: {loads.get(agent)}, should be {held[agent]}"
+        for agent in sorted({*loads, *held})
+        if loads.get(agent) != held[agent]
+    ]
+    shown = ", ".join(f"{name} {folded.figures[name]:,}" for name in ("routed", "h1", "components"))
+    return [
+        _equal("agents in the fleet = fresh fold", folded.agents, found.agents, silent),
+        _equal("figures of the fleet = fresh fold", folded.figures, found.figures, silent or shown),
+        Claim(
+            "agents' load = tasks given and not ended",
+            f"{held.total():,}",
+            silent or f"{sum(loads.values()):,}",
+            not wrong and not silent,
+            _some(wrong),
+        ),
+    ]
+
+
+def _equal(what: str, expected: dict[str, Any], found: dict[str, Any], detail: str) -> Claim:
+    wrong = [
+        f"{name}: {found.get(name)!r}, should be {expected.get(name)!r}"
+        for name in {**expected, **found}
+        if found.get(name) != expected.get(name)
+    ]
+    same = sum(1 for name in expected if found.get(name) == expected[name])
+    return Claim(what, f"{len(expected):,}", f"{same:,}", not wrong, _some(wrong) or detail)
+
+
+def _crossings(reading: Reading, said: FleetSaid | HolodeckError | None, told: Told) -> Claim:
+    """Each crossing that a fresh fold finds is told once, by one checkpoint, one tile and one
+    count of the fleet."""
+    state = reading.fleet
+    due = state.alerts + len(state.owed)
+    counted = said.figures.get("alerts") if isinstance(said, FleetSaid) else None
+    distinct = len(set(told.crossings))
+    wrong = [
+        f"{name} {count}"
+        for name, count in (
+            ("in the journal", len(reading.told)),
+            ("of them distinct", len(set(reading.told))),
+            ("tiles", len(told.crossings)),
+            ("distinct numbers", distinct),
+            ("counted by the fleet", counted),
+        )
+        if count != due
+    ]
+    if sorted(reading.told) != sorted(told.crossings):
+        wrong.append("journal and tiles name others")
+    return Claim(
+        "emergence crossings, each told exactly once",
+        f"{due:,}",
+        f"{distinct:,}",
+        not wrong,
+        ", ".join(wrong),
+    )
+
+
+_COUNTED: Final = {
+    "succeeded": "success",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "timed_out": "timeout",
+}
+
+
+def _counts(reading: Reading, told: Told) -> Claim:
+    """What a SESSION_END tile counts against the last TASK_END tile of each of its tasks.
+
+    A task that was tried again counts by its last attempt. Those open at the end are closed with
+    the session, with a TASK_END each, so every task has one.
+    """
+    wrong = []
+    for session, counts in told.ends.items():
+        if counts is None:
+            continue
+        came = Counter(told.outcomes.get(session, {}).values())
+        want = {"total": came.total()} | {name: came[word] for name, word in _COUNTED.items()}
+        wrong += [
+            f"{session}: {name} {counts[name]}, by its tasks {want[name]}"
+            for name in want
+            if counts[name] != want[name]
+        ]
+    tasks = sum(len(tasks) for tasks in told.outcomes.values())
+    return Claim(
+        "SESSION_END tiles whose counts are those of TASK_END tiles",
+        f"{len(told.ends):,}",
+        f"{len(told.ends) - len({text.partition(':')[0] for text in wrong}):,}",
+        not wrong,
+        _some(wrong) or f"{tasks:,} tasks; " + _most(told.patterns),
+    )
+
+
+def _most(patterns: Counter[str]) -> str:
+    said = ", ".join(f"{name} {count:,}" for name, count in patterns.most_common(_SHOWN))
+    return f"patterns: {said}" if said else "no patterns"
+
+
 def _some(things: Iterable[Any]) -> str:
     all_of = [str(thing) for thing in things]
     more = f" and {len(all_of) - _SHOWN:,} more" if len(all_of) > _SHOWN else ""
@@ -573,15 +819,18 @@ __all__ = [
     "Actors",
     "Claim",
     "DeckActors",
+    "FleetSaid",
     "Intent",
     "Ledger",
     "Live",
     "Progress",
     "Proof",
     "Reading",
+    "Told",
     "count_dead",
     "prove",
     "read_actors",
     "read_journal",
     "read_tiles",
+    "read_told",
 ]
