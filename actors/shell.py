@@ -690,7 +690,9 @@ class SessionShell(Shell):
             self._settled(work, _refused(error, sequence, data))
         if self.waiting:
             self._wake()
-        if arms(events):
+        if isinstance(work.body, TimerFired):
+            self.fire(house.now())  # others may be due as well
+        elif arms(events):
             self._arm()
 
     def _arm(self) -> None:

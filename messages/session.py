@@ -496,6 +496,7 @@ class H1Delta(Event):
 
     Attributes:
         change: end − start, whoever caused it; own_change: loops this session closed itself.
+    crossings: how often one of its links lifted a component above its threshold.
         first, last: the graph at both ends.
     """
 
@@ -503,6 +504,7 @@ class H1Delta(Event):
     end: int
     change: int
     own_change: int = 0
+    crossings: int = 0
     first: GraphPoint = GraphPoint()
     last: GraphPoint = GraphPoint()
 

@@ -556,6 +556,7 @@ def h1_delta(state: SessionState, now: SessionGraph | None) -> H1Delta | None:
         end=now.graph.h1,
         change=now.graph.h1 - state.graph.h1,
         own_change=now.own_change,
+        crossings=now.crossings,
         first=state.graph,
         last=now.graph,
     )
@@ -908,7 +909,10 @@ def _on_forked(state: SessionState, event: SessionForked, moment: Moment) -> Non
     state.parent, state.parent_sequence = event.parent, event.sequence
     state.claim = 0
     state.started_seq = moment.sequence
-    state.active_since = moment.at
+    state.started_at = state.active_since = moment.at
+    # Counted anew: a parent's state that was stored long ago did not know how many are open.
+    state.open = sum(task.outcome is None for task in parent.tasks.values())
+    state.busy_ms, state.busy_since = 0, moment.at if state.open else 0
     state.ended_at = state.awaiting = 0
     state.end_reason = state.outcome = None
     state.owed = ()

@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from holodeck.actors.decider import Moment
+from holodeck.actors.fleet.decider import fleet
+from holodeck.actors.fleet.views import agents_view, status_view
+from holodeck.actors.folds import FLEET_FAMILIES
 from holodeck.broker.port import Log, Record
 from holodeck.deck import Deck
 from holodeck.messages.codec import decode_checkpoint, unpack
 from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, Checkpoint, ReadState
 from holodeck.messages.errors import DecodeError
-from holodeck.messages.ids import new_id
+from holodeck.messages.ids import NOBODY, new_id
 from holodeck.messages.subjects import (
     Place,
     all_checkpoints,
@@ -191,6 +195,20 @@ def _graveyard(stage: Stage) -> tuple[Log, str]:
     return stage.broker.log(stage.layout.dead), f"{stage.layout.ns}.dead.>"
 
 
+async def the_fleet_is_the_fold(deck: Deck, rows: list[Row]) -> None:
+    """The fleet's own figures and its agents' loads are those of a fresh fold of the journal."""
+    fresh = fleet.initial
+    for row in rows:
+        if row.place.family in FLEET_FAMILIES and row.checkpoint is not None:
+            learner = "" if row.place.learner == NOBODY else row.place.learner
+            moment = Moment(row.sequence, row.checkpoint.at, row.place.identity, learner)
+            fleet.advance(fresh, row.checkpoint.events, moment)
+    found = await deck.fleet.status(after=fresh.sequence)
+    found.pop("reserved")
+    assert found == status_view(fresh)
+    assert await deck.fleet.agents() == agents_view(fresh, 2000)
+
+
 # -- all of them --------------------------------------------------
 
 
@@ -223,6 +241,7 @@ async def everything_is_exact(
     unlooked = {"one-line": may_return, "tiles": not tiles, "dead": garbage}
     report = check(left, {law for law in LAWS if not unlooked.get(law)})
     assert report.holds, f"broken: {report.broken}\n{report}"
+    await the_fleet_is_the_fold(deck, rows)
     return rows
 
 

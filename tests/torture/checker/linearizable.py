@@ -409,9 +409,10 @@ def _edits(history: History, k: int, command: Any) -> tuple[Any, ...] | str:
 
 def _edits_are_decided(evidence: Evidence, histories: Histories, finding: Finding) -> None:
     """An NPC's or learner's own checkpoint is what its recorded command leads to in a state between
-    the last edit, which it has seen for sure, and itself."""
+    the last edit, which it has seen for sure, and itself. The fleet's own are what it tells itself
+    to do, which nobody records; its state is compared where the runtime still lives."""
     for (kind, identity), line in evidence.lines.items():
-        if kind == "session":
+        if kind in ("session", "fleet"):
             continue
         history = histories.of((kind, identity))
         seen = 0

@@ -12,13 +12,18 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from holodeck.messages.fleet import Decision, Routing, SessionGraph
 from holodeck.messages.session import (
     SESSION_COMMAND,
     AbandonStart,
+    End,
     ForkFrom,
+    H1Delta,
     NpcReply,
     Pause,
     Resume,
+    RouteTask,
+    SessionEnded,
     SessionForked,
     SessionPaused,
     SessionResumeAbandoned,
@@ -27,6 +32,7 @@ from holodeck.messages.session import (
     SessionStarted,
     SettleOwed,
     StartSession,
+    TaskRouted,
     TimerFired,
     TurnAnswered,
 )
@@ -68,7 +74,32 @@ def candidates(row: Row, ops: Iterable[Op]) -> list[Any]:
         told = _told(row)
         if told is not None:
             found.append(told)
-    return found
+    return [_filled_in(row, command) for command in found]
+
+
+def _filled_in(row: Row, command: Any) -> Any:
+    """A command with what its host learned of the fleet before it was decided. Only the checkpoint
+    tells what that was."""
+    for event in row.events:
+        match command, event:
+            case StartSession(graph=None), SessionStarted(graph=graph):
+                return command.model_copy(update={"graph": graph})
+            case RouteTask(decision=None), TaskRouted(routing=Routing() as routing):
+                decision = Decision(
+                    routing=routing,
+                    reasoning=event.reasoning,
+                    alternatives=event.alternatives,
+                    collaborators=event.collaborators,
+                )
+                return command.model_copy(update={"decision": decision})
+            case End(graph=None) | TimerFired(graph=None), SessionEnded(h1=H1Delta() as h1):
+                told = SessionGraph(
+                    graph=h1.last, own_change=h1.own_change, crossings=h1.crossings
+                )
+                return command.model_copy(update={"graph": told})
+            case _:
+                pass
+    return command
 
 
 def _started(row: Row, body: Mapping[str, Any]) -> Any | None:
@@ -127,6 +158,9 @@ def _start_of(begun: SessionStarted) -> StartSession:
         task_timeout_s=begun.task_timeout_ms / 1000,
         session_timeout_s=begun.session_timeout_ms / 1000,
         idle_timeout_s=begun.idle_timeout_ms / 1000,
+        emit_tiles=begun.emit_tiles,
+        h1_router=begun.h1_router,
+        emergence_offset=begun.emergence_offset,
     )
 
 
