@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from heapq import nsmallest
+from typing import Final, Literal, NamedTuple
 
 from holodeck.actors.fleet.mid import within
 from holodeck.messages.synthesis import (
@@ -195,16 +196,15 @@ def advise(state: ArchitectState) -> Advice:
     """
     order = sorted(state.agents, key=lambda name: (-state.agents[name].last, name))
     trends = within(_BYTES, (_trend(name, state.agents[name]) for name in order[:TOLD]))
-    strongest = sorted(
-        _recommendations(state),
-        key=lambda one: (-abs(one.weight_delta), one.agent, one.capability),
+    strongest = nsmallest(
+        TOLD, _weighings(state), key=lambda one: (-abs(one.delta), one.agent, one.capability)
     )
     return Advice(
         mids=state.mids,
         last=state.last,
         until=state.until,
         agents=tuple(trends),
-        recommendations=tuple(within(_BYTES, strongest[:TOLD])),
+        recommendations=tuple(within(_BYTES, map(_recommendation, strongest))),
         agents_untold=len(state.agents) - len(trends),
         agents_dropped=state.dropped,
         confidence=state.confidence.value if state.confidence is not None else 0.0,
@@ -260,8 +260,20 @@ def _change(mean: Mean | None) -> float:
     return mean.change if mean is not None else 0.0
 
 
-def _recommendations(state: ArchitectState) -> Iterator[Recommendation]:
-    """Every agent with a capability against the others who have it.
+class _Weighing(NamedTuple):
+    """One agent with one capability against the others; each pair is its own and their mean."""
+
+    agent: str
+    capability: str
+    delta: float
+    deciding: Literal["success", "speed", "load"]
+    success: tuple[float, float]
+    duration: tuple[float, float]
+    load: tuple[float, float]
+
+
+def _weighings(state: ArchitectState) -> Iterator[_Weighing]:
+    """Every agent with a capability against the others who have it, where that says something.
 
     The weight delta is own success − the others' mean success, plus :data:`SPEED` times how much
     faster it is than their mean (as a part of it, −1 to 1), minus :data:`LOAD` times how much
@@ -269,42 +281,58 @@ def _recommendations(state: ArchitectState) -> Iterator[Recommendation]:
     """
     groups: dict[str, list[tuple[str, float, float | None, float]]] = {}
     for name, agent in sorted(state.agents.items()):
+        load = _value(agent.load) or 0.0
         for word, known in agent.capabilities.items():
             if known.tasks >= ENOUGH and known.success is not None:
                 groups.setdefault(word, []).append(
-                    (name, known.success.value, _value(known.duration), _value(agent.load) or 0.0)
+                    (name, known.success.value, _value(known.duration), load)
                 )
-    for word, group in sorted(groups.items()):
+    for word, group in groups.items():
         count = len(group) - 1
         if not count:
             continue
-        success, load = sum(one[1] for one in group), sum(one[3] for one in group)
+        successes, loads = sum(one[1] for one in group), sum(one[3] for one in group)
         timed = [one[2] for one in group if one[2] is not None]
-        for name, own, duration, busy in group:
-            others = (success - own) / count
-            rest = len(timed) - (duration is not None)
-            theirs = (sum(timed) - duration) / rest if duration is not None and rest else 0.0
-            loaded = (load - busy) / count
-            terms = {
-                "success": own - others,
-                "speed": SPEED * _part(theirs - (duration or 0.0), theirs),
-                "load": -LOAD * _part(busy - loaded, loaded),
-            }
-            delta = round(max(-MOST, min(MOST, sum(terms.values()))), DIGITS)
-            if abs(delta) >= LEAST:
-                most = max(terms, key=lambda term: (abs(terms[term]), term))
-                yield Recommendation(
-                    agent=name,
-                    capability=word,
-                    weight_delta=delta,
-                    why={
-                        "success": f"succeeds in {own:.0%} of its tasks, the others in "
-                        f"{others:.0%}",
-                        "speed": f"takes {duration or 0.0:.0f} ms for a task, the others "
-                        f"{theirs:.0f} ms",
-                        "load": f"has {busy:.2f} tasks at once, the others {loaded:.2f}",
-                    }[most],
-                )
+        durations = sum(timed)
+        for name, success, duration, load in group:
+            others, loaded = (successes - success) / count, (loads - load) / count
+            theirs = 0.0
+            if duration is not None and len(timed) > 1:
+                theirs = (durations - duration) / (len(timed) - 1)
+            by_success = success - others
+            by_speed = SPEED * _part(theirs - (duration or 0.0), theirs)
+            by_load = -LOAD * _part(load - loaded, loaded)
+            delta = round(max(-MOST, min(MOST, by_success + by_speed + by_load)), DIGITS)
+            if abs(delta) < LEAST:
+                continue
+            deciding: Literal["success", "speed", "load"] = "success"
+            if abs(by_success) < max(abs(by_speed), abs(by_load)):
+                deciding = "speed" if abs(by_speed) >= abs(by_load) else "load"
+            yield _Weighing(
+                name,
+                word,
+                delta,
+                deciding,
+                (success, others),
+                (duration or 0.0, theirs),
+                (load, loaded),
+            )
+
+
+def _recommendation(found: _Weighing) -> Recommendation:
+    match found.deciding:
+        case "success":
+            own, others = found.success
+            why = f"succeeds in {own:.0%} of its tasks, the others in {others:.0%}"
+        case "speed":
+            own, others = found.duration
+            why = f"takes {own:.0f} ms for a task, the others {others:.0f} ms"
+        case "load":
+            own, others = found.load
+            why = f"has {own:.2f} tasks at once, the others {others:.2f}"
+    return Recommendation(
+        agent=found.agent, capability=found.capability, weight_delta=found.delta, why=why
+    )
 
 
 def _part(difference: float, whole: float) -> float:
