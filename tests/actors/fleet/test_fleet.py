@@ -175,11 +175,11 @@ def test_merging_with_what_is_far_below_arms_again() -> None:
 def test_each_offset_has_its_own_threshold() -> None:
     story = Story()
     story.clique("abcd", offset=0.0)
-    assert story.state.owed == ()
+    assert len(story.state.owed) == 0
 
     story.tell(story.routed("x", "a", "b", offset=-2.0), session="strict")
 
-    assert not story.state.owed
+    assert [(one.session, one.offset) for one in story.state.owed] == [("strict", -2.0)]
 
 
 def test_two_alone_never_emerge() -> None:
