@@ -29,6 +29,7 @@ from holodeck.actors.session.patterns import Done, Story, patterns
 from holodeck.messages.fleet import AskRoute, Candidate, Routing
 from holodeck.messages.session import Crossing, Outcome, ReportEmergence, TaskRouted
 from tests.conformance.agent_sessions import begun, tiles
+from tests.conformance.drop_in import alerts
 from tests.conformance.runner import Adapter
 from tests.conformance.shapes import has, unknown
 
@@ -234,7 +235,7 @@ def emergence(given: Any) -> Any:
 
 
 def _alert(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The last loop closes; the session is told, and told again."""
+    """The last loops close; the session is told, and told again, and whoever listens to it."""
     offset = given["offset"]
     lane = Loops(given["V"], offset)
     lane.to(given.get("h1_before", given["h1_after"] - 1))
@@ -244,7 +245,11 @@ def _alert(given: Mapping[str, Any]) -> dict[str, Any]:
     for crossing in lane.alerts[before:]:
         told.tell(*[ReportEmergence(crossing=crossing)] * 2)
     found = [tile for tile in tiles(told) if tile["event"] == "EMERGENCE ALERT"]
-    shown: dict[str, Any] = {"session_events": len(found)}
+    links = [(link.a, link.b) for link in lane.state.graph.links()]
+    shown: dict[str, Any] = {
+        "session_events": len(found),
+        "callbacks": len(alerts(links, offset)),
+    }
     for crossing, tile in zip(lane.alerts[before:], found, strict=True):
         shown |= {
             "h1": crossing.h1,
@@ -281,7 +286,8 @@ def _route(given: Mapping[str, Any]) -> dict[str, Any]:
     roster = Roster()
     for name, capabilities in given["agents"].items():
         roster.register(name, tuple(capabilities), 0)
-        roster.ensure(name).load = given.get("loads", {}).get(name, 0)
+        for _ in range(given.get("loads", {}).get(name, 0)):
+            roster.give(name, 0)
     task, capabilities = given["task"]
     ask = AskRoute(
         session="sess_1",
