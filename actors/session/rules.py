@@ -69,4 +69,6 @@ def choose(state: SessionState, task: Task) -> TaskRouted:
         match=round(share, 6),
         fallback=share < 1.0,
         reasoning=f"decided by {term}: match {share:.2f}, open tasks {load.get(best.npc, 0)}",
+        attempt=task.attempt,
+        offset=state.charter.emergence_offset,
     )

@@ -3,7 +3,8 @@
 One law: a sample is written once. This program refuses to touch one that exists.
 
 Use: ``python -m tests.messages.freeze '[{"kind": "task.hinted", "task": "t1"}]' [NAME]``; the name
-is the first event's kind unless given.
+is the first event's kind unless given. Where the checkpoint has a room or is quiet, say
+``{"events": [...], "room": "...", "quiet": true}``.
 """
 
 from __future__ import annotations
@@ -23,25 +24,35 @@ AT: Final = 1_767_225_600_000
 
 
 def shown(checkpoint: Checkpoint) -> dict[str, Any]:
-    """A checkpoint as JSON can say it, every field, bytes in base64."""
+    """A checkpoint as JSON can say it, every field, bytes in base64.
+
+    Room and quiet are there where they are said, for most checkpoints have neither.
+    """
 
     def text(value: Any) -> str:
         assert isinstance(value, bytes)
         return base64.b64encode(value).decode()
 
-    plain = {"at": checkpoint.at, "events": [event.model_dump() for event in checkpoint.events]}
+    plain: dict[str, Any] = {
+        "at": checkpoint.at,
+        "events": [event.model_dump() for event in checkpoint.events],
+    }
+    if checkpoint.room:
+        plain["room"] = checkpoint.room
+    if checkpoint.quiet:
+        plain["quiet"] = True
     return dict(json.loads(json.dumps(plain, default=text)))
 
 
-def freeze(events: list[dict[str, Any]], name: str = "") -> Path:
+def freeze(said: list[dict[str, Any]] | dict[str, Any], name: str = "") -> Path:
     """Writes ``<name>.v<schema>.msgpack`` and what it decodes to, as JSON.
 
     Raises:
         FileExistsError: there is such a sample already; it stays as it is.
     """
-    raw = pack({"v": SCHEMA, "at": AT, "events": events})
+    raw = pack({"v": SCHEMA, "at": AT, **(said if isinstance(said, dict) else {"events": said})})
     checkpoint = decode_checkpoint(raw, "freeze")
-    data = encode_checkpoint(checkpoint.at, checkpoint.events)
+    data = encode_checkpoint(*checkpoint)
     path = SAMPLES / f"{name or checkpoint.events[0].kind}.v{SCHEMA}.msgpack"
     with path.open("xb") as file:
         file.write(data)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel
 
 from holodeck.messages.envelope import AnyEvent
+from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, ReadFleet
 from holodeck.messages.learner import LearnerCommand
 from holodeck.messages.npc import NpcCommand
 from holodeck.messages.session import CastMember, SessionCommand
@@ -45,6 +46,8 @@ def members(union: Any) -> Iterator[type[BaseModel]]:
 SESSION_COMMANDS = tuple(members(SessionCommand))
 NPC_COMMANDS = tuple(members(NpcCommand))
 LEARNER_COMMANDS = tuple(members(LearnerCommand))
+FLEET_COMMANDS = tuple(members(FleetCommand))
+FLEET_QUERIES: tuple[type[BaseModel], ...] = (AskRoute, AskGraph, ReadFleet)
 EVENTS = tuple(members(AnyEvent))
 
 
@@ -90,7 +93,9 @@ def _values(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
     if origin is Literal:
         return st.sampled_from(get_args(annotation))
     if origin is tuple:
-        item = get_args(annotation)[0]
+        item, *others = get_args(annotation)
+        if others != [...]:
+            return st.tuples(*(_values(part, ()) for part in (item, *others)))
         most = min(3, _limit(metadata, "max_length") or 3)
         unique = (lambda member: member.npc) if item is CastMember else None
         return st.lists(_values(item, ()), max_size=most, unique_by=unique).map(tuple)

@@ -30,6 +30,7 @@ from holodeck.messages.envelope import (
     Checkpoint,
     Envelope,
     ReadState,
+    ToFleet,
     ToLearner,
     ToNpc,
     ToSession,
@@ -38,6 +39,8 @@ from holodeck.messages.errors import ContractError, DecodeError, FutureSchema, T
 from holodeck.messages.session import AddTask, ForkFrom, Pause, SessionPaused
 from tests.messages.strategies import (
     EVENTS,
+    FLEET_COMMANDS,
+    FLEET_QUERIES,
     LEARNER_COMMANDS,
     NPC_COMMANDS,
     SESSION_COMMANDS,
@@ -52,6 +55,7 @@ TO: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "session": (ToSession, (*SESSION_COMMANDS, ReadState, AwaitReply)),
     "npc": (ToNpc, (*NPC_COMMANDS, ReadState)),
     "learner": (ToLearner, (*LEARNER_COMMANDS, ReadState)),
+    "fleet": (ToFleet, (*FLEET_COMMANDS, *FLEET_QUERIES)),
 }
 CASES = [(actor, body) for actor, (_, bodies) in TO.items() for body in bodies]
 PAUSED = (SessionPaused(reason="tea"),)
@@ -220,6 +224,29 @@ def test_several_events_keep_their_order(events: list[Any], at: int) -> None:
     found = decode_checkpoint(encode_checkpoint(at, events), "s")
     assert found == Checkpoint(at=at, events=tuple(events))
     assert encode_checkpoint(found.at, found.events) == encode_checkpoint(at, events)
+
+
+@few
+@given(st.text(max_size=20), st.booleans())
+def test_a_checkpoint_says_where_its_tiles_belong_and_whether_they_are_quiet(
+    room: str, quiet: bool
+) -> None:
+    data = encode_checkpoint(7, PAUSED, room, quiet)
+    assert decode_checkpoint(data, "s") == Checkpoint(7, PAUSED, room, quiet)
+    assert ("room" in unpack(data), "quiet" in unpack(data)) == (bool(room), quiet)
+
+
+@pytest.mark.parametrize("room", [7, None, b"lab", ["lab"]])
+def test_a_checkpoint_whose_room_is_no_text_is_undecodable(room: Any) -> None:
+    raw = {"v": 1, "at": 1, "events": [{"kind": "session.paused"}], "room": room}
+    with pytest.raises(DecodeError, match="room"):
+        decode_checkpoint(pack(raw), "s")
+
+
+@pytest.mark.parametrize("quiet", [0, 1, "yes", None, [True]])
+def test_only_true_keeps_a_checkpoints_tiles_from_plato(quiet: Any) -> None:
+    raw = {"v": 1, "at": 1, "events": [{"kind": "session.paused"}], "quiet": quiet}
+    assert decode_checkpoint(pack(raw), "s").quiet is False
 
 
 def test_a_newer_schema_says_that_the_program_is_too_old() -> None:

@@ -15,11 +15,25 @@ from holodeck.messages.control import VERBS
 from holodeck.messages.envelope import (
     QUERY_KINDS,
     AnyEvent,
+    ToFleet,
     ToLearner,
     ToNpc,
     ToSession,
 )
 from holodeck.messages.errors import DecodeError
+from holodeck.messages.fleet import (
+    FLEET,
+    FLEET_COMMAND,
+    INTERNAL_FLEET_COMMANDS,
+    AskGraph,
+    AskRoute,
+    Decision,
+    ReadFleet,
+    RegisterAgent,
+    Routing,
+    UnregisterAgent,
+)
+from holodeck.messages.ids import check_id
 from holodeck.messages.learner import ClaimLearner
 from holodeck.messages.npc import DescribeNpc
 from holodeck.messages.session import (
@@ -28,14 +42,21 @@ from holodeck.messages.session import (
     AddTask,
     ChangeReputation,
     CompleteTask,
+    Crossing,
     FrictionFinding,
     NpcReply,
+    ReportEmergence,
+    ReportError,
+    RetryTask,
+    RouteTask,
     SessionKind,
     StartSession,
     TakeTurn,
 )
 from tests.messages.strategies import (
     EVENTS,
+    FLEET_COMMANDS,
+    FLEET_QUERIES,
     LEARNER_COMMANDS,
     NPC_COMMANDS,
     SESSION_COMMANDS,
@@ -45,12 +66,12 @@ from tests.messages.strategies import (
     many,
 )
 
-COMMANDS = (*SESSION_COMMANDS, *NPC_COMMANDS, *LEARNER_COMMANDS)
+COMMANDS = (*SESSION_COMMANDS, *NPC_COMMANDS, *LEARNER_COMMANDS, *FLEET_COMMANDS)
 EVENT: TypeAdapter[Any] = TypeAdapter(AnyEvent)
 
 
 def test_every_kind_is_said_once() -> None:
-    kinds = [kind_of(model) for model in (*COMMANDS, *EVENTS)]
+    kinds = [kind_of(model) for model in (*COMMANDS, *FLEET_QUERIES, *EVENTS)]
     assert len(set(kinds)) == len(kinds)
 
 
@@ -58,9 +79,10 @@ def test_commands_are_bare_verbs_and_events_have_a_family() -> None:
     assert all("." not in kind_of(model) for model in COMMANDS)
     assert all(kind_of(model).count(".") == 1 for model in EVENTS)
     assert {kind_of(model) for model in SESSION_COMMANDS} >= INTERNAL_COMMANDS
+    assert {kind_of(model) for model in FLEET_COMMANDS} >= INTERNAL_FLEET_COMMANDS
 
 
-@pytest.mark.parametrize("model", [*COMMANDS, *EVENTS], ids=kind_of)
+@pytest.mark.parametrize("model", [*COMMANDS, *FLEET_QUERIES, *EVENTS], ids=kind_of)
 @few
 @given(data=st.data())
 def test_what_was_said_cannot_be_changed(model: type[BaseModel], data: st.DataObject) -> None:
@@ -71,7 +93,7 @@ def test_what_was_said_cannot_be_changed(model: type[BaseModel], data: st.DataOb
 
 
 @many
-@given(any_of(COMMANDS))
+@given(any_of((*COMMANDS, *FLEET_QUERIES)))
 def test_an_unknown_field_of_a_command_is_refused(command: BaseModel) -> None:
     with pytest.raises(ValidationError, match="Extra inputs"):
         type(command).model_validate(command.model_dump() | {"surprise": 1})
@@ -89,6 +111,10 @@ def test_an_unknown_field_of_a_stored_event_is_left_out(event: BaseModel) -> Non
         (SESSION_COMMAND, "describe"),
         (SESSION_COMMAND, "turn.taken"),
         (SESSION_COMMAND, "read-state"),
+        (SESSION_COMMAND, "register-agent"),
+        (FLEET_COMMAND, "add-task"),
+        (FLEET_COMMAND, "agent.registered"),
+        (FLEET_COMMAND, "ask-route"),
         (EVENT, "take-turn"),
         (EVENT, ""),
         (EVENT, None),
@@ -106,7 +132,14 @@ def test_a_message_without_a_kind_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("model", "others"),
-    [(ToSession, NPC_COMMANDS), (ToNpc, LEARNER_COMMANDS), (ToLearner, NPC_COMMANDS)],
+    [
+        (ToSession, NPC_COMMANDS),
+        (ToSession, FLEET_QUERIES),
+        (ToNpc, LEARNER_COMMANDS),
+        (ToLearner, NPC_COMMANDS),
+        (ToFleet, SESSION_COMMANDS),
+        (ToFleet, LEARNER_COMMANDS),
+    ],
 )
 def test_an_actor_takes_no_other_kinds_commands(
     model: type[BaseModel], others: tuple[type[BaseModel], ...]
@@ -120,6 +153,39 @@ def test_queries_are_no_commands() -> None:
     assert not QUERY_KINDS & {kind_of(model) for model in COMMANDS}
 
 
+def test_there_is_one_fleet_and_its_name_can_stand_in_a_subject() -> None:
+    assert check_id(FLEET) == FLEET == "main"
+
+
+def test_the_fleet_is_asked_and_told_through_an_envelope_of_its_own() -> None:
+    told = ToFleet.model_validate(
+        {"id": "c", "body": {"kind": "register-agent", "agent": "oracle1", "capabilities": ["x"]}}
+    )
+    assert told.body == RegisterAgent(agent="oracle1", capabilities=("x",))
+    asked = ToFleet.model_validate({"id": "q", "body": {"kind": "read-fleet", "view": "graph"}})
+    assert asked.body == ReadFleet(view="graph")
+    for body in ({"kind": "read-state"}, {"kind": "read-fleet", "surprise": 1}, {"agent": "a"}):
+        with pytest.raises(ValidationError):
+            ToFleet.model_validate({"id": "c", "body": body})
+
+
+def test_a_decision_without_an_agent_can_be_said() -> None:
+    assert Decision(routing=Routing()).routing.agent == ""
+
+
+def test_a_crossing_says_itself_in_one_line() -> None:
+    crossing = Crossing.model_validate(CROSSING)
+    assert str(crossing) == "EMERGENCE: β₁=3 > V-2=2 (V=4, E=6)"
+    half = crossing.model_copy(update={"offset": 0.5, "threshold": 4.5, "h1": 5})
+    assert str(half) == "EMERGENCE: β₁=5 > V+0.5=4.5 (V=4, E=6)"
+
+
+CROSSING: dict[str, Any] = {
+    "number": 41, "h1": 3, "threshold": 2.0, "vertices": 4, "edges": 6, "edge": ["a", "b"],
+}  # fmt: skip
+ALTERNATIVE: dict[str, Any] = {
+    "agent": "b", "score": 0.5, "load": 1, "delta_h1": 0, "delta_components": 0,
+}  # fmt: skip
 TURN: dict[str, Any] = {"turn": 1, "npc": "marta", "text": "hola"}
 WRONG: list[tuple[type[BaseModel], dict[str, Any], str]] = [
     (TakeTurn, TURN | {"turn": 0}, "turn"),
@@ -154,6 +220,42 @@ WRONG: list[tuple[type[BaseModel], dict[str, Any], str]] = [
     (StartSession, {"learner": "ana", "name": "x" * 201}, "name"),
     (StartSession, {"learner": "ana", "session_kind": "party"}, "session_kind"),
     (StartSession, {"learner": "ana", "session_timeout_s": 1e12}, "session_timeout_s"),
+    (StartSession, {"learner": "ana", "emergence_offset": 1e7}, "emergence_offset"),
+    (StartSession, {"learner": "ana", "graph": {"h1": -1}}, "graph"),
+    (RouteTask, {"task": "t", "prefer": ["a"] * 33}, "prefer"),
+    (RouteTask, {"task": "t", "prefer": ["a b"]}, "prefer"),
+    (RouteTask, {"task": "t", "decision": {"routing": {}, "surprise": 1}}, "decision"),
+    (RetryTask, {"task": "t", "attempt": 1}, "attempt"),
+    (RetryTask, {"task": "t", "attempt": 101}, "attempt"),
+    (RetryTask, {"task": "", "attempt": 2}, "task"),
+    (ReportError, {"error": ""}, "error"),
+    (ReportError, {"error": "x" * 1001}, "error"),
+    (ReportEmergence, {"crossing": CROSSING | {"number": 0}}, "crossing"),
+    (ReportEmergence, {"crossing": CROSSING | {"edge": ["a", "b", "c"]}}, "crossing"),
+    (ReportEmergence, {"crossing": CROSSING | {"members": ["a"] * 65}}, "crossing"),
+    (RegisterAgent, {"agent": "a b"}, "agent"),
+    (RegisterAgent, {"agent": "-"}, "agent"),
+    (RegisterAgent, {"agent": "x" * 65}, "agent"),
+    (RegisterAgent, {"agent": "a", "capabilities": ["c"] * 33}, "capabilities"),
+    (RegisterAgent, {"agent": "a", "capabilities": ["c" * 201]}, "capabilities"),
+    (RegisterAgent, {"agent": "a", "max_load": -1}, "max_load"),
+    (UnregisterAgent, {"agent": "a.b"}, "agent"),
+    (AskRoute, {"session": "a b", "task": "t"}, "session"),
+    (AskRoute, {"session": "s", "task": ""}, "task"),
+    (AskRoute, {"session": "s", "task": "t", "attempt": 0}, "attempt"),
+    (AskRoute, {"session": "s", "task": "t", "own": ""}, "own"),
+    (AskRoute, {"session": "s", "task": "t", "candidates": [{"agent": "a"}] * 33}, "candidates"),
+    (AskRoute, {"session": "s", "task": "t", "candidates": [{"agent": ">"}]}, "candidates"),
+    (AskRoute, {"session": "s", "task": "t", "collaborators": ["a"] * 33}, "collaborators"),
+    (AskGraph, {"session": "a*"}, "session"),
+    (AskGraph, {"after": -1}, "after"),
+    (ReadFleet, {"view": "everything"}, "view"),
+    (ReadFleet, {"limit": 0}, "limit"),
+    (ReadFleet, {"limit": 20_001}, "limit"),
+    (Decision, {"routing": {"match": 1.01}}, "routing"),
+    (Decision, {"routing": {"emergence_risk": float("nan")}}, "routing"),
+    (Decision, {"routing": {}, "alternatives": [ALTERNATIVE] * 4}, "alternatives"),
+    (Decision, {"routing": {}, "collaborators": ["a"] * 33}, "collaborators"),
     (ClaimLearner, {"session": "a b"}, "session"),
     (ClaimLearner, {"session": "s", "after": -1}, "after"),
     (DescribeNpc, {"name": "x" * 201}, "name"),

@@ -13,6 +13,8 @@ from tests.actors.reasons import reasons_in
 from tests.conftest import ROOT
 from tests.messages.strategies import (
     EVENTS,
+    FLEET_COMMANDS,
+    FLEET_QUERIES,
     LEARNER_COMMANDS,
     NPC_COMMANDS,
     SESSION_COMMANDS,
@@ -20,7 +22,7 @@ from tests.messages.strategies import (
 )
 
 PAGE = (ROOT / "docs" / "contracts.md").read_text()
-COMMANDS = (*SESSION_COMMANDS, *NPC_COMMANDS, *LEARNER_COMMANDS)
+COMMANDS = (*SESSION_COMMANDS, *NPC_COMMANDS, *LEARNER_COMMANDS, *FLEET_COMMANDS, *FLEET_QUERIES)
 
 
 def rows(heading: str) -> dict[str, str]:

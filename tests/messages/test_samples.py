@@ -8,25 +8,71 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from holodeck.messages.codec import decode_checkpoint
+from holodeck.messages.codec import decode_checkpoint, unpack
 from tests.messages.freeze import SAMPLES, shown
 from tests.messages.strategies import EVENTS, kind_of
 
 FROZEN = sorted(SAMPLES.glob("*.msgpack"))
 
 
+def holds(now: Any, before: Any) -> bool:
+    """Whether everything that was said is still said, however deep it stands.
+
+    A field that came later may stand beside; none that was there may change or go.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        return all(name in now and holds(now[name], before[name]) for name in before)
+    if isinstance(before, list) and isinstance(now, list):
+        return len(now) == len(before) and all(map(holds, now, before))
+    return bool(now == before) and type(now) is type(before)
+
+
 @pytest.mark.parametrize("path", FROZEN, ids=lambda path: path.stem)
 def test_a_frozen_checkpoint_still_means_what_it_meant(path: Path) -> None:
     found = shown(decode_checkpoint(path.read_bytes(), path.name))
     then = json.loads(path.with_suffix(".json").read_text())
-    assert found["at"] == then["at"]
-    assert len(found["events"]) == len(then["events"])
-    for now, before in zip(found["events"], then["events"], strict=True):
-        # A field that came later may stand beside; none that was there may change or go.
-        assert {name: now.get(name) for name in before} == before
+    assert holds(found, then), f"now:\n{found}\nthen:\n{then}"
+    assert set(found) == set(then), "a room or quiet that was not said"
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "still"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1}, {"a": 1, "b": None}, False),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True),
+        ({"a": {"c": 2}}, {"a": {"b": 1}}, False),
+        ([{"a": 1, "b": 2}], [{"a": 1}], True),
+        ([1, 2], [1], False),
+        ({"a": None}, {"a": {"b": 1}}, False),
+        ({"a": 1}, {"a": True}, False),
+    ],
+)
+def test_a_meaning_may_grow_and_neither_change_nor_shrink(
+    now: Any, before: Any, still: bool
+) -> None:
+    assert holds(now, before) is still
+
+
+def test_a_sample_holds_every_field_of_its_kind_as_it_is_today() -> None:
+    """In its bytes, so set to something else than its default: what grew is frozen too."""
+    said: dict[str, set[str]] = {}
+    for path in FROZEN:
+        for event in unpack(path.read_bytes())["events"]:
+            said.setdefault(event["kind"], set()).update(event)
+    for model in EVENTS:
+        missing = set(model.model_fields) - said[kind_of(model)]
+        assert not missing, f"freeze another sample of {kind_of(model)!r} with {missing}"
+
+
+def test_a_room_and_quiet_are_among_the_samples() -> None:
+    found = [decode_checkpoint(path.read_bytes(), "") for path in FROZEN]
+    assert any(checkpoint.room and checkpoint.quiet for checkpoint in found)
+    assert any(not checkpoint.room and not checkpoint.quiet for checkpoint in found)
 
 
 @pytest.mark.parametrize("kind", [kind_of(model) for model in EVENTS])

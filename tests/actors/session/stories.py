@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from holodeck.actors.decider import Moment
-from holodeck.actors.session import STATE, SessionState, session
+from holodeck.actors.session import SCHEMA, STATE, SessionState, session
 from holodeck.messages.codec import pack
+from holodeck.messages.fleet import Decision, Routing
 from holodeck.messages.session import (
     AbandonStart,
     AddTask,
     CastMember,
+    Crossing,
     End,
     ForkFrom,
     MindKind,
@@ -91,7 +93,21 @@ def turn(number: int, npc: str = "marta", **more: Any) -> TakeTurn:
 
 
 def fork_of(parent: SessionState, sequence: int = 20) -> ForkFrom:
-    return ForkFrom(parent="sess_0", sequence=sequence, state=pack(STATE.dump_python(parent)))
+    state = pack(STATE.dump_python(parent))
+    return ForkFrom(parent="sess_0", sequence=sequence, state=state, layout=SCHEMA)
+
+
+def decided(agent: str, **more: Any) -> Decision:
+    """What the fleet says when it chose ``agent``; empty: there is nobody."""
+    return Decision(
+        routing=Routing(agent=agent, h1_before=2, h1_after=3, delta_h1=1, match=0.5),
+        reasoning="Lowest load",
+        **more,
+    )
+
+
+def crossing(number: int = 41) -> Crossing:
+    return Crossing(number=number, h1=3, threshold=2, vertices=4, edges=6, edge=("jc1", "fm"))
 
 
 def replayed(log: Iterable[tuple[Moment, Iterable[SessionEvent]]]) -> SessionState:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from holodeck.actors.session import session
+from holodeck.actors.session import SCHEMA, session
+from holodeck.actors.session.decider import refusal
 from holodeck.messages.errors import RefusedError
+from holodeck.messages.fleet import GraphPoint
 from holodeck.messages.session import (
     SESSION_COMMAND,
     AbandonStart,
@@ -22,11 +24,15 @@ from holodeck.messages.session import (
     NpcReply,
     Outcome,
     Pause,
+    ReportEmergence,
+    ReportError,
     ReportFriction,
     Resume,
+    RetryTask,
     RouteTask,
     SettleOwed,
     StartTask,
+    TaskRefused,
     TimerFired,
 )
 from tests.actors.reasons import reasons_in
@@ -36,6 +42,8 @@ from tests.actors.session.stories import (
     Story,
     abandoned,
     active,
+    crossing,
+    decided,
     ended,
     fork_of,
     new,
@@ -67,6 +75,9 @@ COMMANDS: list[Any] = [
     RouteTask(task=TASK),
     StartTask(task=TASK),
     CompleteTask(task=TASK),
+    RetryTask(task=TASK, attempt=2),
+    ReportError(error="no milk"),
+    ReportEmergence(crossing=crossing()),
     Pause(),
     Resume(claim=99),
     End(),
@@ -90,6 +101,9 @@ TABLE = {
     "route-task":        (NO, "task.routed", PSD, OVER, GONE),
     "start-task":        (NO, "task.started", PSD, OVER, GONE),
     "complete-task":     (NO, "task.completed", "task.completed", OVER, GONE),
+    "retry-task":        (NO, "!task-open", PSD, OVER, GONE),
+    "report-error":      (NO, "session.erred", "session.erred", OVER, GONE),
+    "report-emergence":  (NO, "emergence.detected", "emergence.detected", OVER, GONE),
     "pause":             (NO, "session.paused", "-", OVER, GONE),
     "resume":            (NO, "-", "session.resumed", OVER, GONE),
     "end":               (NO, CLOSED, CLOSED, "-", GONE),
@@ -129,13 +143,16 @@ def test_a_command_obeyed_twice_has_its_effect_once(
     phase: str, command: Any, expected: str
 ) -> None:
     """Also without any memory of command ids: the state knows. Only what has no name of its own
-    (a friction, a change of standing, a pause after a resume) needs the id."""
+    (a friction, a change of standing, an error, a pause after a resume) needs the id."""
     told = PHASES[phase]()
-    if expected.startswith("!") or command.kind in ("report-friction", "change-reputation"):
+    if expected.startswith("!") or command.kind in NAMELESS:
         return
     told.tell(command)
     again = outcome(told, command)
     assert again in ("-", "!session-exists", "!duplicate-task")
+
+
+NAMELESS = ("report-friction", "change-reputation", "report-error")
 
 
 def given_up() -> Story:
@@ -150,6 +167,26 @@ def full() -> Story:
     return active().tell(AddTask(task="b"))
 
 
+def turned_away() -> Story:
+    return full().tell(AddTask(task="b too many"))
+
+
+def full_and_done() -> Story:
+    return full().tell(CompleteTask(task="b"), AddTask(task="b too many"))
+
+
+def failed() -> Story:
+    return active().tell(CompleteTask(task=TASK, outcome=Outcome.FAILED))
+
+
+def cancelled() -> Story:
+    return active().tell(CompleteTask(task=TASK, outcome=Outcome.CANCELLED))
+
+
+def retried() -> Story:
+    return failed().tell(RetryTask(task=TASK, attempt=2))
+
+
 def stuffed() -> Story:
     told = story(OPEN.model_copy(update={"max_tasks": 100}))
     for number in range(10):
@@ -157,8 +194,13 @@ def stuffed() -> Story:
     return told
 
 
-def full_and_done() -> Story:
-    return full().tell(CompleteTask(task="b"))
+def stuffed_by_retries() -> Story:
+    """Each attempt weighs something too, so retries have an end."""
+    told = stuffed()
+    for attempt in (2, 3, 4):
+        told.tell(CompleteTask(task=f"{0:0100d}", outcome=Outcome.FAILED))
+        told.tell(RetryTask(task=f"{0:0100d}", attempt=attempt))
+    return told.tell(CompleteTask(task=f"{0:0100d}", outcome=Outcome.FAILED))
 
 
 def castless() -> Story:
@@ -176,8 +218,13 @@ STRANGE_FRICTION = FRICTION.model_copy(update={"npc": "stranger"})
 OTHERWISE = CompleteTask(task=TASK, outcome=Outcome.FAILED)
 ONE_TOO_MANY = AddTask(task="x" * 128, capabilities=tuple("y" * 200 for _ in range(32)))
 MANY = tuple(f"{n:0200d}" for n in range(32))
-OTHER_LAYOUT = NONSENSE.model_copy(update={"layout": 2})
+OTHER_LAYOUT = NONSENSE.model_copy(update={"layout": SCHEMA + 1})
+OLDER_LAYOUT = fork_of(active().state).model_copy(update={"layout": SCHEMA - 1})
 OTHER_STATE = NONSENSE.model_copy(update={"state": b"\x93\x01\x02\x03"})
+SECOND = RetryTask(task=TASK, attempt=2)
+TO_A_STRANGER = RouteTask(task=TASK, decision=decided("stranger"))
+TO_NOBODY = RouteTask(task="t", decision=decided(""))
+FIFTH = RetryTask(task=f"{0:0100d}", attempt=5)
 REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
     ("a-claiming-kind-needs-a-claim", new, UNCLAIMED, "claim-required"),
     ("to-resume-too", paused, Resume(), "claim-required"),
@@ -193,18 +240,29 @@ REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
     ("a-task-is-for-the-cast", active, AddTask(task="t", npc="stranger"), "unknown-npc"),
     ("a-task-is-added-once", active, AddTask(task=TASK), "duplicate-task"),
     ("also-when-it-is-done", done, AddTask(task=TASK), "duplicate-task"),
-    ("there-is-a-limit-of-tasks", full, AddTask(task="c"), "task-limit"),
+    ("there-is-a-limit-of-tasks", turned_away, AddTask(task="c"), "task-limit"),
+    ("also-for-the-one-turned-away", turned_away, AddTask(task="b too many"), "task-limit"),
     ("done-tasks-count-too", full_and_done, AddTask(task="c"), "task-limit"),
     ("the-tasks-fit-into-the-state", stuffed, ONE_TOO_MANY, "session-full"),
     ("only-a-known-task-is-routed", active, RouteTask(task="x"), "unknown-task"),
     ("only-a-known-task-is-started", active, StartTask(task="x"), "unknown-task"),
     ("only-a-known-task-is-completed", active, CompleteTask(task="x"), "unknown-task"),
+    ("only-a-known-task-is-retried", active, RetryTask(task="x", attempt=2), "unknown-task"),
+    ("an-open-task-is-not-retried", active, SECOND, "task-open"),
+    ("nor-one-that-is-open-again", retried, RetryTask(task=TASK, attempt=3), "task-open"),
+    ("what-succeeded-is-not-retried", done, SECOND, "task-succeeded"),
+    ("nor-what-was-cancelled", cancelled, SECOND, "task-succeeded"),
+    ("no-attempt-is-left-out", failed, RetryTask(task=TASK, attempt=3), "attempt-order"),
+    ("attempts-fit-into-the-state", stuffed_by_retries, FIFTH, "session-full"),
+    ("the-fleet-chooses-from-the-cast", active, TO_A_STRANGER, "unknown-npc"),
+    ("the-fleet-may-know-nobody", castless, TO_NOBODY, "no-agents"),
     ("a-done-task-is-not-routed", done, RouteTask(task=TASK), "task-completed"),
     ("a-done-task-is-not-started", done, StartTask(task=TASK), "task-completed"),
     ("a-done-task-keeps-its-outcome", done, OTHERWISE, "task-completed"),
     ("without-a-cast-nobody-gets-a-task", castless, RouteTask(task="t"), "no-cast"),
     ("a-fork-needs-a-state", new, NONSENSE, "bad-fork"),
     ("of-the-present-layout", new, OTHER_LAYOUT, "bad-fork"),
+    ("not-of-an-older-one", new, OLDER_LAYOUT, "bad-fork"),
     ("and-not-any-msgpack", new, OTHER_STATE, "bad-fork"),
     ("what-never-began-is-not-forked", new, fork_of(session.initial), "bad-fork"),
     ("what-was-abandoned-is-not-forked", new, fork_of(abandoned().state), "bad-fork"),
@@ -229,15 +287,58 @@ def test_every_refusal_reason_the_decider_can_give_is_in_these_tables() -> None:
     assert reasons_in("actors/session") == tested
 
 
+def test_the_first_task_too_many_is_stored_and_its_sender_refused_all_the_same() -> None:
+    told = full()
+    (event,) = told.says(AddTask(task="c", start=True))
+    assert event == TaskRefused(task="c", limit=2)
+    error = refusal(event)
+    assert error is not None
+    assert (error.reason, error.detail) == ("task-limit", "at most 2 tasks")
+    told.tell(AddTask(task="c"))
+    assert told.state.refused
+    assert list(told.state.tasks) == [TASK, "b"]
+    with pytest.raises(RefusedError) as caught:
+        told.says(AddTask(task="d"))
+    assert (caught.value.reason, caught.value.detail) == (error.reason, error.detail)
+
+
+def test_a_task_that_is_there_is_a_duplicate_also_when_the_session_is_full() -> None:
+    with pytest.raises(RefusedError, match="duplicate-task"):
+        full().says(AddTask(task="b"))
+    assert not full().state.refused
+
+
+@pytest.mark.parametrize("event", active().events + full().events, ids=lambda event: event.kind)
+def test_no_other_event_is_a_refusal(event: Any) -> None:
+    assert refusal(event) is None
+
+
 def test_a_start_is_what_the_session_then_is() -> None:
     (event,) = new().says(START)
     assert event.kind == "session.started"
-    for name in ("learner", "claim", "cast", "max_tasks"):
+    for name in ("learner", "claim", "cast", "max_tasks", "emit_tiles", "h1_router", "graph"):
         assert getattr(event, name) == getattr(START, name)
     told = active()
     assert told.state.charter is not None
     assert told.state.charter.session_timeout_ms == 600_000
     assert (told.state.claim, told.state.started_at) == (5, told.at)
+
+
+def test_a_start_keeps_what_the_fleet_and_plato_need() -> None:
+    wish: dict[str, Any] = {
+        "room": "gc/lab",
+        "emit_tiles": False,
+        "h1_router": True,
+        "emergence_offset": 0.5,
+        "graph": GraphPoint(h1=2, vertices=5, edges=6, components=1, sequence=9),
+    }
+    told = story(OPEN.model_copy(update=wish))
+    (event,) = told.events
+    assert {name: getattr(event, name) for name in wish} == wish
+    charter = told.state.charter
+    assert charter is not None
+    assert (charter.room, charter.emit_tiles, charter.emergence_offset) == ("gc/lab", False, 0.5)
+    assert told.state.graph == wish["graph"]
 
 
 def test_an_agents_session_needs_no_claim() -> None:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from holodeck.actors.decider import Moment
-from holodeck.actors.session import concerns, session
-from holodeck.messages.codec import decode_checkpoint
+from holodeck.actors.session import STATE, concerns, session, task_counts
+from holodeck.messages.codec import decode_checkpoint, pack
 from holodeck.messages.errors import RefusedError
+from holodeck.messages.fleet import GraphPoint, SessionGraph
 from holodeck.messages.session import (
     AbandonStart,
     AddTask,
     ChangeReputation,
+    CompleteTask,
     End,
     EndReason,
     NpcParted,
     Outcome,
     Pause,
+    ReportEmergence,
     Resume,
+    RetryTask,
+    RouteTask,
+    SessionEnded,
     SessionForked,
     SettleOwed,
     StartTask,
+    TaskCounts,
     TimerFired,
 )
 from tests.actors.session.stories import (
@@ -28,6 +37,8 @@ from tests.actors.session.stories import (
     START,
     Story,
     active,
+    crossing,
+    decided,
     ended,
     fork_of,
     new,
@@ -212,6 +223,84 @@ def test_a_fork_that_was_stored_long_ago_still_begins() -> None:
     assert state.charter is not None
     assert (state.phase, state.parent, state.charter.name) == ("active", "sess_1", "café")
     assert state.charter.cast[0].capabilities == ("waiter",)
+
+
+def test_a_fork_of_tasks_with_attempts_goes_on_where_they_were() -> None:
+    """The parent's state in the second layout, with everything in it that a session keeps."""
+    stored = decode_checkpoint((SAMPLES / "session.forked-in-layout-2.v1.msgpack").read_bytes(), "")
+    (event,) = stored.events
+    assert isinstance(event, SessionForked)
+    told = Story(at=stored.at)
+    told.state = session.fold(session.initial, [event], Moment(40, stored.at, "fork_1"))
+    told.tell(CompleteTask(task="café"), End())
+    ended = told.events[-1]
+    assert isinstance(ended, SessionEnded)
+    assert ended.tasks == TaskCounts(total=2, succeeded=2)
+    names = [pattern.name for pattern in ended.patterns]
+    assert names == [
+        "mixed_outcomes",
+        "first_failure_recovered",
+        "capacity_hit",
+        "emergence_crossed",
+    ]
+
+
+def test_a_fork_counts_what_is_open_in_a_state_that_did_not() -> None:
+    """The first layout kept no count, and journals of its time are still read."""
+    parent = story(OPEN, AddTask(task="a"), AddTask(task="b"), CompleteTask(task="a"))
+    raw: dict[str, Any] = STATE.dump_python(parent.state)
+    for name in (
+        "open",
+        "completed",
+        "earlier",
+        "handed",
+        "refused",
+        "crossed",
+        "graph",
+        "busy_ms",
+        "busy_since",
+    ):
+        del raw[name]
+    forked = SessionForked(parent="p", sequence=1, state=pack(raw), layout=1)
+    told = Story(at=parent.at + 9000)
+    told.state = session.fold(told.state, [forked], Moment(40, told.at, "fork_1"))
+    assert (told.state.open, told.state.busy_since) == (1, told.at)
+    told.tell(CompleteTask(task="b"), after_s=2)
+    assert (told.state.open, told.state.busy_ms, told.state.busy_since) == (0, 2000, 0)
+    assert task_counts(told.state) == TaskCounts(total=2, succeeded=2)
+
+
+def eventful() -> Story:
+    """A session with something of everything that a session keeps of its tasks."""
+    start = OPEN.model_copy(update={"max_tasks": 1, "graph": GraphPoint(h1=1, components=2)})
+    told = story(start, AddTask(task="t"), RouteTask(task="t", decision=decided("jc1")))
+    told.tell(CompleteTask(task="t", outcome=Outcome.FAILED), AddTask(task="u"), after_s=5)
+    return told.tell(RetryTask(task="t", attempt=2), ReportEmergence(crossing=crossing()))
+
+
+def test_a_fork_keeps_what_its_tasks_went_through_and_leaves_the_graph() -> None:
+    """Attempts, who had them, crossings and the task turned away are of the tasks' story; the
+    graph is the fleet's, and a rehearsal is no part of it."""
+    parent = eventful()
+    told = Story(at=parent.at + 60_000).tell(fork_of(parent.state))
+    for name in ("tasks", "earlier", "handed", "refused", "crossed", "completed", "open"):
+        assert getattr(told.state, name) == getattr(parent.state, name) != 0
+    assert told.state.graph is None
+    assert parent.state.graph is not None
+    (ended,) = (e for e in told.tell(End(graph=SessionGraph())).events if e.kind == "session.ended")
+    assert isinstance(ended, SessionEnded)
+    assert ended.h1 is None
+
+
+def test_a_rehearsals_duration_is_its_own() -> None:
+    """However long after its parent it began."""
+    parent = story(OPEN, AddTask(task="t"))
+    told = Story(at=parent.at + 3_600_000).tell(fork_of(parent.state))
+    told.tell(CompleteTask(task="t"), after_s=8).tell(End(), after_s=2)
+    ended = told.events[-1]
+    assert isinstance(ended, SessionEnded)
+    assert ended.duration_ms == 10_000
+    assert ended.patterns == ()
 
 
 # --- claims ----------------------------------------

@@ -10,9 +10,18 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from holodeck.actors.decider import Moment
-from holodeck.actors.session import STATE, SessionState, arms, concerns, next_deadline, session
+from holodeck.actors.session import (
+    STATE,
+    SessionState,
+    arms,
+    concerns,
+    next_deadline,
+    session,
+    task_counts,
+)
 from holodeck.messages.codec import decode_checkpoint, encode_checkpoint, pack, unpack
 from holodeck.messages.errors import RefusedError
+from holodeck.messages.fleet import GraphPoint, SessionGraph
 from holodeck.messages.session import (
     AbandonStart,
     AddTask,
@@ -25,9 +34,13 @@ from holodeck.messages.session import (
     NpcReply,
     Outcome,
     Pause,
+    ReportEmergence,
+    ReportError,
     ReportFriction,
     Resume,
+    RetryTask,
     RouteTask,
+    SessionEnded,
     SessionKind,
     SettleOwed,
     StartSession,
@@ -35,7 +48,16 @@ from holodeck.messages.session import (
     TakeTurn,
     TimerFired,
 )
-from tests.actors.session.stories import JOAN, MARTA, Story, active, fork_of, replayed
+from tests.actors.session.stories import (
+    JOAN,
+    MARTA,
+    Story,
+    active,
+    crossing,
+    decided,
+    fork_of,
+    replayed,
+)
 from tests.messages.strategies import EVENTS, SESSION_COMMANDS, any_of
 
 NPCS = st.sampled_from(["marta", "joan", "stranger"])
@@ -58,7 +80,15 @@ STARTS = st.builds(
     task_timeout_s=st.sampled_from([0, 5, 60]),
     session_timeout_s=st.sampled_from([0, 30, 600]),
     idle_timeout_s=st.sampled_from([0, 20]),
+    graph=st.none() | st.just(GraphPoint(h1=1, vertices=3, edges=3, components=1)),
 )
+GRAPHS = st.none() | st.builds(
+    SessionGraph,
+    graph=st.builds(GraphPoint, h1=st.integers(0, 3), components=st.integers(0, 3)),
+    own_change=st.integers(-1, 2),
+    crossings=st.integers(0, 2),
+)
+BEGIN = st.booleans()
 LIKELY = st.one_of(
     st.builds(
         TakeTurn,
@@ -71,15 +101,24 @@ LIKELY = st.one_of(
     st.builds(NpcReply, turn=NUMBERS, npc=NPCS, text=st.just("sí")),
     st.builds(ReportFriction, finding=FINDINGS, npc=st.none() | NPCS),
     st.builds(ChangeReputation, npc=NPCS, delta=st.floats(-1, 1)),
-    st.builds(AddTask, task=TASKS, npc=st.none() | NPCS, capabilities=st.just(("cook",))),
-    st.builds(RouteTask, task=TASKS),
+    st.builds(
+        AddTask, task=TASKS, npc=st.none() | NPCS, capabilities=st.just(("cook",)), start=BEGIN
+    ),
+    st.builds(RouteTask, task=TASKS, start=BEGIN),
+    st.builds(RouteTask, task=TASKS, start=BEGIN, decision=st.builds(decided, NPCS | st.just(""))),
+    st.builds(RetryTask, task=TASKS, attempt=st.integers(2, 4), start=BEGIN),
+    st.builds(
+        ReportError, error=st.sampled_from(["no milk", "KeyError: 4"]), task=st.none() | TASKS
+    ),
+    st.builds(ReportEmergence, crossing=st.builds(crossing, st.integers(1, 70))),
     st.builds(StartTask, task=TASKS),
     st.builds(CompleteTask, task=TASKS, outcome=OUTCOMES),
     st.builds(Pause),
     st.builds(Resume, claim=CLAIMS),
-    st.builds(End, outcome=OUTCOMES),
+    st.builds(End, outcome=OUTCOMES, graph=GRAPHS),
+    st.builds(End, outcome=OUTCOMES, error=st.just("KeyError: 4")),
     st.builds(SettleOwed),
-    st.builds(TimerFired, name=st.sampled_from(["session", "idle"])),
+    st.builds(TimerFired, name=st.sampled_from(["session", "idle"]), graph=GRAPHS),
     st.builds(TimerFired, name=st.just("task"), task=st.none() | TASKS),
     st.builds(AbandonStart, learner=st.just("ana"), claim=st.integers(1, 60)),
     STARTS,
@@ -185,7 +224,7 @@ def test_a_command_told_twice_in_a_row_is_obeyed_once(
     """But for what has no number or name of its own, which is what command ids are for."""
     story = told(script)
     command = data.draw(LIKELY)
-    if isinstance(command, ReportFriction | ChangeReputation | SettleOwed):
+    if isinstance(command, ReportFriction | ChangeReputation | ReportError | SettleOwed):
         return
     with contextlib.suppress(RefusedError):
         story.tell(command)
@@ -225,6 +264,44 @@ def test_every_npc_a_session_named_is_told_of_its_end_exactly_once(
     named = {npc for e in story.events if (npc := getattr(e, "npc", None)) is not None}
     parted = [e.npc for e in story.events if e.kind == "npc.parted"]
     assert sorted(parted) == sorted(named)
+
+
+@laws
+@given(SCRIPTS)
+def test_what_is_counted_is_what_there_is(script: list[tuple[float, Any]]) -> None:
+    """At every moment: what a state adds up as it goes equals what can be counted in it."""
+    story = Story()
+    for after_s, command in script:
+        with contextlib.suppress(RefusedError):
+            story.tell(command, after_s=after_s)
+        state = story.state
+        open_now = [task for task in state.tasks.values() if task.outcome is None]
+        assert state.open == len(open_now)
+        assert bool(state.busy_since) is bool(open_now)
+        assert state.started_at <= story.at
+        assert 0 <= state.busy_ms <= story.at - state.started_at
+        places = [one.place for one in state.earlier]
+        places += [task.place for task in state.tasks.values() if task.outcome is not None]
+        assert sorted(places) == list(range(1, state.completed + 1))
+        assert all(
+            task.attempt == 1 + sum(one.task == task.id for one in state.earlier)
+            for task in state.tasks.values()
+        )
+
+
+@laws
+@given(SCRIPTS)
+def test_the_end_counts_every_task_once(script: list[tuple[float, Any]]) -> None:
+    story = told([*script, (0.0, End())])
+    for ended in (one for one in story.events if isinstance(one, SessionEnded)):
+        counts = ended.tasks
+        assert counts is not None
+        assert counts == task_counts(story.state).model_copy(update={"open": counts.open})
+        parts = (counts.succeeded, counts.failed, counts.cancelled, counts.timed_out)
+        assert counts.total == sum(parts) == len(story.state.tasks)
+        assert 0 <= counts.open <= counts.cancelled + counts.timed_out
+        assert ended.duration_ms >= ended.active_ms >= 0
+        assert ended.h1 is None or story.state.graph is not None
 
 
 @laws

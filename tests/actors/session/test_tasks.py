@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
+from holodeck.actors.session import Task
+from holodeck.actors.session.decider import collaborators
+from holodeck.actors.session.faults import fault
+from holodeck.actors.session.state import Earlier
 from holodeck.messages.errors import RefusedError
+from holodeck.messages.fleet import MAX_COLLABORATORS, Alternative
 from holodeck.messages.session import (
     AddTask,
     CastMember,
@@ -14,14 +19,19 @@ from holodeck.messages.session import (
     End,
     Outcome,
     Pause,
+    ReportError,
+    RetryTask,
     RouteTask,
+    SessionEnded,
+    SessionErred,
     StartTask,
     TaskCompleted,
     TaskPriority,
+    TaskRetried,
     TaskRouted,
     TaskStarted,
 )
-from tests.actors.session.stories import OPEN, START, Story, active, new, story
+from tests.actors.session.stories import OPEN, START, Story, active, decided, new, story
 
 
 def add(task: str, *capabilities: str, **more: Any) -> AddTask:
@@ -58,7 +68,7 @@ def test_a_task_that_was_given_to_somebody_is_not_routed() -> None:
     told = story(START, add("t", npc="joan"))
     assert told.says(RouteTask(task="t")) == []
     (event,) = told.says(StartTask(task="t"))
-    assert event == TaskStarted(task="t", npc="joan")
+    assert event == TaskStarted(task="t", npc="joan", agent="joan")
 
 
 def test_a_completion_that_is_sent_again_changes_nothing() -> None:
@@ -164,3 +174,239 @@ def test_the_order_of_the_cast_decides_nothing() -> None:
         for order in (cast, cast[::-1], cast[1:] + cast[:1])
     }
     assert choices == {"a"}
+
+
+# --- what the fleet decided ----------------------------------------
+
+
+def test_what_the_fleet_decided_is_what_is_stored() -> None:
+    alternative = Alternative(agent="fm", score=1.5, load=2, delta_h1=0, delta_components=-1)
+    decision = decided("jc1", alternatives=(alternative,), collaborators=("fm", "oracle1"))
+    told = story(OPEN.model_copy(update={"emergence_offset": 0.5}), add("t", "research"))
+    (event,) = told.says(RouteTask(task="t", decision=decision))
+    assert event == TaskRouted(
+        task="t",
+        npc="jc1",
+        match=0.5,
+        fallback=False,
+        reasoning="Lowest load",
+        routing=decision.routing,
+        alternatives=(alternative,),
+        collaborators=("fm", "oracle1"),
+        offset=0.5,
+    )
+
+
+def test_routing_may_begin_the_task_in_the_same_checkpoint() -> None:
+    decision = decided("jc1")
+    told = story(OPEN, add("t", "research"))
+    routed, started = told.says(RouteTask(task="t", start=True, decision=decision))
+    assert isinstance(routed, TaskRouted)
+    assert started == TaskStarted(
+        task="t",
+        npc="jc1",
+        agent="jc1",
+        capabilities=("research",),
+        routing=decision.routing,
+    )
+
+
+def test_a_task_routed_before_is_only_begun_or_nothing() -> None:
+    told = story(OPEN, add("t"), RouteTask(task="t", decision=decided("jc1")))
+    again = RouteTask(task="t", start=True, decision=decided("fm"))
+    assert told.says(again.model_copy(update={"start": False})) == []
+    (event,) = told.says(again)
+    assert isinstance(event, TaskStarted)
+    assert (event.agent, event.routing) == ("jc1", decided("jc1").routing)
+    assert told.tell(again).says(again) == []
+
+
+def test_a_task_that_runs_already_is_routed_without_a_second_start() -> None:
+    told = story(OPEN, add("t", start=True))
+    (event,) = told.says(RouteTask(task="t", start=True, decision=decided("jc1")))
+    assert isinstance(event, TaskRouted)
+
+
+def test_a_decision_goes_before_the_sessions_own_rule() -> None:
+    told = story(START, add("t", "waiter"))
+    (event,) = told.says(RouteTask(task="t", decision=decided("joan")))
+    assert isinstance(event, TaskRouted)
+    assert event.npc == "joan"
+    assert routed(told, "t").npc == "marta"
+
+
+def test_a_task_may_begin_as_it_is_added() -> None:
+    added, started = story(OPEN).says(add("t", "research", start=True))
+    assert added.kind == "task.added"
+    assert started == TaskStarted(task="t", agent="ana", capabilities=("research",))
+
+
+def test_without_anybody_else_the_agent_of_the_session_does_its_tasks() -> None:
+    """But a learner of a conversation is no agent."""
+    for start, agent in ((OPEN, "ana"), (START, "")):
+        told = story(start, add("t", start=True))
+        started = told.events[-1]
+        assert isinstance(started, TaskStarted)
+        (completed,) = told.says(CompleteTask(task="t"))
+        assert isinstance(completed, TaskCompleted)
+        assert (started.agent, completed.agent) == (agent, agent)
+
+
+def test_who_works_in_a_session_is_told_with_the_newest_last() -> None:
+    told = story(OPEN, add("a"), add("b"), add("c"), add("d"))
+    assert collaborators(told.state, "d") == ()
+    for task, agent in (("a", "jc1"), ("b", "fm"), ("c", "jc1")):
+        told.tell(RouteTask(task=task, decision=decided(agent)))
+    assert collaborators(told.state, "d") == ("fm", "jc1")
+
+
+def test_whoever_had_a_task_before_works_with_who_gets_it_now() -> None:
+    told = story(OPEN, add("a"), add("b"), RouteTask(task="a", decision=decided("jc1")))
+    told.tell(CompleteTask(task="a", outcome=Outcome.FAILED), RetryTask(task="a", attempt=2))
+    assert collaborators(told.state, "a") == ("jc1",)
+    assert collaborators(told.state, "b") == ()
+
+
+def test_only_the_newest_collaborators_are_told() -> None:
+    count = MAX_COLLABORATORS + 3
+    told = story(OPEN.model_copy(update={"max_tasks": 100}))
+    for n in range(count):
+        told.tell(add(f"t{n}"), RouteTask(task=f"t{n}", decision=decided(f"a{n}")))
+    assert collaborators(told.state, "t0") == tuple(f"a{n}" for n in range(3, count))
+
+
+# --- attempts ----------------------------------------
+
+
+def failed(*more: Any) -> Story:
+    told = story(START, add("t", "waiter", npc="joan", start=True))
+    return told.tell(CompleteTask(task="t", outcome=Outcome.FAILED, duration_ms=7), *more)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.TIMEOUT])
+def test_what_failed_or_ran_out_of_time_may_be_tried_again(outcome: Outcome) -> None:
+    told = active().tell(CompleteTask(task="done-soon", outcome=outcome))
+    (event,) = told.says(RetryTask(task="done-soon", attempt=2))
+    assert event == TaskRetried(task="done-soon", attempt=2)
+
+
+def test_another_attempt_is_open_and_given_to_nobody() -> None:
+    before = failed().state.tasks["t"]
+    told = failed(RetryTask(task="t", attempt=2))
+    task = told.state.tasks["t"]
+    assert task == Task(
+        "t", before.added_at, before.priority, ("waiter",), None, before.timeout_ms, attempt=2
+    )
+    assert told.state.earlier == (Earlier("t", 1, Outcome.FAILED, 7, 1, ""),)
+    assert told.state.handed == (("t", "joan"),)
+
+
+def test_attempts_count_up_and_a_repeat_changes_nothing() -> None:
+    told = failed(RetryTask(task="t", attempt=2))
+    assert told.says(RetryTask(task="t", attempt=2)) == []
+    told.tell(CompleteTask(task="t", outcome=Outcome.TIMEOUT))
+    assert told.says(RetryTask(task="t", attempt=2)) == []
+    told.tell(RetryTask(task="t", attempt=3), CompleteTask(task="t"))
+    assert told.says(RetryTask(task="t", attempt=2)) == []
+    assert told.says(RetryTask(task="t", attempt=3)) == []
+    with pytest.raises(RefusedError, match="task-succeeded"):
+        told.says(RetryTask(task="t", attempt=4))
+    assert [one.attempt for one in told.state.earlier] == [1, 2]
+
+
+def test_an_attempt_may_begin_in_the_same_checkpoint() -> None:
+    retried, started = failed().says(RetryTask(task="t", attempt=2, start=True))
+    assert retried == TaskRetried(task="t", attempt=2)
+    assert started == TaskStarted(task="t", attempt=2, capabilities=("waiter",))
+
+
+def test_every_step_of_an_attempt_says_which_it_is() -> None:
+    told = failed(RetryTask(task="t", attempt=2))
+    told.tell(RouteTask(task="t"), StartTask(task="t"), CompleteTask(task="t"))
+    steps = told.events[-3:]
+    assert [event.kind for event in steps] == ["task.routed", "task.started", "task.completed"]
+    assert [getattr(event, "attempt", 0) for event in steps] == [2, 2, 2]
+
+
+def test_the_attempts_come_in_the_order_in_which_they_ended() -> None:
+    """Whatever the order in which tasks were added."""
+    told = story(OPEN, add("a"), add("b"))
+    told.tell(CompleteTask(task="b", outcome=Outcome.FAILED))
+    told.tell(CompleteTask(task="a"), RetryTask(task="b", attempt=2), CompleteTask(task="b"))
+    (ended,) = (e for e in told.says(End()) if isinstance(e, SessionEnded))
+    assert [pattern.name for pattern in ended.patterns] == [
+        "mixed_outcomes",
+        "first_failure_recovered",
+    ]
+    (recovered,) = (p for p in ended.patterns if p.name == "first_failure_recovered")
+    assert recovered.evidence == ("b", "a")
+    assert (told.state.tasks["a"].place, told.state.tasks["b"].place) == (2, 3)
+
+
+def test_three_attempts_are_a_storm() -> None:
+    told = failed(RetryTask(task="t", attempt=2), CompleteTask(task="t", outcome=Outcome.FAILED))
+    told.tell(RetryTask(task="t", attempt=3), CompleteTask(task="t"))
+    (ended,) = (e for e in told.says(End()) if isinstance(e, SessionEnded))
+    assert "retry_storm" in [pattern.name for pattern in ended.patterns]
+
+
+@pytest.mark.parametrize("when", ["started", "not started", "tried again"])
+@pytest.mark.parametrize("given", [0, 41])
+def test_a_duration_that_was_given_is_kept_in_whatever_order_things_came(
+    when: str, given: int
+) -> None:
+    told = story(OPEN, add("t", start=when != "not started"))
+    told.at += 3000
+    if when == "tried again":
+        told.tell(CompleteTask(task="t", outcome=Outcome.FAILED, duration_ms=9))
+        told.tell(RetryTask(task="t", attempt=2, start=True))
+    told.tell(CompleteTask(task="t", duration_ms=given), after_s=5)
+    assert told.state.tasks["t"].duration_ms == given
+
+
+# --- errors ----------------------------------------
+
+
+def test_an_error_is_told_with_what_is_stable_of_it() -> None:
+    told = story(OPEN, add("t"))
+    (event,) = told.says(ReportError(error="KeyError: 'a' after 5 s", task="t"))
+    assert event == SessionErred(
+        error="KeyError: 'a' after 5 s",
+        error_class="KeyError",
+        fingerprint=fault("KeyError: 'b' after 7 s").fingerprint,
+        task="t",
+        agent="ana",
+    )
+    assert told.tell(ReportError(error="again")).state.tasks["t"].outcome is None
+
+
+def test_an_error_may_be_told_of_no_task_and_of_one_nobody_knows() -> None:
+    """It is a report, not an order: what went wrong may be that the task is missing."""
+    for task in (None, "never added"):
+        (event,) = story(OPEN).says(ReportError(error="no milk", task=task))
+        assert isinstance(event, SessionErred)
+        assert event.task == task
+
+
+def test_a_task_that_fails_keeps_the_fingerprint_of_its_error() -> None:
+    told = story(OPEN, add("t"))
+    told.tell(CompleteTask(task="t", outcome=Outcome.FAILED, error="TimeoutError: 5 s"))
+    event = told.events[-1]
+    assert isinstance(event, TaskCompleted)
+    assert event.error_class == "TimeoutError"
+    assert event.fingerprint == told.state.tasks["t"].fingerprint != ""
+    told.tell(RetryTask(task="t", attempt=2))
+    assert told.state.earlier[0].fingerprint == event.fingerprint
+    assert told.state.tasks["t"].fingerprint == ""
+
+
+def test_an_error_that_repeats_shows_at_the_end_also_over_attempts() -> None:
+    told = story(OPEN, add("t"), add("u"))
+    told.tell(CompleteTask(task="u", outcome=Outcome.FAILED, error="KeyError: 1"))
+    for attempt in (2, 3):
+        error = f"KeyError: {attempt}"
+        told.tell(CompleteTask(task="t", outcome=Outcome.FAILED, error=error))
+        told.tell(RetryTask(task="t", attempt=attempt))
+    (ended,) = (e for e in told.says(End()) if isinstance(e, SessionEnded))
+    (found,) = (p for p in ended.patterns if p.name == "repeated_error")
+    assert found.evidence == ("u", "t")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holodeck.actors.session import active_ms, next_deadline
+from holodeck.actors.session import active_ms, arms, next_deadline
 from holodeck.messages.session import (
     AddTask,
     CompleteTask,
@@ -12,11 +12,14 @@ from holodeck.messages.session import (
     EndReason,
     NpcReply,
     Outcome,
+    Pattern,
     Pause,
     Resume,
+    RetryTask,
     SessionEnded,
     StartTask,
     TaskCompleted,
+    TaskCounts,
     TimerFired,
 )
 from tests.actors.session.stories import NOON, OPEN, START, Story, active, rehearsal, story, turn
@@ -41,7 +44,16 @@ def test_a_session_ends_when_its_time_is_used_up() -> None:
     assert told.says(SESSION, after_s=599.999) == []
     (event,) = told.says(SESSION, after_s=600)
     assert event == SessionEnded(
-        reason=EndReason.TIME_LIMIT, outcome=Outcome.TIMEOUT, active_ms=600_000
+        reason=EndReason.TIME_LIMIT,
+        outcome=Outcome.TIMEOUT,
+        active_ms=600_000,
+        agent="ana",
+        duration_ms=600_000,
+        tasks=TaskCounts(),
+        patterns=(
+            Pattern(name="session_timed_out", evidence=("duration_ms=600000",)),
+            Pattern(name="idle_session", evidence=("tasks=0",)),
+        ),
     )
 
 
@@ -58,6 +70,7 @@ def test_only_active_time_counts() -> None:
     (event,) = told.says(SESSION, after_s=50)
     assert isinstance(event, SessionEnded)
     assert event.active_ms == 600_000
+    assert event.duration_ms == 100_000 + 5_000_000 + 450_000 + 86_400_000 + 50_000
 
 
 def test_a_late_timer_ends_the_session_all_the_same() -> None:
@@ -106,6 +119,31 @@ def test_a_task_runs_out_of_time_from_its_start() -> None:
     assert due(told) == (490.0, "session")
 
 
+def test_another_attempt_has_all_its_time() -> None:
+    told = story(LONG_IDLE, AddTask(task="t", timeout_s=30, start=True))
+    told.tell(task_timer("t"), after_s=30)
+    told.tell(RetryTask(task="t", attempt=2), after_s=5)
+    assert due(told) == (565.0, "session")
+    assert told.says(task_timer("t"), after_s=31) == []
+    told.tell(StartTask(task="t"), after_s=5)
+    assert due(told) == (30.0, "task")
+    assert told.says(task_timer("t"), after_s=29.999) == []
+    (event,) = told.says(task_timer("t"), after_s=30)
+    assert event == TaskCompleted(task="t", outcome=Outcome.TIMEOUT, duration_ms=30_000, attempt=2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [AddTask(task="u", start=True), RetryTask(task="t", attempt=2, start=True)],
+    ids=lambda command: command.kind,
+)
+def test_what_begins_a_task_by_the_way_arms_its_timer(command: object) -> None:
+    told = story(LONG_IDLE, AddTask(task="t"), CompleteTask(task="t", outcome=Outcome.FAILED))
+    told.tell(command)
+    assert arms(told.log[-1][1])
+    assert due(told) == (60.0, "task")
+
+
 def test_a_pause_of_the_session_does_not_stop_a_task() -> None:
     told = active().tell(StartTask(task="done-soon"), Pause())
     assert due(told) == (60.0, "task")
@@ -147,6 +185,7 @@ def test_every_arming_of_a_timer_has_a_sequence_of_its_own() -> None:
 def test_a_rehearsals_clocks_begin_anew() -> None:
     told = rehearsal()
     assert told.state.active_ms == 0
+    assert told.state.started_at == told.at
     assert next_deadline(told.state) == (told.at + 60_000, told.sequence, task_timer("done-soon"))
     assert told.says(task_timer("done-soon"), after_s=59) == []
     assert told.says(SESSION, after_s=599) == []
