@@ -410,7 +410,7 @@ class Rigidity:
                 new = hinges[passed] - reached
                 reached |= new
                 todo += new
-            if vertex == v and len(joined) == 1:
+            if len(joined) == 1:
                 break
         return joined
 

@@ -200,6 +200,14 @@ def test_a_projection_is_what_happens_on_a_copy(
     assert graph == before
 
 
+def test_a_loop_at_a_collaborator_is_no_edge_to_a_candidate() -> None:
+    graph = connected(["AA", "AB", "AB"], multigraph=True)
+
+    assert graph.projections("AB", "AB") == [Change(0, 0, 0), Change(0, 0, 0)]
+    assert graph.project("A", "AB")[:3] == (0, 0, 0)
+    assert graph.projections("A", "A") == [Change(0, 0, 0)]
+
+
 # --- forgetting, storing, comparing -------------------------------------------------------------
 
 

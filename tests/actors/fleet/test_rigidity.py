@@ -310,6 +310,24 @@ def test_one_bar_can_make_a_ring_of_bodies_rigid() -> None:
     assert game.minimally_rigid
 
 
+def test_a_vertex_passed_over_in_the_largest_part_is_looked_at_once_there_is_a_larger() -> None:
+    edges = [
+        (14, 16), (16, 17), (5, 8), (0, 4), (1, 3), (21, 22), (11, 12), (18, 19), (3, 6), (3, 8),
+        (4, 21), (9, 14), (2, 11), (3, 5), (2, 3), (3, 7), (11, 24), (0, 1), (5, 6), (0, 2),
+        (15, 16), (4, 20), (3, 9), (2, 12), (4, 22), (1, 2), (14, 15), (20, 21), (6, 7), (1, 18),
+        (1, 4), (9, 15), (23, 24), (3, 10), (2, 13), (1, 19), (12, 13), (9, 17), (5, 9), (11, 22),
+        (0, 10), (13, 19), (18, 24), (9, 11), (1, 16), (14, 20), (7, 24),
+    ]  # fmt: skip
+    game = played(25, edges)
+
+    assert game.rank == matrix_rank(25, edges)
+    for u, v in edges:
+        assert sum(u in one and v in one for one in game.components()) == 1
+    for u, v in complete(*range(25)):
+        rigid = matrix_rank(25, [*edges, (u, v)]) == game.rank
+        assert sum(u in one and v in one for one in game.components()) == rigid
+
+
 def test_a_rigid_component_can_hold_two_groups_and_bars_of_neither() -> None:
     edges = K4 + K4_APART + [(0, 4), (1, 5), (2, 6)]
     game = played(8, edges)
