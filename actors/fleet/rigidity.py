@@ -457,7 +457,7 @@ class Rigidity:
 
         Groups are found by uniting the fundamental circuits of the redundant edges, each one
         condensed as soon as it is known, which changes no later circuit outside of it. A circuit
-        lies in what three pebbles on the ends of its redundant edge reach. O(E + R·V) at worst
+        lies in what three pebbles on the ends of its redundant edge reach. O((E + R)·V) at worst
         for R redundant edges, near O(E + R) where circuits are small or grow together.
         """
         found = {(u,): 0 for u, v in self._refused if u == v}
