@@ -236,16 +236,21 @@ class Scene:
     metrics: str = ""
     phase: str = "running"
 
-    def render(self) -> RenderableType:
-        """One picture of it all."""
-        return Group(
+    def render(self, rows: int = 60) -> RenderableType:
+        """One picture of it all, for a terminal of so many rows: what there is no room for is
+        told by fewer lines of events and tiles."""
+        taken = 1 + 7 + 4 + len(self.hosts) + 4 + 5
+        lines = min(5, rows - 1 - taken - 2)
+        parts = [
             self._head(),
             self._figures(),
             self._hosts(),
             self._story(),
             self.fleet.render(),
-            self._tape_panel(),
-        )
+        ]
+        if lines > 0:
+            parts.append(self._tape_panel(lines))
+        return Group(*parts)
 
     def _head(self) -> RenderableType:
         now, total = self.pulse.now(), self.wanted.seconds
@@ -357,15 +362,15 @@ class Scene:
                 line.append(f"{took:.1f} s", style="bold green")
         return Panel(line, title="failover", border_style="green" if story.over else "red")
 
-    def _tape_panel(self) -> RenderableType:
+    def _tape_panel(self, lines: int) -> RenderableType:
         left, right = (
             Text(no_wrap=True, overflow="ellipsis"),
             Text(no_wrap=True, overflow="ellipsis"),
         )
-        for at, text in list(self.pulse.events)[-5:]:
+        for at, text in list(self.pulse.events)[-lines:]:
             left.append(f"{at:5.1f} s ", style="dim")
             left.append(f"{text}\n")
-        for question in self.tape:
+        for question in list(self.tape)[-lines:]:
             word, _, rest = question.partition(" ")
             right.append(word, style="magenta")
             right.append(f" {rest}\n")
@@ -373,7 +378,7 @@ class Scene:
         grid.add_column(ratio=5)
         grid.add_column(ratio=6)
         grid.add_row(left, right)
-        return Panel(grid, title="events · tiles", border_style="blue", height=7)
+        return Panel(grid, title="events · tiles", border_style="blue", height=lines + 2)
 
     def line(self) -> str:
         """The same for those without a terminal."""
@@ -990,7 +995,7 @@ class Demo:
         live: Live | None = None
         if screen.live:
             live = Live(
-                scene.render(), console=screen.console, auto_refresh=False,
+                scene.render(screen.console.height), console=screen.console, auto_refresh=False,
                 redirect_stdout=False, redirect_stderr=False,
             )  # fmt: skip
             live.start()
@@ -999,7 +1004,7 @@ class Demo:
             while True:
                 await asyncio.sleep(0.25)
                 if live is not None:
-                    live.update(scene.render(), refresh=True)
+                    live.update(scene.render(screen.console.height), refresh=True)
                 elif time.monotonic() - spoken >= 5.0:
                     spoken = time.monotonic()
                     screen.say(scene.line())
@@ -1010,7 +1015,7 @@ class Demo:
                     draw(scene, wanted.picture)
         finally:
             if live is not None:
-                live.update(scene.render(), refresh=True)
+                live.update(scene.render(screen.console.height), refresh=True)
                 live.stop()
             else:
                 screen.say(scene.line())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -12,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from holodeck.entrypoints.crowd import Pulse, make_npcs, quantiles
-from holodeck.entrypoints.demo import Failover, HostRow, Scene, Wanted, draw
+from holodeck.entrypoints.crowd import CREW, Pulse, make_crews, make_npcs, quantiles
+from holodeck.entrypoints.demo import Failover, FleetView, HostRow, Scene, Wanted, draw
 from tests.conftest import ROOT
 
 whole = [pytest.mark.nats, pytest.mark.ray, pytest.mark.slow, pytest.mark.integration]
@@ -86,8 +88,14 @@ class TestWhole:
         assert all(claim["holds"] for claim in result["claims"])
         assert result["recovery"]["answered_s"] > 0
         assert result["load"]["commands"] > 100
-        for kind in ("take-turn", "report-friction", "change-reputation", "add-task", "pause"):
+        kinds = ("take-turn", "report-friction", "change-reputation", "pause", "add-task",
+                 "route-task", "retry-task", "register-agent")  # fmt: skip
+        for kind in kinds:
             assert result["load"]["kinds"][kind] > 0, kind
+        claims = {claim["claim"]: claim for claim in result["claims"]}
+        assert int(claims["emergence crossings, each told exactly once"]["found"]) > 0
+        assert claims["agents' load = tasks given and not ended"]["found"] == "0"
+        assert "patterns: " in next(c["detail"] for w, c in claims.items() if "SESSION_END" in w)
         assert Path(result["where"]["tiles"]).stat().st_size > 0
         assert "holodeck_" in Path(result["where"]["metrics"]).read_text()
         assert gone(state) == []
@@ -115,6 +123,51 @@ def test_the_same_seed_makes_the_same_npcs() -> None:
     assert make_npcs(40, 1) == make_npcs(40, 1)
     assert make_npcs(40, 1) != make_npcs(40, 2)
     assert len({npc.id for npc in make_npcs(40, 1)}) == 40
+
+
+@pytest.mark.parametrize(("sessions", "count"), [(1, 2), (30, 2), (240, 4), (500, 8), (9000, 8)])
+def test_the_same_seed_makes_the_same_crews_of_which_no_two_share_a_skill(
+    sessions: int, count: int
+) -> None:
+    crews = make_crews(sessions, 1)
+
+    assert crews == make_crews(sessions, 1)
+    assert crews != make_crews(sessions, 2)
+    assert len(crews) == len({crew.skill for crew in crews}) == count
+    assert {len(crew.members) for crew in crews} == {CREW}
+    assert len({agent for crew in crews for agent, _ in crew.members}) == CREW * count
+
+
+def test_the_fleet_is_shown_with_its_rate_its_last_alert_and_the_most_frequent_patterns() -> None:
+    fleet = FleetView()
+    assert fleet.rate() == 0.0
+
+    fleet.told({"routed": 100, "h1": 3, "agents": 9}, 10.0)
+    fleet.told({"routed": 150, "h1": 4, "agents": 9}, 12.0)
+    assert fleet.rate() == 25.0
+
+    fleet.alerts, fleet.last = 1, (3.0, "β₁=4 > V-2=3 (V=5, E=8)", "ada ↔ bob")
+    fleet.sessions = 7
+    fleet.patterns.update({"mixed_outcomes": 5, "retry_storm": 6})
+    scene = Scene(Wanted(), Pulse(), fleet=fleet)
+    console = Console(width=112, record=True, file=io.StringIO(), emoji=False)
+    console.print(scene.render())
+    text = console.export_text()
+    for words in ("25 routings/s", "4 β₁", "1 emergence alerts", "ada ↔ bob", "7 ended sessions",
+                  "retry_storm 6 · mixed_outcomes 5"):  # fmt: skip
+        assert words in text
+    assert "alerts 1" in scene.line()
+
+
+@pytest.mark.parametrize("rows", [24, 26, 40])
+def test_the_view_fits_into_a_terminal(rows: int) -> None:
+    scene = Scene(Wanted(), Pulse(), partitions=64)
+    for name in ("host-0", "host-1"):
+        scene.hosts[name] = HostRow(name, 7, frozenset(range(32)), state="alive")
+    scene.failover = Failover("host-1", 7, frozenset(range(32)), 250, 30.0)
+    console = Console(width=112, record=True, file=io.StringIO(), emoji=False)
+    console.print(scene.render(rows))
+    assert len(console.export_text().splitlines()) < rows
 
 
 def test_the_pulse_knows_rates_latencies_and_who_waits() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from holodeck.actors.fleet.views import agents_view, status_view
 from holodeck.actors.learner.decider import LearnerState
 from holodeck.actors.npc.decider import NpcState, Relation
+from holodeck.actors.tiles import tile_fronts, tiles_of
 from holodeck.broker import MemoryBroker, MemoryServer
 from holodeck.broker.streams import Layout, layout
 from holodeck.entrypoints.proof import (
+    FleetSaid,
     Intent,
     Ledger,
     Owners,
@@ -22,21 +27,31 @@ from holodeck.entrypoints.proof import (
     read_actors,
     read_journal,
     read_tiles,
+    read_told,
 )
 from holodeck.messages.codec import encode_checkpoint
-from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, AnyEvent
+from holodeck.messages.envelope import HEADER_COMMAND, HEADER_WRITER, AnyEvent, Checkpoint
 from holodeck.messages.errors import Unavailable
 from holodeck.messages.ids import NOBODY
 from holodeck.messages.session import (
+    EmergenceDetected,
+    EndReason,
     FrictionDetected,
     FrictionType,
+    Outcome,
+    Pattern,
     ReputationChanged,
+    SessionEnded,
     SessionKind,
     SessionStarted,
     TaskAdded,
+    TaskCompleted,
+    TaskCounts,
+    TaskRetried,
+    TaskRouted,
     TurnTaken,
 )
-from holodeck.messages.subjects import CHECKPOINT, DEAD, TILE
+from holodeck.messages.subjects import CHECKPOINT, DEAD, TILE, place_of
 from holodeck.messages.tiles import HEADER_TILE
 
 LAYOUT: Final[Layout] = layout(max_bytes=256 * 1024 * 1024)
@@ -57,6 +72,7 @@ class World:
         self.broker = MemoryBroker(MemoryServer())
         self.ledger = Ledger()
         self.tiles: list[str] = []
+        self.bodies: dict[str, tuple[str, bytes]] = {}
         self.spoil: dict[object, object] = {}
 
     async def open(self) -> World:
@@ -80,23 +96,63 @@ class World:
             "holodeck", "session", 3, "s1", family, 4 if npc != NOBODY else NOBODY, npc, 5, "ana"
         )
         headers = {HEADER_COMMAND: command, HEADER_WRITER: writer}
+        at = 1000 + len(self.tiles)
         sequence = await self.broker.log(LAYOUT.checkpoints).append(
-            subject, encode_checkpoint(1000 + len(self.tiles), events), headers=headers
+            subject, encode_checkpoint(at, events), headers=headers
         )
-        self.tiles += [f"s1.{sequence}.{n}" for n in range(len(events))]
+        place = place_of(subject)
+        assert place is not None
+        fronts = tile_fronts("holodeck")
+        bodies = tiles_of(place, sequence, Checkpoint(at, events))
+        for n, (event, body) in enumerate(zip(events, bodies, strict=True)):
+            tile = f"s1.{sequence}.{n}"
+            self.tiles.append(tile)
+            self.bodies[tile] = (f"{fronts[event.kind]}s1", body)
         if told:
             self.ledger.acknowledge(intent(command), sequence, family)
         return sequence
 
     async def proof(self) -> Proof:
         log = self.broker.log(LAYOUT.tiles)
+        nothing = (TILE.of("holodeck", "turn", "turn", "s1"), b"{}")
         for tile in self.tiles:
-            subject = TILE.of("holodeck", "turn", "turn", "s1")
-            await log.append(subject, b"{}", headers={HEADER_TILE: tile})
+            subject, body = self.bodies.get(tile, nothing)
+            await log.append(subject, body, headers={HEADER_TILE: tile})
         reading = await read_journal(self.broker, LAYOUT)
         live = await read_actors(Folded(reading, self.spoil), reading, parallel=2)
         tiles = await read_tiles(self.broker, LAYOUT)
-        return prove(self.ledger, reading, tiles, live, await count_dead(self.broker, LAYOUT))
+        told = await read_told(self.broker, LAYOUT)
+        dead = await count_dead(self.broker, LAYOUT)
+        return prove(self.ledger, reading, tiles, live, dead, told=told)
+
+    async def route(self, task: str, agent: str, *others: str) -> int:
+        """Gives a task to an agent, which is linked to others by it."""
+        return await self.store(
+            f"route-{task}-{agent}",
+            TaskRouted(task=task, npc=agent, match=1.0, fallback=False, collaborators=others),
+            npc=agent,
+        )
+
+    async def cross(self) -> EmergenceDetected:
+        """Four agents come to have all six links there can be between them."""
+        await self.route("a", "ada")
+        await self.route("b", "bob", "ada")
+        await self.route("c", "cyd", "ada", "bob")
+        await self.route("d", "dan", "ada", "bob", "cyd")
+        (owed,) = (await read_journal(self.broker, LAYOUT)).fleet.owed
+        return EmergenceDetected(crossing=owed)
+
+    async def end(self, **counts: int) -> None:
+        """Ends the session with these counts."""
+        ended = SessionEnded(
+            reason=EndReason.LEARNER_ENDED,
+            outcome=Outcome.SUCCESS,
+            active_ms=5,
+            agent="ana",
+            tasks=TaskCounts(**counts),
+            patterns=(Pattern(name="mixed_outcomes"),),
+        )
+        await self.store("end", ended, npc=NOBODY)
 
 
 @dataclass
@@ -121,6 +177,15 @@ class Folded:
 
     async def learner(self, identity: str, after: int) -> LearnerState:
         return self._say(identity, self.reading.learners[identity])  # type: ignore[return-value]
+
+    async def fleet(self, after: int) -> FleetSaid:
+        fleet = self.reading.fleet
+        said = FleetSaid.of(status_view(fleet), agents_view(fleet, 100))
+        spoil: Any = self.spoil.get("fleet")
+        if callable(spoil):
+            spoil(said)
+            return said
+        return self._say("fleet", said)  # type: ignore[return-value]
 
 
 def intent(command: str) -> Intent:
@@ -302,6 +367,97 @@ async def test_a_family_nobody_heard_of_is_found() -> None:
     ]
 
 
+LOAD: Final = "agents' load = tasks given and not ended"
+AGENTS: Final = "agents in the fleet = fresh fold"
+FIGURES: Final = "figures of the fleet = fresh fold"
+CROSSINGS: Final = "emergence crossings, each told exactly once"
+COUNTS: Final = "SESSION_END tiles whose counts are those of TASK_END tiles"
+
+
+async def test_a_session_that_routed_crossed_failed_tried_again_and_ended_is_proved(
+    world: World,
+) -> None:
+    alert = await world.cross()
+    await world.store("emergence.1", alert, npc=NOBODY)
+    for task, agent in (("a", "ada"), ("b", "bob"), ("c", "cyd")):
+        done = TaskCompleted(task=task, outcome=Outcome.SUCCESS, npc=agent)
+        await world.store(f"done-{task}", done, npc=agent)
+    failed = TaskCompleted(task="d", outcome=Outcome.FAILED, npc="dan")
+    await world.store("done-d", failed, npc="dan")
+    await world.store("retry-d", TaskRetried(task="d", attempt=2), npc=NOBODY)
+    await world.store("done-d-2", failed.model_copy(update={"outcome": Outcome.SUCCESS}))
+    await world.end(total=4, succeeded=4)
+
+    proof = await world.proof()
+
+    assert broken(proof) == []
+    found = {claim.what: claim for claim in proof.claims}
+    assert (found[CROSSINGS].expected, found[CROSSINGS].found) == ("1", "1")
+    assert found[LOAD].expected == "0"
+    assert "mixed_outcomes 1" in found[COUNTS].detail
+
+
+@pytest.mark.parametrize(
+    ("spoil", "claims"),
+    [
+        (lambda said: said.agents["ada"].update(load=0), [AGENTS, LOAD]),
+        (lambda said: said.agents["ada"].update(links=7), [AGENTS]),
+        (lambda said: said.agents.pop("ada"), [AGENTS, LOAD]),
+        (lambda said: said.figures.update(h1=1), [FIGURES]),
+        (lambda said: said.figures.update(routed=0), [FIGURES]),
+        (lambda said: said.figures.update(alerts=1), [FIGURES, CROSSINGS]),
+    ],
+    ids=["load", "links", "agent-missing", "loops", "routed", "alerts"],
+)
+async def test_a_fleet_that_differs_from_its_fold_is_found(
+    world: World, spoil: Callable[[FleetSaid], object], claims: list[str]
+) -> None:
+    await world.route("t", "ada")
+    world.spoil["fleet"] = spoil
+
+    assert broken(await world.proof()) == claims
+
+
+async def test_a_fleet_that_does_not_answer_is_found(world: World) -> None:
+    world.spoil["fleet"] = Unavailable("fleet.main", "no answer")
+
+    assert broken(await world.proof()) == [AGENTS, FIGURES, LOAD, CROSSINGS]
+
+
+@pytest.mark.parametrize("times", [0, 2], ids=["never-told", "told-twice"])
+async def test_a_crossing_that_is_not_told_exactly_once_is_found(world: World, times: int) -> None:
+    alert = await world.cross()
+    for n in range(times):
+        await world.store(f"emergence.{n}", alert, npc=NOBODY)
+
+    assert broken(await world.proof()) == [CROSSINGS]
+
+
+async def test_an_end_that_counts_otherwise_than_its_tasks_is_found(world: World) -> None:
+    done = TaskCompleted(task="t", outcome=Outcome.TIMEOUT, npc="marta")
+    await world.store("timer.task-t.3", done, told=False)
+    await world.end(total=1, succeeded=1)
+
+    proof = await world.proof()
+
+    assert broken(proof) == [COUNTS]
+    claim = next(claim for claim in proof.claims if not claim.holds)
+    assert "s1: succeeded 1, by its tasks 0" in claim.detail
+    assert (claim.expected, claim.found) == ("1", "0")
+
+
+async def test_a_task_end_tile_that_was_changed_is_found(world: World) -> None:
+    done = TaskCompleted(task="t", outcome=Outcome.SUCCESS, npc="marta")
+    at = await world.store("done-1", done)
+    await world.end(total=1, succeeded=1)
+    subject, body = world.bodies[f"s1.{at}.0"]
+    changed = json.loads(body)
+    changed["answer"]["outcome"] = "failed"
+    world.bodies[f"s1.{at}.0"] = (subject, json.dumps(changed).encode())
+
+    assert broken(await world.proof()) == [COUNTS]
+
+
 async def test_garbage_in_the_journal_and_dead_letters_are_found(world: World) -> None:
     subject = CHECKPOINT.of("holodeck", "session", 3, "s1", "turn", 4, "marta", 5, "ana")
     await world.broker.log(LAYOUT.checkpoints).append(subject, b"garbage")
@@ -310,7 +466,8 @@ async def test_garbage_in_the_journal_and_dead_letters_are_found(world: World) -
     proof = await world.proof()
 
     assert broken(proof) == ["messages nobody could read"]
-    assert proof.claims[-1].found == "2"
+    claim = next(claim for claim in proof.claims if not claim.holds)
+    assert claim.found == "2"
 
 
 def test_a_host_that_is_given_a_partition_again_may_write_again() -> None:
