@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
-from holodeck.config import load_settings
+from holodeck.config import configure_logging, load_settings
 from holodeck.deck import Deck
 from holodeck.local import Local
 from holodeck.messages.errors import StartupError, Unavailable
@@ -254,6 +254,11 @@ class Background:
     async def _enter(self, stack: contextlib.AsyncExitStack) -> Deck:
         """Connects, or starts a runtime here."""
         settings = load_settings()
+        if not structlog.is_configured():
+            # A guest in somebody's program: standard output is theirs, and so is the choice.
+            told = "log_level" in settings.model_fields_set
+            configure_logging(settings.log_level if told else "warning", settings.log_json)
+            stack.callback(structlog.reset_defaults)
         if self._inherited is not None:
             self.client, self.ns = self._inherited
         else:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from holodeck.compat import routers
 from holodeck.compat.background import background
 from holodeck.compat.config import SessionConfig, SessionOutcome, TaskOutcome, to_actor
-from holodeck.compat.errors import SessionOver
 from holodeck.compat.records import Decision, H1Status
-from holodeck.compat.session import Session, asked, labels, start
+from holodeck.compat.session import Session, asked, labels, start, valid
 from holodeck.messages.fleet import AskRoute
 
 
@@ -83,19 +82,15 @@ class SessionManager:
     ) -> Decision:
         """As :meth:`Session.route_task_h1` in the active session.
 
-        Before any session was started it is a question only: the decision says who would get the
+        Without an active session it is a question only: the decision says who would get the
         task, ``stored`` is False in it, and nobody was given anything.
 
         Raises:
-            SessionOver: the last session has ended; start another.
+            RefusedError: ``agents-full``: those who are capable have as many tasks as they take.
         """
         session = self.active_session
         if session is not None:
             return session.route_task_h1(task_id, required_capabilities, prefer)
-        if self._last is not None:
-            raise SessionOver(
-                "session-ended", f"{self._last.session_id}; start another to route {task_id}"
-            )
         needed = labels(required_capabilities)
         found, problem = asked(self.config, task_id, needed, prefer)
         if found is not None:
@@ -118,6 +113,22 @@ class SessionManager:
         return Decision.proposed(
             task_id, back.call(routers.propose(back.deck, ask)), router_error=problem
         )
+
+    def register_agent(
+        self, agent_id: str, capabilities: Sequence[str] = (), max_load: int = 0
+    ) -> None:
+        """Tells the fleet what an agent can do, or tells it anew.
+
+        Args:
+            max_load: how many tasks it takes at once; 0: any number.
+
+        Raises:
+            InvalidValue: an argument cannot be taken.
+        """
+        back = background()
+        with valid():
+            agent = to_actor(agent_id)
+            back.call(back.deck.fleet.register(agent, labels(capabilities), max_load=max_load))
 
     def get_h1_status(self) -> H1Status:
         """The fleet's co-work graph in figures; always of the runtime's own fleet."""

@@ -272,6 +272,9 @@ class Session:
         self._errors: list[str] = []
         self._end: SessionEnded | None = None
         self._end_at = 0
+        self._ended_here = False
+        self._next: Session | None = None
+        self._going_on = threading.Lock()
         self._alerts: dict[int, EmergenceAlert] = {}
         self._alerted = threading.Condition(self._lock)
         _known[session_id] = self
@@ -299,9 +302,17 @@ class Session:
 
     @property
     def tasks(self) -> dict[str, Task]:
-        """All tasks by id, in the order they were added; a dictionary of its own."""
+        """All tasks by id, in the order they were added; a dictionary of its own. With those of
+        :attr:`continued`."""
         with self._now():
-            return dict(self._tasks)
+            own = dict(self._tasks)
+        return own if self._next is None else own | self._next.tasks
+
+    @property
+    def continued(self) -> Session | None:
+        """Where it went on: the first task that is added behind :meth:`end_session` begins a
+        fresh session by the same configuration. None: nothing was added."""
+        return self._next
 
     @property
     def task_order(self) -> list[str]:
@@ -310,7 +321,9 @@ class Session:
 
     @property
     def task_count(self) -> int:
-        return len(self.tasks)
+        """As the other counts, of this session alone."""
+        with self._now():
+            return len(self._tasks)
 
     @property
     def tasks_succeeded(self) -> int:
@@ -401,13 +414,11 @@ class Session:
 
     def get_active_tasks(self) -> list[Task]:
         """Those that have not ended, in the order they were added."""
-        with self._now() as state:
-            return [one for name, one in self._tasks.items() if state.tasks[name].outcome is None]
+        return [task for task in self.tasks.values() if not task.is_complete]
 
     def get_completed_tasks(self) -> list[Task]:
         """Those that have ended, however, in the order they were added."""
-        with self._now() as state:
-            return [one for name, one in self._tasks.items() if state.tasks[name].outcome]
+        return [task for task in self.tasks.values() if task.is_complete]
 
     # --- what is done ----------------------------------------
 
@@ -418,7 +429,8 @@ class Session:
         priority: TaskPriority | str | int = TaskPriority.NORMAL,
         required_capabilities: Sequence[str] | None = None,
     ) -> Task:
-        """Adds a task and begins it.
+        """Adds a task and begins it. Behind :meth:`end_session` it begins a fresh session, see
+        :attr:`continued`.
 
         Args:
             data: anything JSON can say; None: ``{}``.
@@ -426,15 +438,17 @@ class Session:
         Raises:
             DuplicateTask: there is one of that id.
             TaskLimitReached: there are ``max_tasks`` already.
-            SessionOver: the session has ended.
+            SessionOver: the session has ended otherwise: its time was up, or another program
+                ended it.
             InvalidValue: an argument cannot be taken.
         """
         return self._add(task_id, data, priority, required_capabilities, start=True)
 
     def start_task(self, task_id: str) -> Task:
         """As :meth:`Task.start`; UnknownTask: there is none of that id."""
-        self._command(lambda: StartTask(task=task_id), task_id)
-        return self._tasks[task_id]
+        session = self._where(task_id)
+        session._command(lambda: StartTask(task=task_id), task_id)
+        return session._tasks[task_id]
 
     def complete_task(
         self,
@@ -445,6 +459,9 @@ class Session:
         error: str | None = None,
     ) -> Task:
         """As :meth:`Task.complete`; UnknownTask: there is none of that id."""
+        session = self._where(task_id)
+        if session is not self:
+            return session.complete_task(task_id, outcome, duration_ms, result, error)
         came_out = to_outcome(outcome)
         duration = to_millis(duration_ms)
         text = None if result is None else _json(result, "result")
@@ -488,6 +505,9 @@ class Session:
             RefusedError: ``no-agents``; ``agents-full``: those who are capable have as many tasks
                 as they take.
         """
+        session = self._where(task_id)
+        if session is not self:
+            return session.route_task_h1(task_id, required_capabilities, prefer)
         with self._now() as state:
             held = state.tasks.get(task_id)
         if held is None:
@@ -542,9 +562,15 @@ class Session:
             else EndReason.LEARNER_ENDED
         )
         if self.is_active:
-            self._command(lambda: End(reason=reason, outcome=came_out, error=_short(error or "")))
-            if self._end is None:
+            events = self._command(
+                lambda: End(reason=reason, outcome=came_out, error=_short(error or ""))
+            )
+            if events:
+                self._ended_here = True
+            else:
                 self.refresh()  # somebody else was first
+        elif self._next is not None:
+            self._next.end_session(outcome, error)
         self._await_alerts()
         callbacks().drain()
         return self
@@ -578,6 +604,9 @@ class Session:
         *,
         start: bool,
     ) -> Task:
+        session = self._where(task_id)
+        if session is not self:
+            return session._add(task_id, data, priority, capabilities, start=start)
         given = {} if data is None else data
         text = _json(given, "data")
         urgency = contract.TaskPriority[to_priority(priority).name]
@@ -594,6 +623,18 @@ class Session:
         task = self._tasks[task_id]
         task.data = given  # the caller's own object, not what JSON made of it
         return task
+
+    def _where(self, task_id: str) -> Session:
+        """The session a task is in, or would be added to."""
+        if not self._ended_here or task_id in self._tasks:
+            return self
+        # Not the other lock: that one is never held while the runtime is asked.
+        with self._going_on:
+            if self._next is None:
+                self._next = start(self.config)
+                log.warning("a task after the end begins a session", ended=self.session_id,
+                            begun=self._next.session_id)  # fmt: skip
+            return self._next
 
     def _decide(
         self, task_id: str, needed: tuple[str, ...], prefer: tuple[str, ...]
@@ -632,7 +673,7 @@ class Session:
             name: of the task it is about, for the error that names it.
         """
         back = background()
-        with _valid():
+        with valid():
             body = make()
         try:
             answer = back.call(back.deck.session(self.session_id).command(body))
@@ -788,7 +829,7 @@ def start(config: SessionConfig) -> Session:
     if config.on_emergence_alert is not None:
         back.call(back.part(Watch).late_alerts(_late))
     session = Session(new_id("sess"), config)
-    with _valid():
+    with valid():
         back.call(
             back.deck.start_session(
                 learner=learner,
@@ -896,7 +937,8 @@ async def _read(deck: Deck, session_id: str, after: int) -> list[Step]:
 
 
 @contextmanager
-def _valid() -> Iterator[None]:
+def valid() -> Iterator[None]:
+    """What the runtime's contracts cannot say is an InvalidValue."""
     try:
         yield
     except ValidationError as error:
