@@ -175,7 +175,7 @@ def test_merging_with_what_is_far_below_arms_again() -> None:
 def test_each_offset_has_its_own_threshold() -> None:
     story = Story()
     story.clique("abcd", offset=0.0)
-    assert len(story.state.owed) == 0
+    assert not list(story.state.owed)
 
     story.tell(story.routed("x", "a", "b", offset=-2.0), session="strict")
 
