@@ -213,7 +213,7 @@ def _placed(
     where: dict[str, Point] = {}
     boxes: list[_Box] = []
     shapes = [_shape(graph.subgraph(team)) for team in teams]
-    outer = [(w + 2 * _ROOM, h + 1.25 + 0.45) for w, h, _ in shapes]
+    outer = [(w + 2 * _ROOM, h + 1.0 + 0.45) for w, h, _ in shapes]
     row = max(10.5, 1.35 * math.sqrt(sum(w * h for w, h in outer)), *(w for w, _ in outer), 0.0)
     top = bottom = left = right = level = 0.0  # of the row; of the column, and how far it is filled
     reach = 0.0
@@ -227,7 +227,7 @@ def _placed(
             bottom = top + high
         right = max(right, left + wide)
         reach = max(reach, right)
-        box = _Box(left + _ROOM, level + 1.25, width, height)
+        box = _Box(left + _ROOM, level + 1.0, width, height)
         boxes.append(box)
         for name, (x, y) in spots.items():
             where[name] = (box.left + x, box.top + y)
