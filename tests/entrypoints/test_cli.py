@@ -278,6 +278,12 @@ def test_a_session_from_start_to_end(up: Up) -> None:
     done = ("send", "s1", "task", "complete", "order", "--outcome", "failed", "--error", "no milk")
     assert "order: failed" in up.holodeck(*done).out
     assert "nothing new" in up.holodeck(*done).out
+    again = up.holodeck("send", "s1", "task", "retry", "order", "--json").json
+    assert again == {"task": "order", "session": "s1", "attempt": 2}
+    given = up.holodeck("send", "s1", "task", "route", "order", "--start").out
+    assert "order → marta, attempt 2" in given
+    assert "decided by" in given
+    assert "task.completed" in up.holodeck("send", "s1", "task", "complete", "order").out
 
     shown = up.holodeck("session", "show", "s1")
     assert "cultural 1, lexical 1" in shown.out
@@ -303,7 +309,9 @@ def test_a_session_from_start_to_end(up: Up) -> None:
     one_line(up.holodeck("send", "s1", "turn", "x", "--to", "marta"), "session-paused", "resume")
     assert up.holodeck("session", "resume", "s1", "--json").json["session"] == "s1"
     ended = up.holodeck("session", "end", "s1", "--reason", "natural-conclusion", "--json").json
-    assert (ended["turns"], ended["tasks"]) == (2, {"failed": 1})
+    assert (ended["turns"], ended["tasks"]) == (2, {"success": 1})
+    ended_shown = up.holodeck("session", "show", "s1").out
+    assert "first_failure_recovered" in ended_shown
 
     tail = up.holodeck("session", "tail", "s1", "--last", "3", "--json").out.splitlines()
     kinds = [event["kind"] for text in tail for event in json.loads(text)["events"]]
