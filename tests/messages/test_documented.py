@@ -9,6 +9,8 @@ import pytest
 from holodeck.actors.tiles import EVENTS as TILES
 from holodeck.messages.control import VERBS
 from holodeck.messages.envelope import QUERY_KINDS
+from holodeck.messages.fleet import Alternative, Decision, GraphPoint, Routing, SessionGraph
+from holodeck.messages.session import Crossing, H1Delta, Pattern, TaskCounts
 from tests.actors.reasons import reasons_in
 from tests.conftest import ROOT
 from tests.messages.strategies import (
@@ -45,6 +47,26 @@ def test_every_contract_is_documented_with_all_its_fields(model: type) -> None:
     )
     for name in model.model_fields:  # type: ignore[attr-defined]
         assert name == "kind" or f"`{name}`" in line, f"{name} is missing in: {line}"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Alternative,
+        Crossing,
+        Decision,
+        GraphPoint,
+        H1Delta,
+        Pattern,
+        Routing,
+        SessionGraph,
+        TaskCounts,
+    ],
+)
+def test_what_stands_inside_a_contract_is_documented_in_one_row_too(part: type) -> None:
+    names = set(part.model_fields)  # type: ignore[attr-defined]
+    rows_of = [set(re.findall(r"[a-z0-9_]+", line)) for line in PAGE.splitlines()]
+    assert any(names <= words for words in rows_of), names
 
 
 @pytest.mark.parametrize("kind", sorted(QUERY_KINDS))

@@ -10,13 +10,19 @@ import pytest
 from holodeck.actors.metrics import MAX_AGENTS, SEED_NAMES, Merger, Metrics, merge
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.errors import DecodeError
+from holodeck.messages.fleet import AgentRegistered, AgentUnregistered, Routing
 from holodeck.messages.session import (
+    Crossing,
+    EmergenceDetected,
     EndReason,
     Outcome,
     SessionEnded,
+    SessionErred,
     SessionKind,
     SessionStarted,
     TaskCompleted,
+    TaskRefused,
+    TaskRetried,
     TaskRouted,
     TaskStarted,
     TurnTaken,
@@ -59,6 +65,12 @@ OPERATOR = [
     "holodeck_tiles_total",
     "holodeck_tile_submit_duration_seconds",
     "holodeck_tile_deliveries_total",
+    "holodeck_route_duration_seconds",
+    "holodeck_routing_betti1_delta",
+    "holodeck_graph_betti1",
+    "holodeck_graph_components",
+    "holodeck_graph_vertices",
+    "holodeck_graph_edges",
     "holodeck_store_bytes",
     "holodeck_store_limit_bytes",
     "holodeck_build_info",
@@ -170,6 +182,94 @@ def test_promised_families_are_summed_and_the_others_say_which_host() -> None:
         'holodeck_commands_total{actor="session",result="ok",host="two"} 1.0'
     ]
     assert 'holodeck_build_info{version="1.2.3",host="one"} 1.0' in text
+
+
+def test_a_routing_of_the_fleet_shows_the_graph_before_and_behind_it() -> None:
+    routing = Routing(agent="marta", h1_before=3, h1_after=5)
+    asked = TaskRouted(task="t", npc="marta", match=1.0, fallback=False, routing=routing)
+    unasked = TaskRouted(task="u", npc="joan", match=1.0, fallback=False)
+    text = merge({"a": observed(asked, unasked).dump()})
+    assert lines(text, "holodeck_h1_before_routing") == [
+        'holodeck_h1_before_routing{agent_id="marta"} 3.0'
+    ]
+    assert lines(text, "holodeck_h1_after_routing") == [
+        'holodeck_h1_after_routing{agent_id="marta"} 5.0'
+    ]
+    assert len(lines(text, "holodeck_h1_routing_decisions_total")) == 2
+
+
+def test_emergence_alerts_are_counted_over_all_hosts() -> None:
+    crossing = Crossing(
+        number=4, h1=3, threshold=2, vertices=4, edges=6, edge=("a", "b"), session="s"
+    )
+    alert = EmergenceDetected(crossing=crossing)
+    text = merge({"a": observed(alert, alert).dump(), "b": observed(alert).dump()})
+    assert "holodeck_emergence_alerts_total 3.0" in text.splitlines()
+
+
+def test_how_long_the_fleet_took_and_what_its_choices_close_is_measured() -> None:
+    metrics = Metrics()
+    metrics.routing(0.002, 0)
+    metrics.routing(0.25, 3)
+    text = merge({"h": metrics.dump()})
+    for line in (
+        'holodeck_route_duration_seconds_sum{host="h"} 0.252',
+        'holodeck_route_duration_seconds_count{host="h"} 2.0',
+        'holodeck_routing_betti1_delta_sum{host="h"} 3.0',
+        'holodeck_routing_betti1_delta_bucket{le="0.0",host="h"} 1.0',
+        'holodeck_routing_betti1_delta_bucket{le="2.0",host="h"} 1.0',
+        'holodeck_routing_betti1_delta_bucket{le="3.0",host="h"} 2.0',
+    ):
+        assert line in text.splitlines()
+
+
+def test_the_co_work_graph_is_told_by_the_host_that_has_the_fleet() -> None:
+    metrics = Metrics()
+    for figure, value in (("betti1", 2), ("components", 3), ("vertices", 9), ("edges", 8)):
+        metrics.graph[figure].set(value)
+    text = merge({"h": metrics.dump()})
+    assert 'holodeck_graph_betti1{host="h"} 2.0' in text
+    assert 'holodeck_graph_components{host="h"} 3.0' in text
+    assert 'holodeck_graph_vertices{host="h"} 9.0' in text
+    assert 'holodeck_graph_edges{host="h"} 8.0' in text
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        TaskRetried(task="t", attempt=2),
+        TaskRefused(task="t", limit=1),
+        SessionErred(error="no milk"),
+        AgentRegistered(agent="a"),
+        AgentUnregistered(agent="a"),
+    ],
+    ids=lambda event: event.kind,
+)
+def test_what_is_no_session_or_task_coming_or_going_moves_none_of_their_figures(
+    event: AnyEvent,
+) -> None:
+    before = merge({"h": observed(START).dump()})
+    assert merge({"h": observed(START, event).dump()}) == before
+
+
+def test_each_attempt_of_a_task_is_started_and_completed() -> None:
+    text = merge(
+        {
+            "h": observed(
+                TaskStarted(task="t"),
+                TaskCompleted(task="t", outcome=Outcome.FAILED, duration_ms=100),
+                TaskRetried(task="t", attempt=2),
+                TaskStarted(task="t", attempt=2),
+                TaskCompleted(task="t", outcome=Outcome.SUCCESS, duration_ms=200, attempt=2),
+            ).dump()
+        }
+    )
+    for line in (
+        "holodeck_task_started_total 2.0",
+        'holodeck_task_completed_total{outcome="failed"} 1.0',
+        'holodeck_task_completed_total{outcome="success"} 1.0',
+    ):
+        assert line in text.splitlines()
 
 
 def test_of_h1_the_newest_value_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,17 +11,31 @@ from holodeck.actors.tiles import EVENTS, ROOM, decode_tile, tile_fronts, tiles_
 from holodeck.messages.base import Event
 from holodeck.messages.envelope import AnyEvent, Checkpoint
 from holodeck.messages.errors import DecodeError
+from holodeck.messages.fleet import (
+    AgentRegistered,
+    AgentUnregistered,
+    ArchitectInferred,
+    GraphPoint,
+    MidSynthesised,
+    Routing,
+)
 from holodeck.messages.learner import LearnerClaimed
 from holodeck.messages.npc import NpcDescribed
 from holodeck.messages.session import (
     CastMember,
+    Crossing,
+    EmergenceDetected,
     EndReason,
     FrictionDetected,
     FrictionType,
+    H1Delta,
     NpcParted,
     Outcome,
+    Pattern,
     ReputationChanged,
     SessionEnded,
+    SessionErred,
+    SessionEvent,
     SessionForked,
     SessionKind,
     SessionPaused,
@@ -31,19 +45,45 @@ from holodeck.messages.session import (
     SessionStarted,
     TaskAdded,
     TaskCompleted,
+    TaskCounts,
+    TaskRefused,
+    TaskRetried,
     TaskRouted,
     TaskStarted,
     TurnAnswered,
     TurnTaken,
 )
 from holodeck.messages.subjects import Place
+from holodeck.messages.synthesis import Advice, FindingKind, KindCount, Synthesis
 from holodeck.messages.tiles import SOURCE, Tile
 
 PLACE = Place("session", "3", "sess_1", "turn", "4", "marta", "5", "ana")
 NPC = Place("npc", "4", "marta", "npc", "4", "marta", "-", "-")
 LEARNER = Place("learner", "5", "ana", "learner", "-", "-", "5", "ana")
 FORK = Place("session", "3", "sess_2", "session", "-", "-", "-", "-")
+FLEET = Place("fleet", "6", "main", "agent", "-", "-", "-", "-")
 AT = 1_780_000_000_123
+CROSSING = Crossing(
+    number=40,
+    h1=3,
+    threshold=2.0,
+    vertices=4,
+    edges=6,
+    members=("a", "b", "c", "d"),
+    more=1,
+    edge=("a", "d"),
+    session="sess_1",
+    task="order",
+)
+SYNTHESIS = Synthesis(
+    scope="all sessions",
+    until=AT,
+    counts=(
+        KindCount(kind=FindingKind.OVERLAP, count=2),
+        KindCount(kind=FindingKind.SLOWER, count=1),
+    ),
+)
+ROUTING = Routing(agent="oracle1", h1_before=3, h1_after=4, emergence_risk=0.0)
 
 SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
     (
@@ -152,7 +192,55 @@ SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
         PLACE,
         TaskCompleted(task="order", outcome=Outcome.FAILED, error="no milk"),
         "holodeck.tile.task.task-end.sess_1",
-        "[TASK_END] order — FAILED",
+        "[TASK_END] order — failed",
+    ),
+    (
+        PLACE,
+        TaskRetried(task="order a\ncoffee", attempt=2),
+        "holodeck.tile.task.task-retry.sess_1",
+        "[TASK_RETRY] order a coffee, attempt 2",
+    ),
+    (
+        PLACE,
+        TaskRefused(task="one too many", limit=50),
+        "holodeck.tile.task.task-refused.sess_1",
+        "[TASK_REFUSED] one too many: at most 50",
+    ),
+    (
+        PLACE,
+        SessionErred(error="Connection\ntimeout", fingerprint="ab", agent="ana"),
+        "holodeck.tile.session.session-error.sess_1",
+        "[SESSION_ERROR] sess_1",
+    ),
+    (
+        PLACE,
+        EmergenceDetected(crossing=CROSSING),
+        "holodeck.tile.emergence.emergence-alert.sess_1",
+        "[EMERGENCE ALERT] β₁=3 > V-2=2 (V=4, E=6)",
+    ),
+    (
+        FLEET,
+        AgentRegistered(agent="oracle1", capabilities=("research",), max_load=3),
+        "holodeck.tile.agent.agent-registered.main",
+        "[AGENT_REGISTERED] oracle1",
+    ),
+    (
+        FLEET,
+        AgentUnregistered(agent="oracle1"),
+        "holodeck.tile.agent.agent-unregistered.main",
+        "[AGENT_UNREGISTERED] oracle1",
+    ),
+    (
+        FLEET,
+        MidSynthesised(synthesis=SYNTHESIS),
+        "holodeck.tile.mid.mid-synthesis.main",
+        "[MID_SYNTHESIS] all sessions — 2 conflicts, 1 complements",
+    ),
+    (
+        FLEET,
+        ArchitectInferred(sequence=40, advice=Advice(mids=3, last=40, until=AT)),
+        "holodeck.tile.architect.architect-inference.main",
+        "[ARCHITECT_INFERENCE] main after synthesis 40",
     ),
 ]
 
@@ -162,6 +250,25 @@ def union_members(union: Any) -> set[type[Event]]:
     if isinstance(union, type):
         return {union} if issubclass(union, Event) else set()
     return {member for part in get_args(union) for member in union_members(part)}
+
+
+OTHERWISE: dict[str, tuple[str, ...]] = {
+    "session.forked": ("state", "sequence"),
+    "session.ended": ("agent", "name", "h1", "patterns"),
+    "session.erred": ("agent", "task"),
+    "task.added": ("task",),
+    "task.routed": ("task", "routing"),
+    "task.started": ("task", "agent", "routing"),
+    "task.completed": ("task", "agent"),
+    "task.retried": ("task",),
+    "task.refused": ("task",),
+    "emergence.detected": ("kind", "crossing"),
+    "agent.registered": ("agent",),
+    "agent.unregistered": ("agent",),
+    "mid.synthesised": ("synthesis",),
+    "architect.inferred": ("sequence", "advice"),
+}
+"""By kind of event, the fields its tile tells otherwise; the tests below say how."""
 
 
 def checkpoint(*events: AnyEvent, at: int = AT) -> Checkpoint:
@@ -203,9 +310,10 @@ def test_an_event_becomes_a_tile(
     assert (tile.domain, tile.source) == (ROOM, SOURCE)
     assert data.startswith(b'{"id":"')
     assert b"\n" not in data
-    assert data == tile.model_dump_json().encode()
+    assert data == tile.model_dump_json(exclude={"quiet"}).encode()
     fields = json.loads(data)["answer"]
-    for name, value in event.model_dump(mode="json", exclude={"state", "sequence"}).items():
+    told_otherwise = set(OTHERWISE.get(event.kind, ()))
+    for name, value in event.model_dump(mode="json", exclude=told_otherwise).items():
         assert fields[name] == value
 
 
@@ -251,6 +359,289 @@ def test_a_start_carries_the_names_the_session_manager_promised() -> None:
     ]
     assert (tile.answer["agent_id"], tile.answer["session_name"]) == ("oracle1", "research")
     assert tile.tags == ("scout", "session", "start", "oracle1")
+    assert tile.answer["agents"] == ["marta", "pau"]
+
+
+# --- as the session manager printed them ----------------------------------------
+
+AGENT = Place("session", "3", "sess_abc123", "session", "-", "-", "5", "oracle1")
+NAME = "constraint-theory-research"
+DOMAIN = "gc/research/scout-reports/holodeck-session"
+PRINTED: list[tuple[SessionEvent, dict[str, Any]]] = [
+    (
+        SessionStarted(
+            session_kind=SessionKind.AGENT,
+            learner="oracle1",
+            name=NAME,
+            tags=("research", "constraint-theory", "h1"),
+            h1_router=True,
+        ),
+        {
+            "question": f"[SESSION_START] oracle1:{NAME}",
+            "answer": {
+                "session_id": "sess_abc123",
+                "agent_id": "oracle1",
+                "session_name": NAME,
+                "started": "2026-05-28T20:26:40.123Z",
+                "tags": ["research", "constraint-theory", "h1"],
+                "max_tasks": 50,
+                "task_timeout_seconds": 300,
+                "h1_router_enabled": True,
+            },
+            "tags": ["scout", "session", "start", "oracle1"],
+            "confidence": 1.0,
+        },
+    ),
+    (
+        TaskStarted(task="analyze-fleet-h1", npc="oracle1", agent="oracle1", routing=ROUTING),
+        {
+            "question": "[TASK_START] analyze-fleet-h1 → oracle1",
+            "answer": {
+                "session_id": "sess_abc123",
+                "task_id": "analyze-fleet-h1",
+                "agent_id": "oracle1",
+                "routing": {
+                    "agent_id": "oracle1",
+                    "h1_before": 3,
+                    "h1_after": 4,
+                    "emergence_risk": 0.0,
+                },
+            },
+            "tags": ["scout", "task", "start"],
+            "confidence": 0.9,
+        },
+    ),
+    (
+        TaskCompleted(task="task-1", outcome=Outcome.SUCCESS, duration_ms=1234, agent="oracle1"),
+        {
+            "question": "[TASK_END] task-1 — success",
+            "answer": {
+                "session_id": "sess_abc123",
+                "task_id": "task-1",
+                "outcome": "success",
+                "duration_ms": 1234,
+                "error": "",
+            },
+            "tags": ["scout", "task", "end", "success"],
+            "confidence": 0.9,
+        },
+    ),
+    (
+        SessionEnded(
+            reason=EndReason.NATURAL_CONCLUSION,
+            outcome=Outcome.SUCCESS,
+            active_ms=800_000,
+            agent="oracle1",
+            name=NAME,
+            duration_ms=847_000,
+            tasks=TaskCounts(total=5, succeeded=4, failed=1),
+            h1=H1Delta(start=2, end=3, change=1, own_change=1),
+            patterns=(
+                Pattern(name="high_completion_streak", evidence=("t1", "t2", "t3")),
+                Pattern(name="first_failure_recovered", evidence=("t4", "t5")),
+            ),
+        ),
+        {
+            "question": f"[SESSION_END] oracle1:{NAME} — SUCCESS",
+            "answer": {
+                "session_id": "sess_abc123",
+                "outcome": "success",
+                "duration_seconds": 847,
+                "tasks": {"total": 5, "succeeded": 4, "failed": 1, "cancelled": 0},
+                "h1_delta": {"start": 2, "end": 3, "change": 1},
+                "patterns": ["high_completion_streak", "first_failure_recovered"],
+            },
+            "tags": ["scout", "session", "end", "success"],
+            "confidence": 0.95,
+        },
+    ),
+    (
+        SessionErred(error="Connection timeout", error_class="connection-timeout", agent="oracle1"),
+        {
+            "question": "[SESSION_ERROR] sess_abc123",
+            "answer": {"session_id": "sess_abc123", "error": "Connection timeout"},
+            "tags": ["scout", "session", "error"],
+            "confidence": 0.9,
+        },
+    ),
+    (
+        EmergenceDetected(crossing=CROSSING),
+        {
+            "question": "[EMERGENCE ALERT] β₁=3 > V-2=2 (V=4, E=6)",
+            "answer": {
+                "session_id": "sess_1",
+                "task_id": "order",
+                "crossing": 40,
+                "h1": 3,
+                "threshold": 2.0,
+                "offset": -2.0,
+                "n_vertices": 4,
+                "n_edges": 6,
+                "members": ["a", "b", "c", "d"],
+                "more_members": 1,
+                "edge": ["a", "d"],
+            },
+            "tags": ["scout", "emergence", "alert"],
+            "confidence": 0.95,
+        },
+    ),
+]
+
+
+def within(small: Any, large: Any) -> bool:
+    """Whether everything of ``small`` is in ``large``, in objects however deep."""
+    if isinstance(small, dict) and isinstance(large, dict):
+        return all(name in large and within(small[name], large[name]) for name in small)
+    return bool(small == large)
+
+
+@pytest.mark.parametrize(("event", "printed"), PRINTED, ids=[one.kind for one, _ in PRINTED])
+def test_a_tile_is_as_the_session_manager_printed_it(
+    event: SessionEvent, printed: dict[str, Any]
+) -> None:
+    (data,) = tiles_of(AGENT, 41, Checkpoint(AT, (event,), DOMAIN))
+    tile = json.loads(data)
+    assert tile["source"] == "holodeck-session-manager"
+    assert tile["domain"] == DOMAIN
+    for part in ("question", "tags", "confidence"):
+        assert tile[part] == printed[part]
+    answer = tile["answer"]
+    assert within(printed["answer"], answer), answer
+    assert list(dict.fromkeys(answer)) == list(answer)
+    assert (answer["at"], answer["sequence"], answer["n"]) == ("2026-05-28T20:26:40.123Z", 41, 0)
+
+
+@pytest.mark.parametrize("event", [sample[1] for sample in SAMPLES], ids=lambda event: event.kind)
+def test_no_name_that_is_told_otherwise_is_told_twice(event: AnyEvent) -> None:
+    answer = json.loads(tiles_of(PLACE, 41, checkpoint(event))[0])["answer"]
+    kept = {"sequence", "patterns", "routing", "crossing", "advice"}  # what stands there is another
+    assert not set(OTHERWISE.get(event.kind, ())) - kept & set(answer)
+
+
+def test_an_end_where_the_graph_is_not_known_says_null_and_not_zero() -> None:
+    ended = SessionEnded(reason=EndReason.LEARNER_ENDED, outcome=Outcome.FAILED, active_ms=1)
+    (tile,) = made(AGENT, 41, ended)
+    assert tile.answer["h1_delta"] is None
+    assert tile.answer["tasks"] is None
+    assert (tile.answer["patterns"], tile.answer["evidence"]) == ([], {})
+    assert tile.question == "[SESSION_END] oracle1:sess_abc123 — FAILED"
+
+
+def test_an_end_shows_what_each_pattern_rests_on_and_all_of_the_graph() -> None:
+    first, last = GraphPoint(h1=2, vertices=4, edges=5, components=1), GraphPoint(h1=3, sequence=40)
+    ended = SessionEnded(
+        reason=EndReason.LEARNER_ENDED,
+        outcome=Outcome.SUCCESS,
+        active_ms=1,
+        duration_ms=1500,
+        h1=H1Delta(start=2, end=3, change=1, own_change=-1, crossings=2, first=first, last=last),
+        patterns=(Pattern(name="mixed_outcomes", evidence=("t1",)), Pattern(name="flapping")),
+    )
+    (tile,) = made(AGENT, 41, ended)
+    assert tile.answer["evidence"] == {"mixed_outcomes": ["t1"], "flapping": []}
+    assert tile.answer["duration_seconds"] == 1.5
+    assert ended.h1 is not None
+    assert tile.answer["h1_delta"] == ended.h1.model_dump()
+
+
+def test_a_name_of_several_lines_stands_on_one_in_the_question_and_as_it_is_in_the_answer() -> None:
+    ended = SessionEnded(
+        reason=EndReason.LEARNER_ENDED,
+        outcome=Outcome.SUCCESS,
+        active_ms=1,
+        agent="ana",
+        name="two\n lines",
+    )
+    (tile,) = made(AGENT, 41, ended)
+    assert tile.question == "[SESSION_END] ana:two lines — SUCCESS"
+    assert tile.answer["session_name"] == "two\n lines"
+
+
+def test_a_task_nobody_was_given_says_whose_session_it_is_in() -> None:
+    (own,) = made(AGENT, 41, TaskStarted(task="t", agent="oracle1"))
+    (nobody,) = made(PLACE, 41, TaskStarted(task="t"))
+    assert own.question == "[TASK_START] t → oracle1"
+    assert nobody.question == "[TASK_START] t → -"
+    assert nobody.answer["routing"] is None
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_the_end_of_a_task_says_its_outcome_in_lower_case_and_of_a_session_in_upper(
+    outcome: Outcome,
+) -> None:
+    ended = SessionEnded(reason=EndReason.LEARNER_ENDED, outcome=outcome, active_ms=1)
+    task, whole = made(PLACE, 41, TaskCompleted(task="t", outcome=outcome), ended)
+    assert task.question == f"[TASK_END] t — {outcome}"
+    assert whole.question.endswith(f" — {outcome.upper()}")
+    assert (task.answer["outcome"], whole.answer["outcome"]) == (outcome, outcome)
+    assert (task.tags[3:], whole.tags[3:]) == ((outcome,), (outcome,))
+
+
+def test_who_got_a_task_is_told_with_the_routing_that_gave_it() -> None:
+    routed = TaskRouted(
+        task="t",
+        npc="oracle1",
+        match=0.5,
+        fallback=True,
+        attempt=2,
+        routing=ROUTING,
+        collaborators=("jc1",),
+    )
+    (tile,) = made(AGENT, 41, routed)
+    answer = tile.answer
+    assert (answer["agent_id"], answer["attempt"], answer["fallback"]) == ("oracle1", 2, True)
+    assert answer["routing"] == {"agent_id": "oracle1"} | ROUTING.model_dump(exclude={"agent"})
+    assert answer["collaborators"] == ["jc1"]
+
+
+def test_the_fleets_own_tiles_are_told_under_its_name() -> None:
+    synthesis, inference, agent = made(
+        FLEET,
+        41,
+        MidSynthesised(synthesis=SYNTHESIS),
+        ArchitectInferred(sequence=40, advice=Advice(mids=3)),
+        AgentRegistered(agent="oracle1", capabilities=("research",), max_load=3),
+    )
+    assert synthesis.answer["fleet_id"] == "main"
+    assert synthesis.answer["scope"] == "all sessions"
+    assert synthesis.answer["counts"] == [
+        {"kind": "overlap", "count": 2},
+        {"kind": "slower", "count": 1},
+    ]
+    assert (inference.answer["synthesis"], inference.answer["mids"]) == (40, 3)
+    assert inference.answer["sequence"] == 41
+    assert inference.answer["advice"] is True
+    assert inference.confidence == 0.5
+    assert agent.answer["agent_id"] == "oracle1"
+    assert (agent.answer["capabilities"], agent.answer["max_load"]) == (["research"], 3)
+    assert "learner" not in agent.answer
+
+
+# --- where they belong ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("room", "given", "domain"),
+    [
+        ("", ROOM, ROOM),
+        ("", "another/default", "another/default"),
+        ("gc/lab", ROOM, "gc/lab"),
+        ("gc/lab", "another/default", "gc/lab"),
+    ],
+)
+def test_a_tile_belongs_to_the_room_of_its_session_if_that_has_one(
+    room: str, given: str, domain: str
+) -> None:
+    tiles = tiles_of(PLACE, 41, Checkpoint(AT, (SessionPaused(), SessionResumed()), room), given)
+    assert [decode_tile(data, "tile").domain for data in tiles] == [domain, domain]
+
+
+def test_a_session_that_wants_it_has_tiles_that_plato_is_not_told_of() -> None:
+    events = (SessionPaused(), SessionResumed())
+    quiet = [json.loads(data) for data in tiles_of(PLACE, 41, Checkpoint(AT, events, "", True))]
+    loud = [json.loads(data) for data in tiles_of(PLACE, 41, Checkpoint(AT, events))]
+    assert [tile.pop("quiet") for tile in quiet] == [True, True]
+    assert quiet == loud  # nothing else is different, and loud ones do not speak of it
 
 
 def test_a_time_no_calendar_knows_is_undecodable() -> None:
