@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -10,13 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from holodeck.entrypoints.crowd import CREW, Pulse, make_crews, make_npcs, quantiles
+import holodeck
+from holodeck.entrypoints.crowd import CREW, Crowd, Pulse, make_crews, make_npcs, quantiles
 from holodeck.entrypoints.demo import Failover, FleetView, HostRow, Scene, Wanted, draw
+from holodeck.entrypoints.proof import FORESEEN, Ledger
 from tests.conftest import ROOT
 
 whole = [pytest.mark.nats, pytest.mark.ray, pytest.mark.slow, pytest.mark.integration]
@@ -136,6 +140,28 @@ def test_the_same_seed_makes_the_same_crews_of_which_no_two_share_a_skill(
     assert len(crews) == len({crew.skill for crew in crews}) == count
     assert {len(crew.members) for crew in crews} == {CREW}
     assert len({agent for crew in crews for agent, _ in crew.members}) == CREW * count
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+async def test_the_crews_of_any_seed_come_to_an_emergence_and_leave_no_load(seed: int) -> None:
+    async with holodeck.local(broker="memory") as deck:
+        ledger, pulse = Ledger(), Pulse()
+        crowd = Crowd(deck, ledger, pulse, sessions=4, npcs=6, seed=seed)
+        running = asyncio.create_task(crowd.run())
+        async with aclosing(deck.tiles(event="EMERGENCE_ALERT")) as tiles, asyncio.timeout(60):
+            tile = await anext(tiles)
+        crowd.finish()
+        await running
+
+        assert tile.answer["h1"] > tile.answer["threshold"]
+        end = await deck.broker.log(deck.layout.checkpoints).end()
+        status = await deck.fleet.status(after=end)
+        assert (status["tasks"], status["sessions"]) == (0, 0)
+        assert status["alerts"] + status["owed"] > 0
+        assert all(row["load"] == 0 for row in await deck.fleet.agents())
+        assert pulse.kinds["route-task"] <= status["routed"]
+        assert set(ledger.refused.values()) <= FORESEEN
+        assert not ledger.unknown
 
 
 def test_the_fleet_is_shown_with_its_rate_its_last_alert_and_the_most_frequent_patterns() -> None:
