@@ -59,6 +59,23 @@ async def test_each_event_becomes_one_tile_in_the_order_of_the_journal(either: B
     assert 'holodeck_tiles_total{event="TURN",host="h"} 200.0' in merge({"h": metrics.dump()})
 
 
+async def test_tiles_go_where_their_checkpoint_says_and_are_quiet_if_it_says_so(
+    either: Broker,
+) -> None:
+    log = either.log(LAYOUT.checkpoints)
+    for room, quiet in (("", False), ("gc/lab", False), ("gc/lab", True)):
+        await log.append(subject(), encode_checkpoint(1, EVENTS, room, quiet))
+    emitter = TileEmitter(either, LAYOUT, Metrics(), room="the/default")
+    await emitter.start()
+    await until(lambda: emitter.position >= 3)
+    await emitter.stop()
+    told = [json.loads(record.data) for record in await tiles(either)]
+    each = len(EVENTS)
+    rooms = ["the/default"] * each + ["gc/lab"] * 2 * each
+    assert [tile["domain"] for tile in told] == rooms
+    assert [tile.get("quiet") for tile in told] == [None] * 2 * each + [True] * each
+
+
 async def test_a_restarted_emitter_goes_on_behind_the_last_tile(either: Broker) -> None:
     await journal(either, 50)
     await emitted(either, 50)

@@ -29,6 +29,7 @@ from holodeck.messages.session import (
     ReputationChanged,
     TaskAdded,
     TaskCompleted,
+    TaskRetried,
     TaskRouted,
     TaskStarted,
     TurnAnswered,
@@ -142,6 +143,18 @@ def test_tasks_are_open_from_being_given_until_their_end() -> None:
     assert state.open == (OpenTasks("sess_1", 1),)
     state = told(TaskCompleted(task="t", outcome=Outcome.SUCCESS, npc="marta"), since=state)
     assert (state.open, state.tasks) == ((), 5)
+
+
+def test_each_attempt_at_a_task_is_given_and_ended_for_itself() -> None:
+    """Whoever gets the next one: a retried task is given to nobody at first."""
+    given = TaskRouted(task="t", npc="marta", match=1.0, fallback=False)
+    failed = TaskCompleted(task="t", outcome=Outcome.FAILED, npc="marta")
+    state = told(given, failed, TaskRetried(task="t", attempt=2))
+    assert state.open == ()
+    state = told(given.model_copy(update={"attempt": 2}), since=state)
+    assert state.open == (OpenTasks("sess_1", 1),)
+    state = told(failed.model_copy(update={"attempt": 2}), since=state)
+    assert state.open == ()
 
 
 def test_the_end_of_a_session_closes_its_tasks_and_no_others() -> None:
