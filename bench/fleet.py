@@ -12,11 +12,14 @@ from typing import Any, Final, NamedTuple
 from bench._report import Figures, Report, Row, median, say
 from holodeck.actors.fleet.graph import CoworkGraph
 from holodeck.actors.fleet.rigidity import Rigidity
+from holodeck.actors.fleet.routing import Reservations, Roster, route
 from holodeck.messages.codec import pack, unpack
+from holodeck.messages.fleet import AskRoute
 
 HELP = "the co-work graph: edge insertion, projections, rigidity, and how they grow"
 BOUND_INSERT_US: Final = 50.0
 BOUND_PROJECTIONS_MS: Final = 1.0
+BOUND_ROUTE_MS: Final = 1.0
 BOUND_RIGIDITY_S: Final = 2.0
 DEGREE: Final = 10
 """Edges for each vertex in the growth curve."""
@@ -70,6 +73,7 @@ def _growth(options: argparse.Namespace) -> list[Figures]:
             began = time.perf_counter()
             graph.projections(asked, others)
             took.append(time.perf_counter() - began)
+        routed = _decisions(graph, names, chance, options)
         began = time.perf_counter()
         stored = pack(graph.dump())
         dumped = time.perf_counter()
@@ -82,14 +86,43 @@ def _growth(options: argparse.Namespace) -> list[Figures]:
                 "insert_us": round(insert_s / size * 1e6, 2),
                 "bare_insert_us": round(bare_s / size * 1e6, 2),
                 "projections_ms": round(median(took) * 1e3, 3),
+                "route_ms": round(median(routed) * 1e3, 3),
+                "route_p99_ms": round(sorted(routed)[len(routed) * 99 // 100] * 1e3, 3),
                 "dump_s": round(dumped - began, 3),
                 "load_s": round(loaded - dumped, 3),
                 "stored_bytes": len(stored),
             }
         )
         say(f"  {size:,} edges: {found[-1]['insert_us']} µs each, projections"
-            f" {found[-1]['projections_ms']} ms, load {found[-1]['load_s']} s")  # fmt: skip
+            f" {found[-1]['projections_ms']} ms, a decision {found[-1]['route_ms']} ms,"
+            f" load {found[-1]['load_s']} s")  # fmt: skip
     return found
+
+
+def _decisions(
+    graph: CoworkGraph, names: Sequence[str], chance: random.Random, options: argparse.Namespace
+) -> list[float]:
+    """Seconds of each routing decision: as many capable candidates as asked for among all agents,
+    all of one load, so that none can be passed over for it; each decision's load is reserved."""
+    roster, held = Roster(), Reservations()
+    kinds = max(1, len(names) // options.candidates)
+    for number, name in enumerate(names):
+        graph.add(name)
+        roster.register(name, ("work", f"kind-{number % kinds}"), 0)
+        roster.give(name, chance.randrange(1, 1_000_000))
+    took = []
+    for number in range(options.questions):
+        ask = AskRoute(
+            session=f"s{number}",
+            task="t",
+            capabilities=("work", f"kind-{number % kinds}"),
+            collaborators=tuple(chance.sample(names, min(options.collaborators, len(names)))),
+        )
+        began = time.perf_counter()
+        decision = route(roster, graph, held, ask)
+        took.append(time.perf_counter() - began)
+        held.hold((ask.session, ask.task, 1), decision, 0)
+    return took
 
 
 def _bare(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
@@ -193,6 +226,7 @@ async def run(options: argparse.Namespace) -> Report:
         "growth": growth,
         "insert_us": largest["insert_us"],
         "projections_ms": largest["projections_ms"],
+        "route_ms": largest["route_ms"],
         "rigidity": rigidity,
         "rigidity_s": rigidity[worst]["seconds"],
         "rigidity_worst": worst,
@@ -208,6 +242,12 @@ async def run(options: argparse.Namespace) -> Report:
             f"at most {BOUND_PROJECTIONS_MS:g} ms, O(candidates);"
             f" {min(options.candidates, one['vertices']):,} candidates,"
             f" {options.collaborators} collaborators, median")
+        for one in growth
+    ]  # fmt: skip
+    rows += [
+        Row(f"routing decision, {one['edges']:,} edges", f"{one['route_ms']:.3f} ms",
+            f"at most {BOUND_ROUTE_MS:g} ms, O(capable); median, p99 {one['route_p99_ms']:.2f};"
+            f" {min(options.candidates, one['vertices']):,} capable of {one['vertices']:,} agents")
         for one in growth
     ]  # fmt: skip
     rows.append(
@@ -232,6 +272,8 @@ def _drawing(growth: Sequence[Figures]) -> Callable[[Any], None]:
             ("bare_insert_us", "an edge of bare sets, µs"),
         ):
             axes.plot(sizes, [one[name] for one in growth], marker="o", label=text)
+        axes.plot(sizes, [one["route_ms"] * 1000 for one in growth], marker="^",
+                  label="a routing decision, µs")  # fmt: skip
         axes.plot(sizes, [one["projections_ms"] * 1000 for one in growth], marker="s",
                   label="a round of projections, µs")  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="edges", ylabel="µs",

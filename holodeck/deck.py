@@ -700,6 +700,7 @@ class Deck:
         emit_tiles: bool = True,
         h1_router: bool = False,
         emergence_offset: float = -2.0,
+        started_us: int | None = None,
         session: str | None = None,
         switch: bool = False,
         id: str | None = None,
@@ -711,6 +712,8 @@ class Deck:
             room: where its tiles belong; empty: the default room.
             emit_tiles: whether its tiles go to PLATO.
             emergence_offset: an alert is raised where β1 > V + offset in a component.
+            started_us: when it began by the caller's clock, µs since 1970 UTC; None: when the host
+                hears of it.
             session: its id; None: a fresh one.
             switch: pause the session that holds the learner instead of being refused.
 
@@ -736,6 +739,7 @@ class Deck:
             emit_tiles=emit_tiles,
             h1_router=h1_router,
             emergence_offset=emergence_offset,
+            started_us=started_us,
         )
         order = SpawnSession(id=id or new_id("cmd"), session=identity, start=start, switch=switch)
         await self.order("start", order)

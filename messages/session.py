@@ -146,6 +146,8 @@ class StartSession(Message):
         emit_tiles: whether its tiles go to PLATO; they are made and kept in any case.
         h1_router: whether the agent said it has its tasks routed; told on, changes nothing.
         emergence_offset: an alert is raised where β1 > V + offset in a component.
+        started_us: when it began by the clock of whoever starts it, µs since 1970 UTC; None: when
+            the host hears of it.
         graph: the co-work graph now; filled in by the host for sessions of kind ``agent``.
     """
 
@@ -167,6 +169,7 @@ class StartSession(Message):
     emit_tiles: bool = True
     h1_router: bool = False
     emergence_offset: Annotated[float, Field(ge=-1e6, le=1e6)] = -2.0
+    started_us: Annotated[int, Field(ge=0, le=2**53)] | None = None
     graph: GraphPoint | None = None
 
     @model_validator(mode="after")
@@ -433,6 +436,7 @@ class SessionStarted(Event):
     emit_tiles: bool = True
     h1_router: bool = False
     emergence_offset: float = -2.0
+    started_us: int | None = None
     graph: GraphPoint | None = None
 
 

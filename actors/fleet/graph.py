@@ -13,9 +13,17 @@ from itertools import chain, combinations, compress
 from math import ceil
 from typing import Any, NamedTuple, Self
 
+from holodeck.messages.errors import ContractError
+
 _OFFSET = -2.0
 _DIGITS = 9
 """A learned offset is a sum of many small steps: beyond this digit a margin is rounding noise."""
+
+
+class ImpossibleGraph(ContractError, ValueError):
+    """What no such graph can be or hold; nothing was changed."""
+
+    code = "impossible-graph"
 
 
 class Component(NamedTuple):
@@ -98,7 +106,7 @@ class CoworkGraph:
         "_members",
         "_names",
         "_near",
-        "_parent",
+        "_root",
         "_to",
         "_weight",
         "multigraph",
@@ -113,7 +121,7 @@ class CoworkGraph:
         self._to: list[int] = []
         self._at: list[int] = []
         self._weight: list[float] = []
-        self._parent: list[int] = []  # union-find
+        self._root: list[int] = []  # of each vertex: union-find, flat at all times
         self._members: list[list[int]] = []  # of a root; empty elsewhere
         self._edges: list[int] = []  # of a root's component
         self._components = 0
@@ -170,21 +178,21 @@ class CoworkGraph:
 
     def root(self, name: str) -> int:
         """Index of the vertex that stands for the component of ``name``; amortised O(α(V))."""
-        return self._find(self._index[name])
+        return self._root[self._index[name]]
 
     def component(self, name: str) -> Component:
         """The component of ``name``, O(1) beside finding its root."""
-        return self._component(self._find(self._index[name]))
+        return self._component(self._root[self._index[name]])
 
     def parts(self) -> Iterator[Component]:
         """Every component, by index of its root; O(V)."""
-        for vertex, parent in enumerate(self._parent):
-            if vertex == parent:
+        for vertex, root in enumerate(self._root):
+            if vertex == root:
                 yield self._component(vertex)
 
     def members(self, name: str) -> list[str]:
         """The names in the component of ``name``, in no order that means anything."""
-        return self.members_at(self._find(self._index[name]))
+        return self.members_at(self._root[self._index[name]])
 
     def members_at(self, root: int) -> list[str]:
         """The names in the component of this root; of no other index."""
@@ -195,15 +203,10 @@ class CoworkGraph:
         vertices, edges = len(self._members[root]), self._edges[root]
         return Component(root, vertices, edges, edges - vertices + 1)
 
-    def _find(self, vertex: int) -> int:
-        parent = self._parent
-        while (above := parent[vertex]) != vertex:
-            parent[vertex] = vertex = parent[above]
-        return vertex
-
     def _join(self, u: int, v: int) -> int:
         """Counts one more edge between ``u`` and ``v``; 1 if it closes a loop, else 0."""
-        u, v = self._find(u), self._find(v)
+        root = self._root
+        u, v = root[u], root[v]
         edges = self._edges
         if u == v:
             edges[u] += 1
@@ -211,9 +214,11 @@ class CoworkGraph:
         members = self._members
         if len(members[u]) < len(members[v]):
             u, v = v, u
-        self._parent[v] = u
         edges[u] += edges[v] + 1
-        members[u] += members[v]  # each vertex moves at most log2(V) times
+        moving = members[v]  # each vertex moves at most log2(V) times
+        members[u] += moving
+        for vertex in moving:
+            root[vertex] = u
         members[v] = []
         self._components -= 1
         return 0
@@ -229,7 +234,7 @@ class CoworkGraph:
         self._index[name] = vertex
         self._names.append(name)
         self._near.append({})
-        self._parent.append(vertex)
+        self._root.append(vertex)
         self._members.append([vertex])
         self._edges.append(0)
         self._components += 1
@@ -244,10 +249,10 @@ class CoworkGraph:
         larger ``at`` and the larger ``weight``.
 
         Raises:
-            ValueError: ``a`` is ``b``, and the graph is simple; then nothing is changed.
+            ImpossibleGraph: ``a`` is ``b``, and the graph is simple; then nothing is changed.
         """
         if a == b and not self.multigraph:
-            raise ValueError(f"a simple graph has no edge from {a!r} to itself")
+            raise ImpossibleGraph(f"a simple graph has no edge from {a!r} to itself")
         index = self._index
         u = index.get(a)
         if u is None:
@@ -287,7 +292,7 @@ class CoworkGraph:
         new = len(others) - sum([name in near for name in others])
         others[candidate] = None
         found = [index.get(name) for name in others]
-        roots = {self._find(known) for known in found if known is not None}
+        roots = {self._root[known] for known in found if known is not None}
         strangers = found.count(None)
         merges = len(roots) + strangers - 1
         vertices = strangers + sum([len(self._members[root]) for root in roots])
@@ -306,8 +311,8 @@ class CoworkGraph:
         others = list(dict.fromkeys(collaborators))
         if not others:
             return [Change(0, 0, 0)] * len(asked)
-        index, parent = self._index, self._parent
-        roots = {self._find(index[name]) for name in others if name in index}
+        index, root = self._index, self._root
+        roots = {root[index[name]] for name in others if name in index}
         merges = len(roots) + sum([name not in index for name in others]) - 1
         new = len(others)
         outside = Change(new, new - merges - 1, -merges - 1)
@@ -324,16 +329,16 @@ class CoworkGraph:
                 for one in near:
                     if one != name:
                         known[one] = known.get(one, 0) + 1
-        changes: list[Change] = []
-        for name, vertex in zip(asked, map(index.get, asked), strict=True):
-            if name in known:
-                changes.append(inside[known[name]])
-            elif vertex is None:
-                changes.append(outside)
-            elif parent[vertex] in roots or self._find(vertex) in roots:
-                changes.append(inside[0])
-            else:
-                changes.append(outside)
+        # Passes over all candidates are C's: what is looked at one by one are who has links.
+        try:
+            inner = map(roots.__contains__, map(root.__getitem__, map(index.__getitem__, asked)))
+            changes = list(map((outside, inside[0]).__getitem__, inner))
+        except KeyError:  # strangers among them
+            changes = [
+                inside[0] if n in index and root[index[n]] in roots else outside for n in asked
+            ]
+        for place in [place for place, name in enumerate(asked) if name in known]:
+            changes[place] = inside[known[asked[place]]]
         return changes
 
     # --- forgetting, storing, comparing -----------------------------------------------------
@@ -524,11 +529,11 @@ def betti1(vertices: int, edges: int, components: int) -> int:
     """E − V + C; 0 for the empty graph.
 
     Raises:
-        ValueError: no graph has these figures.
+        ImpossibleGraph: no graph has these figures.
     """
     loops = edges - vertices + components
     if min(edges, loops) < 0 or not min(1, vertices) <= components <= vertices:
-        raise ValueError(f"no graph has V={vertices}, E={edges}, C={components}")
+        raise ImpossibleGraph(f"no graph has V={vertices}, E={edges}, C={components}")
     return loops
 
 

@@ -20,15 +20,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import nsmallest
-from itertools import repeat
+from itertools import compress, repeat
+from operator import add
 from typing import Final, NamedTuple
 
-from holodeck.actors.fleet.graph import Change, CoworkGraph, margin, risk
+from holodeck.actors.fleet.graph import CoworkGraph, margin, risk
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import Alternative, AskRoute, Decision, Routing, Term
 
 COMPONENTS_WEIGHT: Final = 0.1
-LOAD_WEIGHT: Final = 1.0
 MATCH_WEIGHT: Final = 10.0
 ALTERNATIVES: Final = 3
 SPAN: Final = 1
@@ -308,25 +308,23 @@ def _rank(
                 near = [(name, load) for name, load in both if load <= bound]
             names = [name for name, _ in near]
             loads = [load for _, load in near]
-    groups: dict[tuple[Change, int, float], list[str]] = {}
-    matches = map(match_of.get, names, repeat(1.0))
     changes = graph.projections(names, linked)
-    for name, change, load, match in zip(names, changes, loads, matches, strict=True):
-        key = (change, load, match)
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [name]
-        else:
-            group.append(name)
     scale = 1.0 / (len(linked) + 1)
-    scored: dict[float, list[str]] = {}
-    for (change, load, match), group in groups.items():
-        score = (change.delta_beta1 + COMPONENTS_WEIGHT * change.delta_components) * scale
-        score += load * LOAD_WEIGHT + MATCH_WEIGHT * (1.0 - match)
-        scored.setdefault(round(score, 9), []).extend(group)
+    worth = {
+        change: (change.delta_beta1 + COMPONENTS_WEIGHT * change.delta_components) * scale
+        for change in set(changes)
+    }
+    terms = list(map(worth.__getitem__, changes))
+    scores: list[float] = list(map(add, terms, loads))  # a load weighs 1
+    if match_of:
+        scores = [
+            score + MATCH_WEIGHT * (1.0 - match_of[name])
+            for name, score in zip(names, scores, strict=True)
+        ]
     best: list[_Scored] = []
-    for score in sorted(scored):
-        best += _oldest(roster, held, score, scored[score], ALTERNATIVES + 1 - len(best))
+    for score in sorted(set(scores)):
+        equal = list(compress(names, map(score.__eq__, scores)))
+        best += _oldest(roster, held, score, equal, ALTERNATIVES + 1 - len(best))
         if len(best) > ALTERNATIVES:
             break
     return best
@@ -362,7 +360,7 @@ def _terms(
     return _Terms(
         change.delta_beta1 * scale,
         COMPONENTS_WEIGHT * change.delta_components * scale,
-        (roster.loads.get(name, 0) + held.load.get(name, 0)) * LOAD_WEIGHT,
+        (roster.loads.get(name, 0) + held.load.get(name, 0)),
         MATCH_WEIGHT * (1.0 - match_of.get(name, 1.0)),
     )
 

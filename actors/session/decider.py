@@ -143,6 +143,7 @@ def _start(state: SessionState, command: StartSession, now: int) -> Events:
             emit_tiles=command.emit_tiles,
             h1_router=command.h1_router,
             emergence_offset=command.emergence_offset,
+            started_us=command.started_us,
             graph=command.graph,
         ),
     )
@@ -525,7 +526,11 @@ def _end(
             duration_ms=now - state.started_at,
             tasks=task_counts(state, closing),
             h1=h1,
-            patterns=seen_patterns(state, now, outcome, h1, graph),
+            patterns=(
+                seen_patterns(state, now, outcome, h1, graph)
+                if state.charter.kind is SessionKind.AGENT or state.tasks
+                else ()
+            ),
         )
     )
     if state.met and not state.parent:

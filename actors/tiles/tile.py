@@ -193,7 +193,7 @@ def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:
     return event.__dict__ | {
         "agent_id": event.learner,
         "session_name": event.name,
-        "started": at,
+        "started": at if event.started_us is None else _to_the_us(event.started_us),
         "task_timeout_seconds": event.task_timeout_ms / 1000,
         "session_timeout_seconds": event.session_timeout_ms / 1000,
         "h1_router_enabled": event.h1_router,
@@ -304,6 +304,11 @@ def _written(identity: str, at: int) -> str:
         return f"{_second(seconds)}.{ms:03d}Z"
     except OverflowError as error:
         raise DecodeError(identity, "its time lies behind the year 9999") from error
+
+
+def _to_the_us(at: int) -> str:
+    seconds, us = divmod(at, 1_000_000)
+    return f"{_second(seconds)}.{us:06d}Z"
 
 
 @lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ on :meth:`Session.refresh`, and while the configuration has callbacks, as it hap
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import weakref
@@ -34,7 +35,6 @@ from holodeck.compat import routers
 from holodeck.compat.background import background, callbacks
 from holodeck.compat.config import (
     DEFAULT_PLATO_URL,
-    DEFAULT_ROUTER_URL,
     SessionConfig,
     SessionOutcome,
     TaskOutcome,
@@ -48,7 +48,6 @@ from holodeck.compat.config import (
 )
 from holodeck.compat.errors import (
     InvalidValue,
-    RouterUnavailable,
     TaskAlreadyEnded,
     UnknownSession,
     typed,
@@ -646,7 +645,7 @@ class Session:
             linked = collaborators(self._state, task_id)
         if held.npc is not None:
             return None, "", ""
-        found, problem = asked(self.config, task_id, needed or held.capabilities, prefer)
+        found, problem = routers.asked(self.config, task_id, needed or held.capabilities, prefer)
         if found is not None:
             others = tuple(one for one in linked if one != found.routing.agent)
             found = found.model_copy(update={"collaborators": others})
@@ -844,6 +843,7 @@ def start(config: SessionConfig) -> Session:
                 emit_tiles=config.emit_tiles,
                 h1_router=config.h1_router_enabled,
                 emergence_offset=config.emergence_threshold_offset,
+                started_us=time.time_ns() // 1000,
                 session=session.session_id,
             )
         )
@@ -908,22 +908,19 @@ def find(session_id: str) -> Session:
     return session
 
 
-def asked(
-    config: SessionConfig, task_id: str, capabilities: Sequence[str], prefer: Sequence[str]
-) -> tuple[FleetDecision | None, str]:
-    """What the configured router decides, and why it did not; neither where none is configured."""
-    url = given_url(config.h1_router_url, DEFAULT_ROUTER_URL)
-    if url is None or not config.h1_router_enabled:
-        return None, ""
-    try:
-        return routers.ask_router(url, task_id, capabilities, prefer), ""
-    except RouterUnavailable as error:
-        log.warning("the fleet decides in the router's place", task=task_id, problem=str(error))
-        return None, str(error)
-
-
 _known: Final[weakref.WeakValueDictionary[str, Session]] = weakref.WeakValueDictionary()
 """The sessions of this process that somebody holds, for those who only have an id."""
+
+
+def _forked() -> None:
+    """Locks that another thread held when the process was forked would be held for ever."""
+    for session in list(_known.values()):
+        session._lock = threading.RLock()
+        session._alerted = threading.Condition(session._lock)
+        session._going_on = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _late(crossing: Crossing) -> None:

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from holodeck.actors.decider import Moment
@@ -268,10 +268,13 @@ def _with_everything() -> Story:
 
 def _started(zone: str, started: str) -> dict[str, Any]:
     """What a machine in that time zone says about when a session started."""
-    at = int(datetime.fromisoformat(started).timestamp() * 1000)
+    us = (datetime.fromisoformat(started) - _EPOCH) // timedelta(microseconds=1)
     with _living_in(zone):
-        found = the("SESSION_START", tiles(begun(at=at)))
+        found = the("SESSION_START", tiles(begun(at=us // 1000, started_us=us)))
     return dict(found["answer"])
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @contextmanager

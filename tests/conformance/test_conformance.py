@@ -24,21 +24,13 @@ from tests.conftest import missing
 FILES: Final = sorted((Path(__file__).parent / "cases").glob("*.json"))
 CASES: Final = {file.name: cases_of(file) for file in FILES}
 EXCEPTED: Final = {(one.area, one.name): one for one in exceptions_of(EXCEPTIONS)}
-WAITING: Final[dict[tuple[str, str], str]] = {
-    ("tile", "started is real UTC"): "microseconds of a session's start",
-}
-"""Cases whose code is not there yet, with what they wait for. One that passes must go from here."""
 
 
-def marked(case: Case) -> object:
-    key = (case.area, case.name)
-    name = f"{case.file}:{case.area}:{case.name}"
-    if key in WAITING:
-        return pytest.param(case, id=name, marks=pytest.mark.xfail(reason=f"needs {WAITING[key]}"))
-    return pytest.param(case, id=name)
+def named(case: Case) -> str:
+    return f"{case.file}:{case.area}:{case.name}"
 
 
-@pytest.mark.parametrize("case", [marked(case) for cases in CASES.values() for case in cases])
+@pytest.mark.parametrize("case", [case for cases in CASES.values() for case in cases], ids=named)
 def test_a_case_passes_or_is_excepted(case: Case) -> None:
     found = judged(case, ADAPTERS)
     if isinstance(found.got, StartupError):
@@ -58,4 +50,4 @@ def test_few_cases_are_excepted(file: str) -> None:
 
 def test_only_cases_that_there_are_wait_or_are_excepted() -> None:
     there = {(case.area, case.name) for cases in CASES.values() for case in cases}
-    assert WAITING.keys() | EXCEPTED.keys() <= there
+    assert EXCEPTED.keys() <= there

@@ -93,9 +93,7 @@ def _filled_in(row: Row, command: Any) -> Any:
                 )
                 return command.model_copy(update={"decision": decision})
             case End(graph=None) | TimerFired(graph=None), SessionEnded(h1=H1Delta() as h1):
-                told = SessionGraph(
-                    graph=h1.last, own_change=h1.own_change, crossings=h1.crossings
-                )
+                told = SessionGraph(graph=h1.last, own_change=h1.own_change, crossings=h1.crossings)
                 return command.model_copy(update={"graph": told})
             case _:
                 pass
@@ -161,6 +159,7 @@ def _start_of(begun: SessionStarted) -> StartSession:
         emit_tiles=begun.emit_tiles,
         h1_router=begun.h1_router,
         emergence_offset=begun.emergence_offset,
+        started_us=begun.started_us,
     )
 
 
