@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     """Commands that may wait at one actor, 1 to 65536; beyond it the sender gets ``busy``."""
     idle_sleep_s: float = Field(default=300.0, gt=0, le=30 * _DAY_S, allow_inf_nan=False)
     """Seconds without a command until an actor is snapshotted and dropped from memory."""
+    mid_window_s: float = Field(default=300.0, ge=1, le=86_400, allow_inf_nan=False)
+    """Seconds for which the fleet gathers what sessions show before it is put together."""
     flush_s: float = Field(default=60.0, gt=0, le=3600, allow_inf_nan=False)
     """Seconds between snapshots of what has changed; fewer where very much is written."""
 

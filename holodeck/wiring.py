@@ -171,6 +171,7 @@ def host_options(settings: Settings, name: str = "host", node: str = "") -> Host
         mailbox=settings.mailbox,
         idle_sleep_s=settings.idle_sleep_s,
         flush_s=settings.flush_s,
+        mid_window_s=settings.mid_window_s,
         lease_s=settings.lease_s,
         lease_renew_s=settings.lease_renew_s,
         keep_s=settings.keep_days * DAY_S,
