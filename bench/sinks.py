@@ -40,9 +40,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hosts", type=int, default=1, help="host processes")
     parser.add_argument("--seconds", type=float, default=15.0, help="measured, after the warm-up")
     parser.add_argument("--warmup", type=float, default=3.0, help="seconds")
-    parser.add_argument("--repeats", type=int, default=3, help="of all five, interleaved")
+    parser.add_argument("--repeats", type=int, default=3, help="of all, interleaved")
     parser.add_argument("--drain", type=float, default=180.0,
                         help="seconds for what waited to arrive")  # fmt: skip
+    parser.add_argument("--servers", nargs="+", choices=TROUBLES, default=list(TROUBLES))
     parser.add_argument("--seed", type=int, default=1)
 
 
@@ -51,6 +52,7 @@ class Found:
     """One run.
 
     Attributes:
+        cores: CPU seconds a second by process, while it was measured.
         backlog: tiles the server did not have when the load ended.
         lost: tiles neither at the server nor in DEAD; disorder: sessions whose tiles came in
             another order than they happened, repeats left aside.
@@ -60,7 +62,7 @@ class Found:
     p50_ms: float
     p99_ms: float
     reached: float
-    tiles_cores: float
+    cores: dict[str, float]
     failed: int
     stored: int = 0
     backlog: int = 0
@@ -76,9 +78,9 @@ class Found:
 
 
 async def run(options: argparse.Namespace) -> Report:
-    found: dict[str, list[Found]] = {name: [] for name in (NONE, *TROUBLES)}
+    found: dict[str, list[Found]] = {name: [] for name in (NONE, *options.servers)}
     # None at both ends of each turn: what these two differ by is noise.
-    turn = (NONE, *TROUBLES, NONE)
+    turn = (NONE, *options.servers, NONE)
     with bar("sinks", options.repeats * len(turn)) as shown:
         for number in range(options.repeats):
             order = turn if number % 2 == 0 else turn[::-1]
@@ -124,7 +126,7 @@ async def _one(name: str, options: argparse.Namespace, seed: int) -> Found:
                 p50_ms=result["p50_ms"],
                 p99_ms=result["p99_ms"],
                 reached=round(result["done"] / options.seconds, 1),
-                tiles_cores=round(used["tiles"] / options.seconds, 3),
+                cores={who: round(s / options.seconds, 3) for who, s in used.items()},
                 failed=sum(result["failed"].values()),
                 **arrived,
             )
@@ -217,7 +219,7 @@ def _pairs(none: Sequence[Found]) -> list[tuple[Found, Found]]:
 
 
 def _report(options: argparse.Namespace, found: Mapping[str, Sequence[Found]]) -> Report:
-    ratios = {name: round(_ratio(found, name), 3) for name in TROUBLES}
+    ratios = {name: round(_ratio(found, name), 3) for name in options.servers}
     noise = median(
         max(a.p99_ms, b.p99_ms) / min(a.p99_ms, b.p99_ms) for a, b in _pairs(found[NONE])
     )
@@ -238,7 +240,7 @@ def _report(options: argparse.Namespace, found: Mapping[str, Sequence[Found]]) -
         Row("p99 without", f"{base:.2f} ms",
             f"{options.rate:,.0f} commands/s; two runs differ by {noise:.2f} times"),
     ]  # fmt: skip
-    for name in TROUBLES:
+    for name in options.servers:
         runs = found[name]
         middle = median(one.p99_ms for one in runs)
         rows.append(
@@ -248,7 +250,7 @@ def _report(options: argparse.Namespace, found: Mapping[str, Sequence[Found]]) -
                 f"{ratios[name]:.2f} times, at most {BOUND:g}",
             )
         )
-    for name in TROUBLES:
+    for name in options.servers:
         total = {
             field: sum(getattr(one, field) for one in found[name])
             for field in ("stored", "backlog", "requests", "dead", "lost", "disorder", "repeats")
@@ -261,7 +263,7 @@ def _report(options: argparse.Namespace, found: Mapping[str, Sequence[Found]]) -
                 f"{total['dead']:,}, waited {total['backlog']:,}, repeated {total['repeats']}",
             )
         )
-    slow = [name for name in TROUBLES if ratios[name] > BOUND]
+    slow = [name for name in options.servers if ratios[name] > BOUND]
     sound = all(one.sound for runs in found.values() for one in runs)
     if slow:
         say(f"  above {BOUND:g} times: {', '.join(slow)} (noise {noise:.2f} times)")

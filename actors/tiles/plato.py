@@ -44,6 +44,8 @@ DOWN_AFTER: Final = 8
 
 _FIRST_WAIT_S: Final = 0.1
 _MAX_WAIT_S: Final = 10.0
+_SHORT_S: Final = 0.05
+"""A pause that need not be broken off."""
 _STRIKES: Final = 3
 _MAX_ANSWER: Final = 64 * 1024
 _MAX_WORDS: Final = 500
@@ -114,7 +116,9 @@ class _Round:
 
     async def pause(self, seconds: float) -> bool:
         """Whether the round still goes on after so long; False at once when it is given up."""
-        if seconds > 0 and self.down is None:
+        if seconds < _SHORT_S:
+            await asyncio.sleep(seconds)  # 0 or less gives the others a turn
+        elif self.down is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), seconds)
         return self.down is None
@@ -141,6 +145,7 @@ class PlatoSink:
         path: str = "/submit",
         timeout_s: float = 10.0,
         in_flight: int = 32,
+        max_per_s: float = 500.0,
         max_hold_s: float = 300.0,
         patience_s: float = 60.0,
     ) -> None:
@@ -151,6 +156,8 @@ class PlatoSink:
             token: shown as ``Authorization: Bearer``.
             timeout_s: seconds for one attempt, from connecting to the end of the answer.
             in_flight: how many sessions may have a tile on its way at once.
+            max_per_s: attempts a second. An attempt costs about a millisecond of a core; without
+                a bound, a backlog that is made up for would take the whole of one from sessions.
             max_hold_s: seconds ``Retry-After`` is obeyed for at most.
             patience_s: seconds a tile may fail until it is looked at whether it is to blame.
         """
@@ -158,6 +165,7 @@ class PlatoSink:
         self._room = room.strip() or ROOM
         self._token = token
         self._timeout_s, self._in_flight = timeout_s, in_flight
+        self._spacing_s = 1.0 / max_per_s
         self._max_hold_s, self._patience_s = max_hold_s, patience_s
         self._tls: ssl.SSLContext | None = None
         self._idle: list[httpx.AsyncClient] = []
@@ -169,6 +177,7 @@ class PlatoSink:
         self._troubles: dict[int, _Trouble] = {}
         self._streak = 0
         self._hold_until = 0.0
+        self._due = 0.0
         self._taken: bytes | None = None
 
     def attach(self, desk: Desk) -> None:
@@ -264,7 +273,7 @@ class PlatoSink:
             return True
         body, redacted = self._on_the_wire(tile), False
         for times in itertools.count():
-            if not await round_.pause(self._hold_until - time.monotonic()):
+            if not await round_.pause(self._until_due()):
                 return False
             answer = await self._submit(body)
             if answer.fate is not _Fate.MISSED:
@@ -294,6 +303,12 @@ class PlatoSink:
                     if not await round_.pause(random.uniform(wait / 2, wait)):
                         return False
         raise AssertionError("counting ends never")
+
+    def _until_due(self) -> float:
+        """Seconds until the next attempt may be made."""
+        now = time.monotonic()
+        self._due = max(self._due + self._spacing_s, now)
+        return max(self._due, self._hold_until) - now
 
     def _settle(
         self, stored: StoredTile, refusal: _Refusal | None, result: str | None = None

@@ -180,6 +180,13 @@ async def test_no_more_than_so_many_are_on_their_way_at_once(memory: MemoryBroke
     assert plato.most == 3
 
 
+async def test_a_backlog_is_made_up_for_at_a_bounded_rate(memory: MemoryBroker) -> None:
+    end = await fill(memory, 35)
+    async with Plato() as plato, delivering(memory, plato.url, max_per_s=100.0) as running:
+        await running.reaches(end)
+    assert plato.seen[-1].at - plato.seen[0].at >= (end - 1) / 100.0 * 0.95
+
+
 # --- a server in trouble ------------------------------------------------------------------------
 
 
