@@ -25,7 +25,7 @@ import structlog
 from holodeck.config import configure_logging, load_settings
 from holodeck.deck import Deck
 from holodeck.local import Local
-from holodeck.messages.errors import StartupError, Unavailable
+from holodeck.messages.errors import StartupError, TransientError, Unavailable
 from holodeck.wiring import Connection, find_connection, given_connection
 
 
@@ -46,6 +46,7 @@ STOP_S: Final = 15.0
 """Seconds it may take to stop when the process ends."""
 DELIVERY_S: Final = 60.0
 """Seconds the end of a session waits for callbacks that are due."""
+_AGAIN_S: Final = 0.5
 _CALL_S: Final = 90.0
 """Beyond the runtime's own deadline of 60 s: only a loop that is stuck takes longer."""
 
@@ -196,10 +197,6 @@ class Background:
                 raise Unavailable("runtime", f"no answer within {_CALL_S:g} s") from error
             raise
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs ``work`` on the loop; nobody waits for it, what it raises is logged."""
-        asyncio.run_coroutine_threadsafe(_logged(work), self.loop)
-
     def part(self, kind: type[P]) -> P:
         """The one part of this kind; made when it is first asked for."""
         with self._adding:
@@ -249,7 +246,7 @@ class Background:
             ready.set_result(None)
             await self._over.wait()
             for part in reversed(self._parts.values()):
-                await _logged(part.close())
+                await logged(part.close())
 
     async def _enter(self, stack: contextlib.AsyncExitStack) -> Deck:
         """Connects, or starts a runtime here."""
@@ -291,11 +288,22 @@ Inherited = tuple[Connection, str]
 """How to reach the runtime of a parent process, and its namespace."""
 
 
-async def _logged(work: Awaitable[None]) -> None:
+async def logged(work: Awaitable[None]) -> None:
+    """Awaits ``work``; what it raises is logged, because nobody else would hear of it."""
     try:
         await work
     except Exception as error:
         log.error("work in the background failed", exc_info=error)
+
+
+async def steadily(begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What ``begin`` gives, begun again until the broker lets it."""
+    while True:
+        try:
+            return await begin()
+        except TransientError as error:
+            log.warning("begun again in a moment", problem=str(error))
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

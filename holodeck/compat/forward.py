@@ -18,7 +18,9 @@ from holodeck.actors.tiles.dead import Graveyard
 from holodeck.actors.tiles.plato import PlatoSink
 from holodeck.actors.tiles.recent import StoredTile
 from holodeck.actors.tiles.sinks import Desk, SinkDown
+from holodeck.actors.tiles.tile import tile_fronts
 from holodeck.broker.port import Record
+from holodeck.compat.background import logged, steadily
 from holodeck.deck import Deck
 from holodeck.messages.ids import new_id
 from holodeck.messages.subjects import ANY, TILE
@@ -72,8 +74,8 @@ class Forwarder:
             return
         self._sessions.add(session)
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"tiles to {self.url}")
-        task = asyncio.create_task(self._follow(session), name=f"tiles of {session}")
+            self._task = asyncio.create_task(logged(self._run()), name=f"tiles to {self.url}")
+        task = asyncio.create_task(logged(self._follow(session)), name=f"tiles of {session}")
         self._following[session] = (task, ended)
 
     async def flush(self, seconds: float) -> bool:
@@ -102,7 +104,7 @@ class Forwarder:
 
     async def _follow(self, session: str) -> None:
         ns = self._deck.ns
-        last = TILE.of(ns, "session", "end", session)
+        last = tile_fronts(ns)["session.ended"] + session
         over = asyncio.Event()
 
         def take(record: Record) -> None:
@@ -112,8 +114,10 @@ class Forwarder:
             if record.subject == last:
                 over.set()
 
-        follower = await self._deck.broker.log(self._deck.layout.tiles).follow(
-            TILE.of(ns, ANY, ANY, session), take, after=0, name=new_id("forward")
+        stream = self._deck.broker.log(self._deck.layout.tiles)
+        all_of_it = TILE.of(ns, ANY, ANY, session)
+        follower = await steadily(
+            lambda: stream.follow(all_of_it, take, after=0, name=new_id("forward"))
         )
         try:
             await over.wait()

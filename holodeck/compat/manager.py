@@ -12,7 +12,7 @@ from holodeck.compat import routers
 from holodeck.compat.background import background
 from holodeck.compat.config import SessionConfig, SessionOutcome, TaskOutcome, to_actor
 from holodeck.compat.records import Decision, H1Status
-from holodeck.compat.session import Session, asked, labels, start, valid
+from holodeck.compat.session import Session, labels, start, valid
 from holodeck.messages.fleet import AskRoute
 
 
@@ -34,8 +34,11 @@ class SessionManager:
     def sessions(self) -> list[Session]:
         """Those of this manager that run, in the order they started."""
         with self._lock:
-            running = [one for one in self._sessions if one.is_active]
-            self._sessions = list(running)
+            started = list(self._sessions)
+        running = [one for one in started if one.is_active]
+        over = set(started) - set(running)
+        with self._lock:
+            self._sessions = [one for one in self._sessions if one not in over]
         return running
 
     @property
@@ -92,7 +95,7 @@ class SessionManager:
         if session is not None:
             return session.route_task_h1(task_id, required_capabilities, prefer)
         needed = labels(required_capabilities)
-        found, problem = asked(self.config, task_id, needed, prefer)
+        found, problem = routers.asked(self.config, task_id, needed, prefer)
         if found is not None:
             return Decision.made(
                 task_id,
@@ -131,6 +134,11 @@ class SessionManager:
             back.call(back.deck.fleet.register(agent, labels(capabilities), max_load=max_load))
 
     def get_h1_status(self) -> H1Status:
-        """The fleet's co-work graph in figures; always of the runtime's own fleet."""
+        """The co-work graph in figures: of the configured router where routing is enabled, else of
+        the runtime's own fleet. Where the router does not answer it is the fleet's, and
+        ``router_error`` says why."""
+        found, problem = routers.status(self.config)
+        if found is not None:
+            return found
         back = background()
-        return H1Status.of(back.call(back.deck.fleet.status()))
+        return H1Status.of(back.call(back.deck.fleet.status()), problem)

@@ -148,7 +148,10 @@ class H1Status(Record):
         emergence_detected: β1 > V - 2 in some component of at least three agents.
         margin: β1 - (V - 2) of the component that lies highest; None: there is none.
         threshold: that component's V - 2.
-        rank, dof, redundant: how it is braced in the plane, summed over the components.
+        rank, dof, redundant: how it is braced in the plane, summed over the components; None
+            where the figures are those of another router.
+        router: address of the router whose figures they are; empty: the fleet of the runtime.
+        router_error: why the configured router told none; empty: it did, or none is configured.
     """
 
     n_agents: int
@@ -161,12 +164,14 @@ class H1Status(Record):
     margin: float | None
     threshold: float | None
     description: str
-    rank: int
-    dof: int
-    redundant: int
+    rank: int | None
+    dof: int | None
+    redundant: int | None
+    router: str
+    router_error: str
 
     @staticmethod
-    def of(status: dict[str, Any]) -> H1Status:
+    def of(status: dict[str, Any], router_error: str = "") -> H1Status:
         """From what the fleet says of itself."""
         return H1Status(
             n_agents=status["agents"],
@@ -182,4 +187,6 @@ class H1Status(Record):
             rank=status["rank"],
             dof=status["dof"],
             redundant=status["redundant"],
+            router="",
+            router_error=router_error,
         )

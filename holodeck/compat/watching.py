@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from holodeck.broker.port import Follower, Record
+from holodeck.compat.background import logged, steadily
 from holodeck.deck import Deck
 from holodeck.messages.codec import decode_checkpoint
 from holodeck.messages.fleet import FLEET
@@ -30,7 +31,8 @@ class Watch:
     async def session(self, identity: str, take: Callable[[Record], bool]) -> None:
         """Hands the session's checkpoints to ``take`` until that says it was the last one."""
         if identity not in self._tasks:
-            task = asyncio.create_task(self._follow(identity, take), name=f"watch {identity}")
+            work = logged(self._follow(identity, take))
+            task = asyncio.create_task(work, name=f"watch {identity}")
             self._tasks[identity] = task
 
     async def late_alerts(self, take: Callable[[Crossing], None]) -> None:
@@ -69,11 +71,11 @@ class Watch:
             if take(record):
                 over.set()
 
-        follower = await self._journal.follow(
-            writer_filter(deck.ns, "session", partition_of(identity, deck.partitions), identity),
-            look,
-            after=0,
-            name=new_id("watch"),
+        subjects = writer_filter(
+            deck.ns, "session", partition_of(identity, deck.partitions), identity
+        )
+        follower = await steadily(
+            lambda: self._journal.follow(subjects, look, after=0, name=new_id("watch"))
         )
         try:
             await over.wait()

@@ -44,8 +44,11 @@ def router(
     asked: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "{}")
             asked.append(body | {"path": self.path})
             status, found = decide(body)
             data = found.encode() if isinstance(found, str) else json.dumps(found).encode()

@@ -210,6 +210,25 @@ def test_a_router_is_not_asked_where_routing_is_not_enabled() -> None:
     assert asked == []
 
 
+def test_a_router_that_is_named_tells_the_figures() -> None:
+    figures = {"n_agents": 3, "n_tasks": 0, "h1_dimension": -2, "description": "theirs"}
+    with router(lambda asked: (200, figures)) as (url, asked):
+        status = SessionManager(config(h1_router_enabled=True, h1_router_url=url)).get_h1_status()
+
+    assert asked == [{"path": "/status"}]
+    assert {name: status[name] for name in figures} == figures
+    assert (status.router, status.margin) == (url, None)
+
+
+def test_where_the_router_tells_no_figures_they_are_the_fleets() -> None:
+    with router(lambda asked: (404, "nothing here")) as (url, _):
+        status = SessionManager(config(h1_router_enabled=True, h1_router_url=url)).get_h1_status()
+
+    assert status.router_error == f"H1 router {url}: 404 nothing here"
+    assert status.router == ""
+    assert status.n_vertices >= 0
+
+
 # --- the graph ----------------------------------------
 
 

@@ -69,7 +69,7 @@ def test_the_full_example_runs_and_emits_each_tile_once() -> None:
     assert events.count("SESSION_END") == 1
     assert "SESSION_ERROR" not in events
     assert (session.tasks_succeeded, session.tasks_failed) == (2, 1)
-    assert left["decision"].agent_id == "oracle1"
+    assert left["decision"].agent_id == session.tasks["write-findings"].agent_id
 
 
 def test_the_configuration_runs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from holodeck.compat import (
 from holodeck.compat.background import background
 from holodeck.compat.config import from_actor, to_actor
 from holodeck.messages.errors import RefusedError
+from holodeck.wiring import RuntimeFile
 from tests.compat.support import Heard, config, events_of, tiles_of
 from tests.conftest import ROOT
 
@@ -43,6 +45,19 @@ pytestmark = [pytest.mark.nats, pytest.mark.usefixtures("runtime")]
 
 def begin(**more: Any) -> Session:
     return SessionManager(config(**more)).start_session()
+
+
+def run(program: str, state: Path) -> subprocess.CompletedProcess[str]:
+    """A program in a process of its own, with a state folder of its own."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "HOLODECK_STATE_DIR": str(state)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 # --- what it says of itself ----------------------------------------
@@ -493,6 +508,26 @@ def test_another_program_opens_a_session_and_sees_all_of_it() -> None:
     assert mine.tasks["t"].duration_ms == 9
 
 
+def test_a_program_uses_the_runtime_that_runs_already(tmp_path: Path) -> None:
+    found = background()
+    assert found.client is not None
+    RuntimeFile(os.getpid(), found.ns, found.client, found.client, "", "").write(
+        tmp_path / "runtime.json"
+    )
+    program = """
+        from holodeck.compat import SessionConfig, SessionManager
+        from holodeck.compat.background import background
+        session = SessionManager(SessionConfig("elsewhere", "agent")).start_session()
+        session.add_task("t").complete()
+        assert not background().embedded
+        print(session.session_id)
+    """
+    done = run(program, tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert open_session(done.stdout.strip()).tasks["t"].is_success
+
+
 def test_a_forked_process_goes_on_with_the_sessions_of_its_parent(tmp_path: Path) -> None:
     program = """
         import os, warnings
@@ -509,15 +544,7 @@ def test_a_forked_process_goes_on_with_the_sessions_of_its_parent(tmp_path: Path
         assert task.is_success and task.duration_ms == 5
         print("seen")
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "HOLODECK_STATE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(program, tmp_path)
 
     # Then it left nothing to complain about at its end either.
     assert (done.returncode, done.stdout, done.stderr) == (0, "seen\n", "")
@@ -550,12 +577,9 @@ def test_how_long_calls_take_is_told(capsys: pytest.CaptureFixture[str]) -> None
     took = []
 
     for number in range(500):
-        for call in (
-            lambda number=number: session.add_task(f"t{number}"),
-            lambda number=number: session.complete_task(f"t{number}"),
-        ):
+        for call in (session.add_task, session.complete_task):
             began = time.perf_counter()
-            call()
+            call(f"t{number}")
             took.append(1000 * (time.perf_counter() - began))
 
     took.sort()
