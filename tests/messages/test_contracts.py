@@ -222,6 +222,8 @@ WRONG: list[tuple[type[BaseModel], dict[str, Any], str]] = [
     (StartSession, {"learner": "ana", "session_timeout_s": 1e12}, "session_timeout_s"),
     (StartSession, {"learner": "ana", "emergence_offset": 1e7}, "emergence_offset"),
     (StartSession, {"learner": "ana", "graph": {"h1": -1}}, "graph"),
+    (StartSession, {"learner": "ana", "started_us": -1}, "started_us"),
+    (StartSession, {"learner": "ana", "started_us": 2**53 + 1}, "started_us"),
     (RouteTask, {"task": "t", "prefer": ["a"] * 33}, "prefer"),
     (RouteTask, {"task": "t", "prefer": ["a b"]}, "prefer"),
     (RouteTask, {"task": "t", "decision": {"routing": {}, "surprise": 1}}, "decision"),

@@ -362,6 +362,26 @@ def test_a_start_carries_the_names_the_session_manager_promised() -> None:
     assert tile.answer["agents"] == ["marta", "pau"]
 
 
+@pytest.mark.parametrize(
+    ("started_us", "shown"),
+    [
+        (None, "2026-05-28T20:26:40.123Z"),
+        (1_795_194_793_837_631, "2026-11-20T17:13:13.837631Z"),
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (2**53, "2255-06-05T23:47:34.740992Z"),
+    ],
+)
+def test_a_session_began_when_its_starter_says_to_the_microsecond(
+    started_us: int | None, shown: str
+) -> None:
+    started = SessionStarted(
+        session_kind=SessionKind.AGENT, learner="oracle1", started_us=started_us
+    )
+    (tile,) = made(AGENT, 1, started)
+    assert tile.answer["started"] == shown
+    assert tile.answer["at"] == "2026-05-28T20:26:40.123Z"
+
+
 # --- as the session manager printed them ----------------------------------------
 
 AGENT = Place("session", "3", "sess_abc123", "session", "-", "-", "5", "oracle1")

@@ -176,6 +176,13 @@ def test_a_task_that_is_open_at_the_end_was_worked_on_until_then() -> None:
     assert "idle_session" in names_of(told, after_s=9.999)
 
 
+def test_a_conversation_without_tasks_shows_nothing_for_that_is_what_it_is() -> None:
+    """Patterns are about tasks; where a session is there for them, having none is one."""
+    assert names_of(story(OPEN)) == ["idle_session"]
+    assert names_of(story(START)) == []
+    assert names_of(story(START, AddTask(task="t"))) == ["unfinished_work"]
+
+
 def test_what_is_closed_by_the_end_is_unfinished_and_no_outcome_of_its_own() -> None:
     told = story(OPEN, AddTask(task="a"), AddTask(task="b"))
     assert names_of(told) == ["unfinished_work"]

@@ -330,6 +330,7 @@ def test_a_start_keeps_what_the_fleet_and_plato_need() -> None:
         "emit_tiles": False,
         "h1_router": True,
         "emergence_offset": 0.5,
+        "started_us": 1_767_225_600_123_456,
         "graph": GraphPoint(h1=2, vertices=5, edges=6, components=1, sequence=9),
     }
     told = story(OPEN.model_copy(update=wish))

@@ -12,7 +12,6 @@ from holodeck.messages.session import (
     EndReason,
     NpcReply,
     Outcome,
-    Pattern,
     Pause,
     Resume,
     RetryTask,
@@ -50,10 +49,6 @@ def test_a_session_ends_when_its_time_is_used_up() -> None:
         agent="ana",
         duration_ms=600_000,
         tasks=TaskCounts(),
-        patterns=(
-            Pattern(name="session_timed_out", evidence=("duration_ms=600000",)),
-            Pattern(name="idle_session", evidence=("tasks=0",)),
-        ),
     )
 
 
