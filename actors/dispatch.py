@@ -8,6 +8,7 @@ seconds at most, and what is stored in the session counts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -238,4 +239,5 @@ class FleetShell(FoldShell):
                 folded.set_result(None)
 
         house.when_folded(self.kind, self.partition, answer.sequence, done)
-        await folded
+        with contextlib.suppress(TimeoutError):  # the partition may have gone elsewhere
+            await asyncio.wait_for(folded, ALERT_PATIENCE_S)
