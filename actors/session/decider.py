@@ -88,8 +88,9 @@ from holodeck.messages.session import (
 Events = Sequence[SessionEvent]
 
 MAX_WEIGHT: Final = 64 * 1024
-"""Characters the tasks of a session may put into its state; with a thousand tasks of average names
-the state then stays below 512 KB, half of what a message holds."""
+"""Bytes of names and capabilities the tasks of a session may put into its state. With a thousand
+tasks given to agents of the longest names the state then stays below 640 KB of the 1 MB a message
+holds, and the checkpoint of an end that closes them all below the 256 KB it may have."""
 _NOTHING: Final[Events] = ()
 
 
@@ -319,7 +320,12 @@ def _open_task(state: SessionState, name: str) -> Task:
 
 
 def _weight(task: AddTask | TaskAdded) -> int:
-    return len(task.task) + sum(map(len, task.capabilities))
+    return _size(task.task) + sum(map(_size, task.capabilities))
+
+
+def _size(text: str) -> int:
+    """As it stands in a message: a character may take four bytes."""
+    return len(text.encode())
 
 
 def _add_task(state: SessionState, command: AddTask, now: int) -> Events:
@@ -416,7 +422,7 @@ def _retry(state: SessionState, command: RetryTask, now: int) -> Events:
             raise RefusedError("task-succeeded", f"{task.id} ended as {task.outcome}")
         case Outcome.FAILED | Outcome.TIMEOUT:
             pass
-    if state.weight + _EARLIER + len(task.id) > MAX_WEIGHT:
+    if state.weight + _EARLIER + _size(task.id) > MAX_WEIGHT:
         raise RefusedError("session-full", "its tasks fill the state; end it and start another")
     retried = TaskRetried(task=task.id, attempt=command.attempt)
     if not command.start:
@@ -812,7 +818,7 @@ def _on_task_retried(state: SessionState, event: TaskRetried, moment: Moment) ->
     task = state.tasks.get(event.task)
     if task is None or task.outcome is None:
         return
-    state.weight += _EARLIER + len(task.id)
+    state.weight += _EARLIER + _size(task.id)
     state.earlier += (
         Earlier(
             task.id, task.attempt, task.outcome, task.duration_ms, task.place, task.fingerprint

@@ -113,7 +113,7 @@ class SessionState:
         met: learner turns by NPC, in the order they were met.
         frictions: how many, by type; reputation: how far it moved, by NPC.
         tasks: by id, in the order they were added.
-        weight: characters of the tasks' ids and capabilities; a state has to fit into a message.
+        weight: bytes of the tasks' ids and capabilities; a state has to fit into a message.
         completed: how many attempts at tasks have ended; earlier: those followed by another.
         handed: task and agent of attempts that were given to somebody and followed by another.
         open: how many tasks have not ended.

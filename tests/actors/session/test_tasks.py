@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
-from holodeck.actors.session import Task
+from holodeck.actors.session import STATE, Task
 from holodeck.actors.session.decider import collaborators
 from holodeck.actors.session.faults import fault
 from holodeck.actors.session.state import Earlier
+from holodeck.messages.base import MAX_MESSAGE
+from holodeck.messages.codec import encode_checkpoint, pack
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import MAX_COLLABORATORS, Alternative
 from holodeck.messages.session import (
@@ -174,6 +177,25 @@ def test_the_order_of_the_cast_decides_nothing() -> None:
         for order in (cast, cast[::-1], cast[1:] + cast[:1])
     }
     assert choices == {"a"}
+
+
+@pytest.mark.parametrize("letter", ["x", "ñ", "😀"])
+def test_a_session_full_of_tasks_can_still_be_ended_and_kept(letter: str) -> None:
+    """However many bytes a letter takes; all are given to agents of long names, and are open."""
+    agent = "a" * 64
+    decision = decided(agent, collaborators=tuple(f"{n:0>64}" for n in range(MAX_COLLABORATORS)))
+    told = story(OPEN.model_copy(update={"max_tasks": 1000, "learner": agent}))
+    count = 0
+    with contextlib.suppress(RefusedError):
+        for count in range(1001):
+            name = f"{letter * 61}{count:04d}"
+            told.tell(add(name), RouteTask(task=name, start=True, decision=decision))
+    assert count > 250
+    told.at += 10**9
+    events = told.says(End(error="x" * 1000))
+    assert len(events) == count + 3
+    assert len(encode_checkpoint(told.at, events)) < 4 * MAX_MESSAGE
+    assert len(pack(STATE.dump_python(told.state))) < 640 * 1024
 
 
 # --- what the fleet decided ----------------------------------------
