@@ -10,6 +10,7 @@ on :meth:`Session.refresh`, and while the configuration has callbacks, as it hap
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -83,6 +84,8 @@ from holodeck.messages.session import (
 
 ALERTS_S: Final = 2.0
 """Seconds the end of a session waits for alerts that its own links caused."""
+_VISIBLE_S: Final = 10.0
+"""Seconds until what is stored can be read."""
 _LONGEST: Final = 1000
 """Characters of an error that the runtime keeps."""
 
@@ -446,6 +449,7 @@ class Session:
     def start_task(self, task_id: str) -> Task:
         """As :meth:`Task.start`; UnknownTask: there is none of that id."""
         session = self._where(task_id)
+        session._held(task_id)
         session._command(lambda: StartTask(task=task_id), task_id)
         return session._tasks[task_id]
 
@@ -464,11 +468,10 @@ class Session:
         came_out = to_outcome(outcome)
         duration = to_millis(duration_ms)
         text = None if result is None else _json(result, "result")
-        with self._now() as state:
-            held = state.tasks.get(task_id)
-        if held is not None and held.outcome is came_out:
+        held = self._held(task_id)
+        if held.outcome is came_out:
             return self._tasks[task_id]
-        if held is not None and held.outcome is not None:
+        if held.outcome is not None:
             raise TaskAlreadyEnded("task-completed", f"{task_id} ended as {held.outcome.value}")
         self._command(
             lambda: CompleteTask(
@@ -504,7 +507,7 @@ class Session:
             RefusedError: ``no-agents``; ``agents-full``: those who are capable have as many tasks
                 as they take.
         """
-        session = self._where(task_id)
+        session = self._where(task_id, begin=True)
         if session is not self:
             return session.route_task_h1(task_id, required_capabilities, prefer)
         with self._now() as state:
@@ -583,14 +586,9 @@ class Session:
         with self._lock:
             after = self._base_at
         steps = background().call(_read(background().deck, self.session_id, after))
-        with self._lock:
-            for step in steps:
-                if not self._knows(step.sequence):
-                    self._take(step.sequence, step.at, step.events)
-            if steps:
-                self._settle(steps[-1].sequence)
-            elif not self._base_at and not self._journal:
-                raise UnknownSession("unknown-session", self.session_id)
+        if not steps and not after:
+            raise UnknownSession("unknown-session", self.session_id)
+        self._learn(steps)
 
     # --- speaking to the runtime ----------------------------------------
 
@@ -603,7 +601,7 @@ class Session:
         *,
         start: bool,
     ) -> Task:
-        session = self._where(task_id)
+        session = self._where(task_id, begin=True)
         if session is not self:
             return session._add(task_id, data, priority, capabilities, start=start)
         given = {} if data is None else data
@@ -623,17 +621,34 @@ class Session:
         task.data = given  # the caller's own object, not what JSON made of it
         return task
 
-    def _where(self, task_id: str) -> Session:
-        """The session a task is in, or would be added to."""
+    def _where(self, task_id: str, *, begin: bool = False) -> Session:
+        """The session a task is in; with ``begin`` the one it would be added to."""
         if not self._ended_here or task_id in self._tasks:
             return self
         # Not the other lock: that one is never held while the runtime is asked.
         with self._going_on:
             if self._next is None:
+                if not begin:
+                    return self
                 self._next = start(self.config)
                 log.warning("a task after the end begins a session", ended=self.session_id,
                             begun=self._next.session_id)  # fmt: skip
             return self._next
+
+    def _held(self, task_id: str) -> TaskState:
+        """The state of a task.
+
+        Raises:
+            UnknownTask: nobody added one of that id, this program or another.
+        """
+        for known in (False, True):
+            with self._now() as state:
+                held = state.tasks.get(task_id)
+            if held is not None:
+                return held
+            if not known:
+                self.refresh()
+        raise UnknownTask("unknown-task", task_id)
 
     def _decide(
         self, task_id: str, needed: tuple[str, ...], prefer: tuple[str, ...]
@@ -688,6 +703,16 @@ class Session:
         return checkpoint.events
 
     # --- the fold ----------------------------------------
+
+    def _learn(self, steps: Sequence[Step]) -> None:
+        """Folds all there is of the journal behind what was folded for good."""
+        with self._lock:
+            for step in steps:
+                if not self._knows(step.sequence):
+                    self._take(step.sequence, step.at, step.events)
+            # Another thread may have read further meanwhile.
+            if steps and steps[-1].sequence > self._base_at:
+                self._settle(steps[-1].sequence)
 
     @contextmanager
     def _now(self) -> Iterator[SessionState]:
@@ -847,7 +872,7 @@ def start(config: SessionConfig) -> Session:
                 session=session.session_id,
             )
         )
-    session.refresh()
+    session._learn(back.call(_begun(back.deck, session.session_id)))
     if config.on_task_complete or config.on_session_end or config.on_emergence_alert:
         back.call(back.part(Watch).session(session.session_id, session._watched))
     url = given_url(config.plato_url, DEFAULT_PLATO_URL)
@@ -891,7 +916,7 @@ def open_session(session_id: str) -> Session:
                 emergence_threshold_offset=round(event.emergence_offset),
             )
             session = Session(session_id, config)
-            session.refresh()
+            session._learn(steps)
             return session
     raise UnknownSession("unknown-session", session_id)
 
@@ -927,6 +952,14 @@ def _late(crossing: Crossing) -> None:
     session = _known.get(crossing.session)
     if session is not None:
         session._alert(crossing)
+
+
+async def _begun(deck: Deck, session_id: str) -> list[Step]:
+    """A started session's first checkpoints; a replica of the journal may have them later."""
+    async with asyncio.timeout(_VISIBLE_S):
+        while not (steps := await _read(deck, session_id, 0)):
+            await asyncio.sleep(0.02)
+        return steps
 
 
 async def _read(deck: Deck, session_id: str, after: int) -> list[Step]:

@@ -117,7 +117,8 @@ def test_routing_before_any_session_runs_as_a_question(
     left = run(6)
 
     said = capsys.readouterr().out
-    assert "H¹ before: 0, after: " in said
+    assert "Agent: " in said
+    assert "H¹ before: " in said
     assert "Emergence risk: " in said
     assert left["decision"].stored is False
     assert left["manager"].active_session is None

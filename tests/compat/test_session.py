@@ -359,6 +359,9 @@ def test_a_task_after_the_end_goes_into_a_session_of_its_own() -> None:
     session = begin()
     session.add_task("before").complete()
     session.end_session()
+    with pytest.raises(UnknownTask):
+        session.complete_task("never added")
+    assert session.continued is None
 
     late = session.add_task("after")
 
