@@ -51,6 +51,7 @@ from holodeck.compat.errors import (
     InvalidValue,
     TaskAlreadyEnded,
     UnknownSession,
+    UnknownTask,
     typed,
 )
 from holodeck.compat.records import Decision, EmergenceAlert
@@ -641,13 +642,13 @@ class Session:
         Raises:
             UnknownTask: nobody added one of that id, this program or another.
         """
-        for known in (False, True):
-            with self._now() as state:
-                held = state.tasks.get(task_id)
-            if held is not None:
-                return held
-            if not known:
-                self.refresh()
+        with self._now() as state:
+            if task_id in state.tasks:
+                return state.tasks[task_id]
+        self.refresh()
+        with self._lock:
+            if task_id in self._state.tasks:
+                return self._state.tasks[task_id]
         raise UnknownTask("unknown-task", task_id)
 
     def _decide(
