@@ -161,11 +161,14 @@ async def test_a_quiet_tile_is_not_sent_and_its_place_is_passed(memory: MemoryBr
 async def test_sessions_go_side_by_side_and_tiles_of_one_after_each_other(either: Broker) -> None:
     # given a server that takes its time
     end = await fill(either, 70)
-    async with Plato(delay_s=0.005) as plato, delivering(either, plato.url) as running:
+    async with (
+        Plato(delay_s=0.02) as plato,
+        delivering(either, plato.url, max_per_s=10_000.0) as running,
+    ):
         await running.reaches(end)
     # then all seven sessions were served at once, over connections that stayed
     assert plato.most == 7
-    assert plato.connections == 7
+    assert plato.connections <= 7
     assert len(plato.seen) == end
     await nothing_is_lost_and_every_session_in_order(either, plato)
 
@@ -173,8 +176,8 @@ async def test_sessions_go_side_by_side_and_tiles_of_one_after_each_other(either
 async def test_no_more_than_so_many_are_on_their_way_at_once(memory: MemoryBroker) -> None:
     end = await fill(memory, 70)
     async with (
-        Plato(delay_s=0.005) as plato,
-        delivering(memory, plato.url, in_flight=3) as running,
+        Plato(delay_s=0.02) as plato,
+        delivering(memory, plato.url, in_flight=3, max_per_s=10_000.0) as running,
     ):
         await running.reaches(end)
     assert plato.most == 3
