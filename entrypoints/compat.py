@@ -166,7 +166,7 @@ def complete(
     came_out = _outcome(outcome)
     given = _json_value(result, "--result")
     with _session(as_json, session) as (out, found):
-        ended = found.complete_task(task, came_out, duration_ms, given, error)
+        ended = found.complete_task(task, came_out, duration_ms, error, given)
         out.document(_task_value(ended), f"{task} ended as {came_out.value}")
 
 

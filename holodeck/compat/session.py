@@ -217,7 +217,7 @@ class Task:
             if isinstance(success, bool):
                 success = TaskOutcome.SUCCESS if success else TaskOutcome.FAILED
             outcome = success
-        return self._session.complete_task(self.task_id, outcome, duration_ms, result, error)
+        return self._session.complete_task(self.task_id, outcome, duration_ms, error, result)
 
     def retry(self, *, start: bool = True) -> Task:
         """One more attempt after a failure or a time-out; begins at once unless told otherwise.
@@ -459,16 +459,18 @@ class Session:
         task_id: str,
         outcome: TaskOutcome | str = TaskOutcome.SUCCESS,
         duration_ms: float | None = None,
-        result: Any = None,
         error: str | None = None,
+        result: Any = None,
     ) -> Task:
-        """As :meth:`Task.complete`; UnknownTask: there is none of that id."""
+        """As :meth:`Task.complete`, its last two arguments in the published library's order;
+        UnknownTask: there is none of that id."""
         session = self._where(task_id)
         if session is not self:
-            return session.complete_task(task_id, outcome, duration_ms, result, error)
+            return session.complete_task(task_id, outcome, duration_ms, error, result)
         came_out = to_outcome(outcome)
         duration = to_millis(duration_ms)
         text = None if result is None else _json(result, "result")
+        words = _short(error)
         held = self._held(task_id)
         if held.outcome is came_out:
             return self._tasks[task_id]
@@ -480,7 +482,7 @@ class Session:
                 outcome=came_out,
                 duration_ms=duration,
                 result=text,
-                error=_short(error or ""),
+                error=words,
             ),
             task_id,
         )
@@ -556,18 +558,16 @@ class Session:
         happens. Returns when the callbacks due so far have been delivered.
 
         Raises:
-            InvalidValue: ``outcome`` is none.
+            InvalidValue: ``outcome`` is none, or ``error`` is no text.
         """
-        came_out = to_outcome(outcome)
+        came_out, words = to_outcome(outcome), _short(error)
         reason = (
             EndReason.TIME_LIMIT
             if came_out is contract.Outcome.TIMEOUT
             else EndReason.LEARNER_ENDED
         )
         if self.is_active:
-            events = self._command(
-                lambda: End(reason=reason, outcome=came_out, error=_short(error or ""))
-            )
+            events = self._command(lambda: End(reason=reason, outcome=came_out, error=words))
             if events:
                 self._ended_here = True
             else:
@@ -987,5 +987,10 @@ def _json(value: Any, what: str) -> str:
         raise InvalidValue(f"{what} is nothing JSON can say: {error}") from error
 
 
-def _short(text: str) -> str:
+def _short(text: str | None) -> str:
+    """What is kept of an error."""
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise InvalidValue(f"an error is told as text, not as {type(text).__name__}")
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
+import textwrap
 import threading
+from pathlib import Path
 from typing import Any, Final
 
 from holodeck.compat import Session, SessionConfig
 from holodeck.compat.background import background
 from holodeck.messages.tiles import Tile
+from tests.conftest import ROOT
 
 _numbers: Final = itertools.count(1)
 
@@ -31,6 +36,19 @@ def tiles_of(session: Session) -> list[Tile]:
 def events_of(session: Session) -> list[str]:
     """The names of its tiles, in order."""
     return [tile.question[1:].partition("]")[0] for tile in tiles_of(session)]
+
+
+def run(program: str, state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A program in a process of its own, with a state folder of its own."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program), *words],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "HOLODECK_STATE_DIR": str(state)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 class Heard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from holodeck.compat import (
     UnknownTask,
 )
 from tests.compat.server import plato
-from tests.compat.support import Heard, config, events_of, tiles_of
+from tests.compat.support import Heard, config, events_of, run, tiles_of
 from tests.tiles.plato_stub import TAKEN, Hang, refused
 
 pytestmark = [pytest.mark.nats, pytest.mark.usefixtures("runtime")]
@@ -210,3 +211,19 @@ def test_two_sessions_at_once_are_each_in_order() -> None:
     for session in sessions:
         assert server.ids(session.session_id) == [one.id for one in tiles_of(session)]
     assert server.overtaken == []
+
+
+def test_a_program_that_ends_at_once_has_sent_its_tiles(tmp_path: Path) -> None:
+    program = """
+        import sys
+        from holodeck.compat import SessionConfig, SessionManager
+        config = SessionConfig("brief", "agent", plato_url=sys.argv[1])
+        with SessionManager(config).start_session() as session:
+            session.add_task("t").complete()
+    """
+    with plato() as server:
+        done = run(program, tmp_path, server.url)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    events = [one["question"][1:].partition("]")[0] for one in server.taken]
+    assert events == ["SESSION_START", "TASK_ADDED", "TASK_START", "TASK_END", "SESSION_END"]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -37,27 +35,13 @@ from holodeck.compat.background import background
 from holodeck.compat.config import from_actor, to_actor
 from holodeck.messages.errors import RefusedError
 from holodeck.wiring import RuntimeFile
-from tests.compat.support import Heard, config, events_of, tiles_of
-from tests.conftest import ROOT
+from tests.compat.support import Heard, config, events_of, run, tiles_of
 
 pytestmark = [pytest.mark.nats, pytest.mark.usefixtures("runtime")]
 
 
 def begin(**more: Any) -> Session:
     return SessionManager(config(**more)).start_session()
-
-
-def run(program: str, state: Path) -> subprocess.CompletedProcess[str]:
-    """A program in a process of its own, with a state folder of its own."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "HOLODECK_STATE_DIR": str(state)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 # --- what it says of itself ----------------------------------------
@@ -127,6 +111,9 @@ COMPLETIONS: dict[str, tuple[Callable[[Session, Task], Task], TaskOutcome, int]]
     "by-id": (lambda s, t: s.complete_task("t", TaskOutcome.SUCCESS, 7), TaskOutcome.SUCCESS, 7),
     "all-keywords": (
         lambda s, t: s.complete_task(task_id="t", outcome=TaskOutcome.FAILED, duration_ms=7),
+        TaskOutcome.FAILED, 7),
+    "published-order": (
+        lambda s, t: s.complete_task("t", TaskOutcome.FAILED, 7, "why", {"r": 1}),
         TaskOutcome.FAILED, 7),
     "a-given-zero-stays": (lambda s, t: t.complete(duration_ms=0), TaskOutcome.SUCCESS, 0),
 }  # fmt: skip
@@ -247,9 +234,10 @@ def test_completing_twice_changes_nothing_and_with_another_outcome_is_refused() 
         (lambda s: s.add_task("t", priority="urgent"), "no priority"),
         (lambda s: s.add_task("known").complete("maybe"), "no outcome"),
         (lambda s: s.add_task("known").complete(True, -1), "from 0 on"),
+        (lambda s: s.add_task("known").complete(True, error=ValueError("x")), "as text"),
         (lambda s: s.end_session("perhaps"), "no outcome"),
     ],
-    ids=["data", "no-name", "priority", "outcome", "duration", "session-outcome"],
+    ids=["data", "no-name", "priority", "outcome", "duration", "error", "session-outcome"],
 )
 def test_what_cannot_be_said_is_a_value_error_that_says_why(
     call: Callable[[Session], object], words: str
