@@ -87,7 +87,7 @@ class FleetShell(FoldShell):
             case AskRoute():
                 self._route(work, body)
             case AskGraph():
-                self._tell(work, self.state.seen_by(body.session).model_dump())
+                self._tell(work, self.state.seen_by(body.session, body.joins).model_dump())
             case ReadFleet(view="status"):
                 self.house.spawn(self._status(work))
             case ReadFleet(view="agents"):

@@ -57,7 +57,7 @@ from holodeck.messages.envelope import (
     Checkpoint,
 )
 from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
-from holodeck.messages.fleet import FLEET
+from holodeck.messages.fleet import FLEET, GraphPoint
 from holodeck.messages.ids import NOBODY, new_id, partition_of
 from holodeck.messages.session import (
     MindKind,
@@ -231,6 +231,7 @@ class Host:
         self._laid_down: dict[int, tuple[int, float]] = {}
         self.fleet: FleetShell | None = None
         self._fleet_at = partition_of(FLEET, self.partitions)
+        self._no_graph: GraphPoint | None = None
         self._closed = False
         self._server = ""
         self._suspect = False
@@ -1106,8 +1107,10 @@ class Host:
                 metrics.inbox_gaps.inc(reader.follower.gaps - reader.gaps)
                 reader.gaps = reader.follower.gaps
         metrics.inbox_lag.set(lag)
-        if self.fleet is not None:
-            point = self.fleet.state.point()
+        point = self.fleet.state.point() if self.fleet is not None else self._no_graph
+        if point is not None:
+            # Once more where the fleet has gone elsewhere: the graph is told of by one host.
+            self._no_graph = GraphPoint() if self.fleet is not None else None
             metrics.graph["betti1"].set(point.h1)
             metrics.graph["components"].set(point.components)
             metrics.graph["vertices"].set(point.vertices)

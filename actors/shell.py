@@ -580,7 +580,9 @@ class SessionShell(Shell):
         charter = state.charter
         match body:
             case StartSession(session_kind=SessionKind.AGENT, graph=None):
-                return AskGraph(after=self.house.high) if state.phase is Phase.NEW else None
+                if state.phase is not Phase.NEW:
+                    return None
+                return AskGraph(joins=body.learner, after=self.house.high)
             case RouteTask(decision=None):
                 task = state.tasks.get(body.task)
                 if charter is None or task is None or state.parent:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_MESSAGE = 64 * 1024
 """The largest command or checkpoint body taken, in bytes."""
-MAX_STATE = 512 * 1024
+MAX_STATE = 640 * 1024
 """The largest state that travels, in bytes: in an answer, or in the command that forks from it."""
 MAX_TEXT = 4000
 """The longest utterance, in characters."""

@@ -67,7 +67,7 @@ class Routing(Event):
         decided_by: what told it from the next best one.
     """
 
-    agent: Annotated[str, Field(max_length=64)] = ""
+    agent: NpcId | Literal[""] = ""
     h1_before: int = 0
     h1_after: int = 0
     emergence_risk: Share = 0.0
@@ -185,11 +185,13 @@ class AskGraph(Message):
     """Where does the co-work graph stand, and what has one session done to it?
 
     Attributes:
+        joins: an agent that is about to be in the graph, counted as if it were.
         after: answer only once the fold has this sequence.
     """
 
     kind: Literal["ask-graph"] = "ask-graph"
     session: SessionId | None = None
+    joins: NpcId | None = None
     after: Annotated[int, Field(ge=0)] = 0
 
 

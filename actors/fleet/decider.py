@@ -119,20 +119,23 @@ class FleetState:
         """Whether the mid has seen anything since its last window was closed."""
         return self.mid.ticks > self.mid.closed
 
-    def point(self) -> GraphPoint:
+    def point(self, joins: str | None = None) -> GraphPoint:
+        """The graph in figures; with ``joins`` as if that agent were in it."""
         graph = self.graph
+        more = joins is not None and joins not in graph
         return GraphPoint(
             h1=graph.beta1,
-            vertices=graph.vertices,
+            vertices=graph.vertices + more,
             edges=graph.edges,
-            components=graph.components,
+            components=graph.components + more,
             sequence=self.sequence,
         )
 
-    def seen_by(self, session: str | None) -> SessionGraph:
+    def seen_by(self, session: str | None, joins: str | None = None) -> SessionGraph:
         """The graph, and what one live session has done to it."""
         own = self.own.get(session or "") or Own()
-        return SessionGraph(graph=self.point(), own_change=own.change, crossings=own.crossings)
+        point = self.point(joins)
+        return SessionGraph(graph=point, own_change=own.change, crossings=own.crossings)
 
 
 # --- decide ----------------------------------------

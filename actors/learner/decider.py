@@ -31,6 +31,8 @@ from holodeck.messages.session import (
     SessionStarted,
     TaskAdded,
     TaskCompleted,
+    TaskRefused,
+    TaskRetried,
     TaskRouted,
     TaskStarted,
     TurnTaken,
@@ -141,7 +143,11 @@ def _reputation(state: LearnerState, event: ReputationChanged, moment: Moment) -
     state.reputations += 1
 
 
-def _task(state: LearnerState, event: TaskAdded | TaskRouted | TaskStarted, moment: Moment) -> None:
+def _task(
+    state: LearnerState,
+    event: TaskAdded | TaskRefused | TaskRetried | TaskRouted | TaskStarted,
+    moment: Moment,
+) -> None:
     state.tasks += 1
 
 
@@ -208,6 +214,8 @@ learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
         FrictionDetected: _friction,
         ReputationChanged: _reputation,
         TaskAdded: _task,
+        TaskRefused: _task,
+        TaskRetried: _task,
         TaskRouted: _task,
         TaskStarted: _task,
         TaskCompleted: _task_done,

@@ -602,7 +602,12 @@ def seen_patterns(
             open=[t.id for t in tasks if t.outcome is None],
             attempts={t.id: t.attempt for t in tasks},
             routed={t.id: t.npc for t in tasks if t.npc is not None},
-            fallbacks=[t.id for t in tasks if t.fallback],
+            fallbacks=list(
+                dict.fromkeys(
+                    [e.task for e in state.earlier if e.fallback]
+                    + [t.id for t in tasks if t.fallback]
+                )
+            ),
             capacity_hit=state.refused,
             outcome=outcome or state.outcome,
             duration_ms=duration,
@@ -821,7 +826,13 @@ def _on_task_retried(state: SessionState, event: TaskRetried, moment: Moment) ->
     state.weight += _EARLIER + _size(task.id)
     state.earlier += (
         Earlier(
-            task.id, task.attempt, task.outcome, task.duration_ms, task.place, task.fingerprint
+            task.id,
+            task.attempt,
+            task.outcome,
+            task.duration_ms,
+            task.place,
+            task.fingerprint,
+            task.fallback,
         ),
     )
     if task.npc is not None:

@@ -92,6 +92,7 @@ class Earlier:
     duration_ms: int | None
     place: int
     fingerprint: str
+    fallback: bool = False
 
 
 @dataclass(slots=True)

@@ -251,6 +251,7 @@ def _told_of_routing(routing: Routing | None) -> dict[str, Any] | None:
 def _told_of_alert(event: EmergenceDetected, at: str) -> dict[str, Any]:
     found = event.crossing
     return {
+        "kind": event.kind,
         "session_id": found.session,
         "task_id": found.task,
         "crossing": found.number,

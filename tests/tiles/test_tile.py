@@ -262,7 +262,7 @@ OTHERWISE: dict[str, tuple[str, ...]] = {
     "task.completed": ("task", "agent"),
     "task.retried": ("task",),
     "task.refused": ("task",),
-    "emergence.detected": ("kind", "crossing"),
+    "emergence.detected": ("crossing",),
     "agent.registered": ("agent",),
     "agent.unregistered": ("agent",),
     "mid.synthesised": ("synthesis",),
