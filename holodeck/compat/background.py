@@ -89,11 +89,14 @@ class _Workers(ThreadPoolExecutor):
                 future.set_exception(error)
 
 
+_Due = queue.SimpleQueue[Callable[[], object] | None]
+
+
 class Dispatcher:
     """Delivers callbacks one after the other, in one thread; what they raise is logged."""
 
     def __init__(self) -> None:
-        self._due: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._due: _Due = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -101,7 +104,7 @@ class Dispatcher:
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._deliver, name="holodeck-callbacks", daemon=True
+                    target=_deliver, args=(self._due,), name="holodeck-callbacks", daemon=True
                 )
                 self._thread.start()
             self._due.put(callback)
@@ -125,14 +128,16 @@ class Dispatcher:
         with self._lock:
             if self._thread is not None:
                 self._due.put(None)
+                self._due = queue.SimpleQueue()
                 self._thread = None
 
-    def _deliver(self) -> None:
-        while (callback := self._due.get()) is not None:
-            try:
-                callback()
-            except Exception as error:
-                log.error("a callback failed", exc_info=error)
+
+def _deliver(due: _Due) -> None:
+    while (callback := due.get()) is not None:
+        try:
+            callback()
+        except Exception as error:
+            log.error("a callback failed", exc_info=error)
 
 
 class Background:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from holodeck.compat import (
     DuplicateTask,
@@ -430,17 +430,18 @@ def test_each_callback_comes_once_and_before_the_end_returns() -> None:
     assert ended.calls == [(session, SessionOutcome.SUCCESS)]
 
 
-def test_what_a_callback_raises_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
+def test_what_a_callback_raises_is_logged_and_changes_nothing() -> None:
     ended = Heard()
 
     def fail(_task: Task) -> None:
         raise ValueError("mine")
 
     session = begin(on_task_complete=fail, on_session_end=ended)
-    task = session.add_task("t").complete()
-    session.end_session()
+    with capture_logs() as logs:
+        task = session.add_task("t").complete()
+        session.end_session()
 
+    assert [(one["event"], str(one["exc_info"])) for one in logs] == [("a callback failed", "mine")]
     assert task.is_success
     assert len(ended.calls) == 1
 
