@@ -45,9 +45,6 @@ from holodeck.messages.tiles import HEADER_TILE
 
 FAMILIES: Final = ("friction", "reputation", "task")
 """The families every demo has to have brought to NPCs and to learners."""
-UNCOUNTED: Final = frozenset({"task.retried", "task.refused"})
-"""What NPCs and learners keep no count of: a task that is open again or was not taken is told in
-its session, and they hear of it when somebody gets it."""
 FORESEEN: Final = frozenset(
     {"task-completed", "learner-busy", "store-full", "at-capacity", "agents-full"}
 )
@@ -187,7 +184,7 @@ class Reading:
         events = checkpoint.events
         concerned = "" if place.learner == NOBODY else place.learner
         moment = Moment(sequence, checkpoint.at, place.identity, concerned)
-        families = [event.kind.partition(".")[0] for event in events if event.kind not in UNCOUNTED]
+        families = [event.kind.partition(".")[0] for event in events]
         if place.npc != NOBODY:
             before = self.npcs.get(place.npc, npc.initial)
             self.npcs[place.npc] = npc.fold(before, events, moment)
