@@ -23,15 +23,19 @@ from rich.text import Text
 from holodeck.deck import Step
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.session import (
+    EmergenceDetected,
     FrictionDetected,
     NpcParted,
     ReputationChanged,
     SessionEnded,
+    SessionErred,
     SessionForked,
     SessionPaused,
     SessionStarted,
     TaskAdded,
     TaskCompleted,
+    TaskRefused,
+    TaskRetried,
     TaskRouted,
     TaskStarted,
     TurnAnswered,
@@ -46,6 +50,7 @@ COLOURS = {
     "reputation": "magenta",
     "task": "blue",
     "npc": "cyan",
+    "emergence": "bold yellow",
 }
 LEVELS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -198,7 +203,14 @@ def _about(event: AnyEvent) -> str:
         case SessionPaused():
             return event.reason
         case SessionEnded():
-            return f"{event.reason}, {event.outcome}, active {event.active_ms / 1000:.1f} s"
+            said = f"{event.reason}, {event.outcome}, active {event.active_ms / 1000:.1f} s"
+            names = ", ".join(pattern.name for pattern in event.patterns)
+            return said + (f"; {names}" if names else "")
+        case SessionErred():
+            return f"{event.task}: {event.error}" if event.task else event.error
+        case EmergenceDetected(crossing=found):
+            words = str(found).removeprefix("EMERGENCE: ")
+            return f"{words}, by the link of {found.edge[0]} and {found.edge[1]}"
         case TurnTaken() | TurnAnswered():
             arrow = "→" if isinstance(event, TurnTaken) else "←"
             return f"{event.turn} {arrow} {event.npc}: {event.text}"
@@ -209,7 +221,13 @@ def _about(event: AnyEvent) -> str:
         case TaskAdded():
             return f"{event.task} ({event.priority}){_for(event.npc)}"
         case TaskRouted():
-            return f"{event.task}{_for(event.npc)} (match {event.match:.2f})"
+            back = ", fallback" if event.fallback else ""
+            by = f", by {event.routing.decided_by}" if event.routing else ""
+            return f"{event.task}{_for(event.npc)} (match {event.match:.2f}{back}{by})"
+        case TaskRetried():
+            return f"{event.task}, attempt {event.attempt}"
+        case TaskRefused():
+            return f"{event.task}: at most {event.limit}"
         case TaskStarted():
             return f"{event.task}{_for(event.npc)}"
         case TaskCompleted():

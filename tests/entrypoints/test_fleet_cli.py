@@ -195,6 +195,11 @@ class TestCommands:
         ):
             assert words in summary
         here.told("session", "end", "w1")
+        story = here.told("session", "replay", "w1")
+        for shown in ("t0 → dan (match 1.00, by preferred)", "t0, attempt 2", "β₁=3 > V-2=2"):
+            assert shown in story
+        assert "success, active" in story
+        assert "emergence_crossed" in story
         ended = here.holodeck("session", "show", "w1", "--json").json["patterns"]
         assert "unfinished_work" in {pattern["name"] for pattern in ended}
         advice = here.told("fleet", "advise")
