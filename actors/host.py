@@ -126,8 +126,16 @@ class HostOptions:
     threaded_lease: bool = True
 
 
-def inbox_filters(ns: str, owned: Iterable[int], partitions: int) -> list[tuple[str, Role | None]]:
-    """What a host reads its folds from, each filter with the role it serves (None: both).
+Roles = frozenset[Role]
+EVERYONE: Final[Roles] = frozenset({"npc", "learner", "fleet"})
+PEOPLE: Final[Roles] = frozenset({"npc", "learner"})
+BEHIND: Final = 10_000
+"""How many records a fleet has to be behind the others' folds to be read for by a reader of its
+own, so that nobody waits for it."""
+
+
+def inbox_filters(ns: str, owned: Iterable[int], partitions: int) -> list[tuple[str, Roles]]:
+    """What a host reads its folds from, each filter with the roles it serves.
 
     One read-all consumer, picked by subject, is cheapest by far for a host that owns an eighth
     of the partitions or more; below that, one consumer per partition and role. Whoever has the
@@ -137,22 +145,29 @@ def inbox_filters(ns: str, owned: Iterable[int], partitions: int) -> list[tuple[
     if not mine:
         return []
     if len(mine) * 8 >= partitions:
-        return [(all_checkpoints(ns), None)]
-    filters: list[tuple[str, Role | None]] = []
+        return [(all_checkpoints(ns), EVERYONE)]
+    filters: list[tuple[str, Roles]] = []
     for p in mine:
-        filters += [(npc_filter(ns, p), "npc"), (learner_filter(ns, p), "learner")]
+        filters.append((npc_filter(ns, p), frozenset({"npc"})))
+        filters.append((learner_filter(ns, p), frozenset({"learner"})))
     if partition_of(FLEET, partitions) in mine:
-        filters.append((all_checkpoints(ns), "fleet"))
+        filters.append((all_checkpoints(ns), frozenset({"fleet"})))
     return filters
 
 
 class _Reader:
-    """One follower of the journal and the place it has reached."""
+    """One follower of the journal and the place it has reached.
 
-    __slots__ = ("follower", "gaps", "known", "position", "role", "target")
+    Attributes:
+        roles: whom it serves.
+        whole: it is shown every checkpoint, not only those of a partition.
+    """
 
-    def __init__(self, role: Role | None, position: int, target: int) -> None:
-        self.role = role
+    __slots__ = ("follower", "gaps", "known", "position", "roles", "target", "whole")
+
+    def __init__(self, roles: Roles, whole: bool, position: int, target: int) -> None:
+        self.roles = roles
+        self.whole = whole
         self.position = position
         self.target = target
         self.known = 0
@@ -676,14 +691,17 @@ class Host:
     async def _open_readers(self, end: int) -> None:
         """Reads the journal from the oldest place any owned partition has folded to."""
         filters = inbox_filters(self.ns, self.owned, self.partitions)
-        for number, (subjects, role) in enumerate(filters):
+        everything = all_checkpoints(self.ns)
+        if filters == [(everything, EVERYONE)] and self._fleet_is_behind():
+            filters = [(everything, PEOPLE), (everything, frozenset({"fleet"}))]
+        for number, (subjects, roles) in enumerate(filters):
             served = [
                 (kind, name)
                 for kind, name in self._fold_from
-                if role is None or (kind == role and subjects == _filter(self.ns, role, name))
+                if kind in roles and subjects in (everything, _filter(self.ns, kind, name))
             ]
             after = min(self._fold_from[key] for key in served)
-            reader = _Reader(role, after, end)
+            reader = _Reader(roles, subjects == everything, after, end)
             self._readers.append(reader)
             self._reader_at.update(dict.fromkeys(served, reader))
             reader.follower = await self.journal.follow(
@@ -694,6 +712,27 @@ class Host:
             )
             self._waiter += 1
         self._reading = True
+
+    def _fleet_is_behind(self) -> bool:
+        places = self._fold_from
+        fleet = [at for (role, _), at in places.items() if role == "fleet"]
+        people = [at for (role, _), at in places.items() if role != "fleet"]
+        return bool(fleet) and bool(people) and fleet[0] < min(people) - BEHIND
+
+    def _join_readers(self) -> None:
+        """Hands a fleet that has caught up over to the reader of everybody else."""
+        if len(self._readers) != 2 or self._readers[0].roles != PEOPLE or self.fleet is None:
+            return
+        people, fleet = self._readers
+        key = ("fleet", str(self.fleet.partition))
+        if not people.whole or fleet.position < max(people.position, people.target):
+            return
+        self._fold_from[key] = fleet.position
+        self._reader_at[key] = people
+        people.roles, fleet.roles = EVERYONE, frozenset()
+        self._readers.remove(fleet)
+        if fleet.follower is not None:
+            self.spawn(fleet.follower.stop())
 
     def _folded(self, role: str, partition: str) -> int:
         """Up to which sequence a partition's cells of ``role`` contain everything."""
@@ -716,14 +755,14 @@ class Host:
                         told = Checkpoint(flight.at, tuple(flight.events))
                     elif record.headers.get(HEADER_WRITER) != self.incarnation:
                         self._foreign(shell)
-            fold_from, role = self._fold_from, reader.role
+            fold_from, roles = self._fold_from, reader.roles
             npc_place = learner_place = fleet_place = None
-            if role is None or role == "npc":
+            if "npc" in roles:
                 npc_place = fold_from.get(("npc", tokens[6]))
-            if role is None or role == "learner":
+            if "learner" in roles:
                 learner_place = fold_from.get(("learner", tokens[8]))
             fleet = self.fleet
-            if fleet is not None and role in (None, "fleet") and tokens[5] in FLEET_FAMILIES:
+            if fleet is not None and "fleet" in roles and tokens[5] in FLEET_FAMILIES:
                 fleet_place = fold_from.get(("fleet", str(fleet.partition)))
             for_npc = npc_place is not None and sequence > npc_place
             for_learner = learner_place is not None and sequence > learner_place
@@ -747,7 +786,8 @@ class Host:
         reader.position = sequence
         if sequence > self.high:
             self.high = sequence
-        if self._waiters:
+        # Whoever waits, waits for the target too: until then a look would only sort them anew.
+        if self._waiters and reader.reached() >= reader.target:
             self._wake_folded()
 
     def _foreign(self, shell: SessionShell) -> None:
@@ -806,8 +846,8 @@ class Host:
         self._waiter += 1
         heapq.heappush(self._waiters, (sequence, self._waiter, role, partition, then))
         reader = self._reader_at.get((role, str(partition)))
-        if reader is not None and reader.role is not None:
-            self.spawn(self._look(reader, _filter(self.ns, reader.role, str(partition)), sequence))
+        if reader is not None and not reader.whole:
+            self.spawn(self._look(reader, _filter(self.ns, role, str(partition)), sequence))
 
     async def _look(self, reader: _Reader, subjects: str, sequence: int) -> None:
         """The reader of one partition is not shown what concerns others: looks how far it is."""
@@ -1025,6 +1065,7 @@ class Host:
                 self._wake_folded()
             if self.fleet is not None:
                 self.fleet.tick()
+                self._join_readers()
             if self.time() >= next_sweep:
                 next_sweep = self.time() + max(0.2, min(5.0, self.options.idle_sleep_s / 4))
                 await self._sleep_idle()
@@ -1440,13 +1481,14 @@ class Host:
                 shell.settle()
 
 
-def _filter(ns: str, role: Role, partition: str) -> str:
+def _filter(ns: str, role: str, partition: str) -> str:
+    """What a reader of one role in one partition is shown."""
     match role:
         case "npc":
             return npc_filter(ns, partition)
         case "learner":
             return learner_filter(ns, partition)
-        case "fleet":
+        case _:
             return all_checkpoints(ns)
 
 

@@ -7,13 +7,16 @@ from collections import Counter
 
 import pytest
 
+from holodeck.actors import host as host_module
+from holodeck.actors.folds import cell_key
+from holodeck.actors.host import Host
 from holodeck.deck import Deck, Session
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import FLEET
 from holodeck.messages.ids import partition_of
 from holodeck.messages.session import EndReason, Outcome, SessionEnded, TaskCompleted
 from tests.runtime.checks import everything_is_exact, journal, of_session
-from tests.runtime.stage import Stage, until
+from tests.runtime.stage import Stage, crash, until
 
 pytestmark = [pytest.mark.nats, pytest.mark.integration]
 
@@ -207,7 +210,7 @@ async def test_a_host_with_few_partitions_folds_the_fleet_from_a_reader_of_its_o
     await everything_is_exact(stage, deck)
     carriers = [k.host for k in stage.keepers if k.host is not None and k.host.fleet is not None]
     (host,) = carriers
-    assert [reader.role for reader in host._readers].count("fleet") == 1
+    assert [reader.roles for reader in host._readers].count(frozenset({"fleet"})) == 1
     assert await loads(deck) == {}
 
 
@@ -257,3 +260,46 @@ async def test_a_task_beyond_the_limit_is_refused_stored_once_and_shown(stage: S
     assert sum("task.refused" in row.kinds() for row in rows) == 1
     tiles = [tile async for tile in session.tiles()]
     assert "capacity_hit" in tiles[-1].answer["patterns"]
+
+
+async def test_a_fleet_far_behind_is_read_for_apart_until_it_has_caught_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a host that has the snapshots of everybody but the fleet, as after an upgrade
+    monkeypatch.setattr(host_module, "BEHIND", 20)
+    deck = await stage.begun_here(1, flush_s=600.0)
+    await agents(deck, 3)
+    session = await agent_session(deck, "s")
+    for n in range(15):
+        await session.add_task(f"t{n}", capabilities=["work"])
+        await session.route(f"t{n}", start=True)
+    keeper = stage.keepers.pop()
+    assert keeper.host is not None
+    for partition in range(stage.partitions):
+        await keeper.host.flush(partition)
+    at = partition_of(FLEET, stage.partitions)
+    await crash(keeper)
+    await stage.broker.bucket(stage.layout.actors).delete(cell_key(at, "fleet", FLEET))
+
+    # when another takes over
+    seen: list[int] = []
+    joining = Host._join_readers
+
+    def watched(self: Host) -> None:
+        seen.append(len(self._readers))
+        joining(self)
+
+    monkeypatch.setattr(Host, "_join_readers", watched)
+    await stage.host("host-1", flush_s=600.0)
+    await stage.owned(1)
+
+    # then the fleet is folded from the beginning by a reader of its own, and in the end by one
+    for n in range(15):
+        await session.complete(f"t{n}")
+    await session.end()
+    await everything_is_exact(stage, deck)
+    (taker,) = stage.keepers
+    assert taker.host is not None
+    assert max(seen) == 2
+    assert [reader.roles for reader in taker.host._readers] == [host_module.EVERYONE]
+    assert await loads(deck) == {}
