@@ -498,7 +498,7 @@ class _Layout:
             agent = roster.ensure(name)
             agent.capabilities, agent.max_load = tuple(capabilities), max_load
             agent.routed, agent.done = routed, done
-        roster.loads, roster.assigned = dict(raw["loads"]), dict(raw["assigned"])
+        roster.restore(raw["loads"], raw["assigned"])
         state.graph = CoworkGraph.load(raw["graph"])
         state.open = {session: dict(tasks) for session, tasks in raw["open"].items()}
         state.own = {name: Own(*pair) for name, pair in raw["own"].items()}

@@ -8,7 +8,14 @@ field β1 is also the dimension of H¹, since a graph has no 2-cells.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, KeysView, Mapping, Set
+from collections.abc import (
+    Collection,
+    Container,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+)
 from itertools import chain, combinations, compress
 from math import ceil
 from typing import Any, NamedTuple, Self
@@ -85,6 +92,23 @@ class Projection(NamedTuple):
     vertices_after: int
     edges_after: int
     beta1_after: int
+
+
+class Stand(NamedTuple):
+    """Where the collaborators stand: all that settles what connecting somebody to them changes.
+
+    Attributes:
+        roots: of their components.
+        known: by name, how many of them a name has an edge with; of each of them one more, as if
+            it had one with itself.
+        inside: by that number, the change for somebody in one of their components.
+        outside: the change for everybody else.
+    """
+
+    roots: frozenset[int]
+    known: dict[str, int]
+    inside: tuple[Change, ...]
+    outside: Change
 
 
 class CoworkGraph:
@@ -299,47 +323,55 @@ class CoworkGraph:
         edges = new + sum([self._edges[root] for root in roots])
         return Projection(new, new - merges, -merges, vertices, edges, edges - vertices + 1)
 
-    def projections(self, candidates: Iterable[str], collaborators: Iterable[str]) -> list[Change]:
-        """:meth:`project` for many candidates at once, in their order.
-
-        Equal changes are the same object. For k collaborators and n candidates O(k·n) in the
-        worst case, where each is a neighbour of each, and O(k + n) for strangers: a candidate
-        outside of the collaborators' neighbourhoods is settled by whether its component is one
-        of theirs.
-        """
-        asked = list(candidates)
+    def stand(self, collaborators: Iterable[str]) -> Stand:
+        """What :meth:`change` needs, worked out once; O(their neighbours)."""
         others = list(dict.fromkeys(collaborators))
-        if not others:
-            return [Change(0, 0, 0)] * len(asked)
         index, root = self._index, self._root
-        roots = {root[index[name]] for name in others if name in index}
+        roots = frozenset([root[index[name]] for name in others if name in index])
         merges = len(roots) + sum([name not in index for name in others]) - 1
         new = len(others)
-        outside = Change(new, new - merges - 1, -merges - 1)
-        inside = [Change(left, left - merges, -merges) for left in range(new + 1)]
-        inside.reverse()  # by how many edges there are already
-        known = dict.fromkeys(others, 1)  # itself among them: an edge less, as if it were there
-        wanted: set[str] | None = None
+        if not new:
+            return Stand(roots, {}, (Change(0, 0, 0),), Change(0, 0, 0))
+        inside = [Change(left, left - merges, -merges) for left in range(new, -1, -1)]
+        known = dict.fromkeys(others, 1)
         for name in others:
             if name in index:
-                near: Set[str] = self._near[index[name]].keys()
-                if len(near) > len(asked):
-                    wanted = set(asked) if wanted is None else wanted
-                    near = wanted & near
-                for one in near:
+                for one in self._near[index[name]]:
                     if one != name:
                         known[one] = known.get(one, 0) + 1
-        # Passes over all candidates are C's: what is looked at one by one are who has links.
-        try:
-            inner = map(roots.__contains__, map(root.__getitem__, map(index.__getitem__, asked)))
-            changes = list(map((outside, inside[0]).__getitem__, inner))
+        return Stand(roots, known, tuple(inside), Change(new, new - merges - 1, -merges - 1))
+
+    def change(self, candidate: str, stand: Stand) -> Change:
+        """As :meth:`project`, without the component; O(1)."""
+        links = stand.known.get(candidate)
+        if links is not None:
+            return stand.inside[links]
+        vertex = self._index.get(candidate)
+        inner = vertex is not None and self._root[vertex] in stand.roots
+        return stand.inside[0] if inner else stand.outside
+
+    def projections(self, candidates: Iterable[str], collaborators: Iterable[str]) -> list[Change]:
+        """:meth:`project` for many candidates at once, in their order, without the component.
+
+        Equal changes are the same object. O(candidates + the collaborators' neighbours): who is no
+        neighbour of theirs is settled by whether its component is one of theirs.
+        """
+        asked = list(candidates)
+        stand = self.stand(collaborators)
+        changes = (stand.outside, stand.inside[0])
+        found = list(map(changes.__getitem__, self.inner(asked, stand)))
+        for place in compress(range(len(asked)), map(stand.known.__contains__, asked)):
+            found[place] = stand.inside[stand.known[asked[place]]]
+        return found
+
+    def inner(self, candidates: Collection[str], stand: Stand) -> list[bool]:
+        """Of each candidate whether its component is one of the collaborators'."""
+        index, root, roots = self._index, self._root, stand.roots
+        try:  # a pass of C
+            found = map(root.__getitem__, map(index.__getitem__, candidates))
+            return list(map(roots.__contains__, found))
         except KeyError:  # strangers among them
-            changes = [
-                inside[0] if n in index and root[index[n]] in roots else outside for n in asked
-            ]
-        for place in [place for place, name in enumerate(asked) if name in known]:
-            changes[place] = inside[known[asked[place]]]
-        return changes
+            return [name in index and root[index[name]] in roots for name in candidates]
 
     # --- forgetting, storing, comparing -----------------------------------------------------
 

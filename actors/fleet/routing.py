@@ -17,14 +17,15 @@ for longest, then by id:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nsmallest
-from itertools import compress, repeat
+from itertools import chain, compress, filterfalse, repeat
 from operator import add
 from typing import Final, NamedTuple
 
-from holodeck.actors.fleet.graph import CoworkGraph, margin, risk
+from holodeck.actors.fleet.graph import Change, CoworkGraph, Stand, margin, risk
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import Alternative, AskRoute, Decision, Routing, Term
 
@@ -34,6 +35,8 @@ ALTERNATIVES: Final = 3
 SPAN: Final = 1
 """How many tasks over the least loaded somebody may have and still be the best: the graph's terms
 together span less than 1.1."""
+MANY: Final = 256
+"""Candidates above which not each of them is looked at."""
 RESERVED_MS: Final = 5_000
 """How long a decision's load is reserved while ``task.routed`` has not been folded."""
 
@@ -67,13 +70,24 @@ class Roster:
         limited: registered agents that take only so many tasks.
     """
 
-    __slots__ = ("_able", "_registered", "agents", "assigned", "limited", "loads")
+    __slots__ = (
+        "_able",
+        "_aged",
+        "_registered",
+        "_unused",
+        "agents",
+        "assigned",
+        "limited",
+        "loads",
+    )
 
     def __init__(self) -> None:
         self.agents: dict[str, Agent] = {}
         self.loads: dict[str, int] = {}
         self.assigned: dict[str, int] = {}
         self.limited: dict[str, int] = {}
+        self._unused: list[str] = []  # who was never given anything, by name
+        self._aged: dict[str, None] = {}  # the others, in the order of their last task
         self._able: dict[str, set[str]] = {}
         self._registered: set[str] = set()
 
@@ -85,7 +99,13 @@ class Roster:
         found = self.agents.get(name)
         if found is None:
             found = self.agents[name] = Agent()
+            insort(self._unused, name)
         return found
+
+    def by_age(self) -> Iterator[str]:
+        """All agents: who was given nothing for longest first; of those never given anything, by
+        name."""
+        return chain(self._unused, self._aged)
 
     def register(self, name: str, capabilities: tuple[str, ...], max_load: int) -> None:
         agent = self.ensure(name)
@@ -107,7 +127,21 @@ class Roster:
         """The agent gets one more task, by the checkpoint ``sequence``."""
         self.ensure(name).routed += 1
         self.loads[name] = self.loads.get(name, 0) + 1
+        self._age(name, sequence)
+
+    def _age(self, name: str, sequence: int) -> None:
+        if name in self.assigned:
+            del self._aged[name]
+        else:
+            del self._unused[bisect_left(self._unused, name)]
         self.assigned[name] = sequence
+        self._aged[name] = None
+
+    def restore(self, loads: Mapping[str, int], assigned: Mapping[str, int]) -> None:
+        """Takes loads and last tasks of agents that are known already and were given nothing."""
+        self.loads = dict(loads)
+        for name, sequence in sorted(assigned.items(), key=lambda item: item[1]):
+            self._age(name, sequence)
 
     def take(self, name: str) -> None:
         """One task of the agent has ended, or went to another."""
@@ -122,6 +156,10 @@ class Roster:
         agent = self.agents.pop(name, None)
         if agent is not None:
             self._forget(name, agent)
+            if name in self.assigned:
+                del self._aged[name]
+            else:
+                del self._unused[bisect_left(self._unused, name)]
         self.loads.pop(name, None)
         self.assigned.pop(name, None)
 
@@ -286,48 +324,69 @@ def _rank(
     linked: tuple[str, ...],
     match_of: Mapping[str, float],
 ) -> list[_Scored]:
-    """The best of the pool, at most four, best first.
-
-    Nobody with more than :data:`SPAN` tasks over the least can be the best, so only the others'
-    links are looked at. What a link would change takes few values, and who would change the same
-    and has the same load scores the same: what is compared one by one are the names in the best
-    of these groups. All passes over the pool are C's.
-    """
-    loads = list(map(roster.loads.get, pool, repeat(0)))
-    if held.load:
-        reserved = held.load.get
-        loads = [load + reserved(name, 0) for name, load in zip(pool, loads, strict=True)]
-    names: Collection[str] = pool
-    if not match_of:
-        bound = min(loads) + SPAN
-        if max(loads) > bound:
-            near = [(name, load) for name, load in zip(pool, loads, strict=True) if load <= bound]
-            if len(near) <= ALTERNATIVES:  # the others are of interest as alternatives
-                bound = nsmallest(ALTERNATIVES + 1, loads)[-1]
-                both = zip(pool, loads, strict=True)
-                near = [(name, load) for name, load in both if load <= bound]
-            names = [name for name, _ in near]
-            loads = [load for _, load in near]
-    changes = graph.projections(names, linked)
+    """The best of the pool, at most four, best first."""
+    stand = graph.stand(linked)
     scale = 1.0 / (len(linked) + 1)
-    worth = {
-        change: (change.delta_beta1 + COMPONENTS_WEIGHT * change.delta_components) * scale
-        for change in set(changes)
-    }
-    terms = list(map(worth.__getitem__, changes))
-    scores: list[float] = list(map(add, terms, loads))  # a load weighs 1
-    if match_of:
-        scores = [
-            score + MATCH_WEIGHT * (1.0 - match_of[name])
-            for name, score in zip(names, scores, strict=True)
-        ]
+
+    def score(change: Change, load: int, match: float = 1.0) -> float:
+        links = change.delta_beta1 + COMPONENTS_WEIGHT * change.delta_components
+        return round(links * scale + load + MATCH_WEIGHT * (1.0 - match), 9)
+
+    if len(pool) > MANY and not match_of:
+        return _best_of_many(roster, graph, held, pool, stand, score)
+    loads, reserved = roster.loads, held.load
+    scored: dict[float, list[str]] = {}
+    for name in pool:
+        load = loads.get(name, 0) + reserved.get(name, 0)
+        mine = score(graph.change(name, stand), load, match_of.get(name, 1.0))
+        scored.setdefault(mine, []).append(name)
     best: list[_Scored] = []
-    for score in sorted(set(scores)):
-        equal = list(compress(names, map(score.__eq__, scores)))
-        best += _oldest(roster, held, score, equal, ALTERNATIVES + 1 - len(best))
+    for mine in sorted(scored):
+        best += _oldest(roster, held, mine, scored[mine], ALTERNATIVES + 1 - len(best))
         if len(best) > ALTERNATIVES:
             break
     return best
+
+
+def _best_of_many(
+    roster: Roster,
+    graph: CoworkGraph,
+    held: Reservations,
+    pool: Collection[str],
+    stand: Stand,
+    score: Callable[[Change, int], float],
+) -> list[_Scored]:
+    """As :func:`_rank`, where a look at each of them would take too long.
+
+    Who has links with the collaborators is looked at one by one. All others score by two things,
+    their load and on which side of the graph they stand, which C counts; and of those who score
+    the least, the ones given nothing for longest are met first on the way through the agents.
+    """
+    loads, reserved, order = roster.loads, held.load, held.order
+    best: list[_Scored] = []
+    for name in stand.known:
+        if name in pool:
+            mine = score(graph.change(name, stand), loads.get(name, 0) + reserved.get(name, 0))
+            best.append(_Scored(mine, order.get(name, 0), roster.assigned.get(name, 0), name))
+    linked = {one.name for one in best}
+    burdens = list(map(loads.get, pool, repeat(0)))
+    if reserved:
+        burdens = list(map(add, burdens, map(reserved.get, pool, repeat(0))))
+    inner = graph.inner(pool, stand)
+    kinds = list(map(add, map(add, burdens, burdens), inner))  # 2 · load + side
+    sides = (stand.outside, stand.inside[0])
+    left, worst = ALTERNATIVES + 1, 0.0
+    for kind in sorted(set(kinds), key=lambda one: (score(sides[one & 1], one >> 1), one)):
+        mine = score(sides[kind & 1], kind >> 1)
+        if left <= 0 and mine > worst:
+            break
+        names = list(filterfalse(linked.__contains__, compress(pool, map(kind.__eq__, kinds))))
+        found = _oldest(roster, held, mine, names, ALTERNATIVES + 1)
+        best += found
+        left -= len(found)
+        worst = mine
+    best.sort()
+    return best[: ALTERNATIVES + 1]
 
 
 def _oldest(
@@ -337,7 +396,16 @@ def _oldest(
     later than anybody whose task is folded."""
     order = held.order
     found: list[_Scored] = []
-    waiting = [name for name in names if name not in order] if order else names
+    if len(names) > MANY:
+        # Of so many the first are soon met on the way from who was given nothing for longest.
+        asked = set(names)
+        for name in roster.by_age():
+            if name in asked and name not in order:
+                found.append(_Scored(score, 0, roster.assigned.get(name, 0), name))
+                if len(found) == count:
+                    return found
+        found.clear()
+    waiting = list(filterfalse(order.__contains__, names)) if order else names
     assigned = map(roster.assigned.get, waiting, repeat(0))
     for at, name in nsmallest(count, zip(assigned, waiting, strict=True)):
         found.append(_Scored(score, 0, at, name))

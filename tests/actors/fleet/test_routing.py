@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holodeck.actors.fleet import routing
 from holodeck.actors.fleet.graph import CoworkGraph
 from holodeck.actors.fleet.routing import (
     ALTERNATIVES,
@@ -235,18 +236,34 @@ def test_unregistered_agents_get_nothing_and_keep_their_load() -> None:
 CAPABILITIES = ("x", "y", "z")
 
 
-@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(0, 60), st.integers(0, 6))
+@pytest.mark.parametrize("many", [2, 256], ids=["many", "few"])
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 40),
+    st.integers(0, 60),
+    st.integers(0, 6),
+    st.integers(0, 5),
+)
 def test_the_answer_is_the_best_by_the_formula_and_the_same_again(
-    seed: int, agents: int, edges: int, linked: int
+    many: int, seed: int, agents: int, edges: int, linked: int, reserved: int
 ) -> None:
-    """Against the score worked out for each agent on its own."""
+    """Against the score worked out for each agent on its own, by either way through them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routing, "MANY", many)
+        _is_the_best(seed, agents, edges, linked, reserved)
+
+
+def _is_the_best(seed: int, agents: int, edges: int, linked: int, reserved: int) -> None:
     chance = random.Random(seed)
     names = [f"a{n}" for n in range(agents)]
     who, links, held = Roster(), CoworkGraph(), Reservations()
     for name in names:
         who.register(name, tuple(chance.sample(CAPABILITIES, chance.randint(0, 3))), 0)
-        for _ in range(chance.randint(0, 3)):
-            who.give(name, chance.randint(1, 1000))
+    for sequence in range(chance.randint(0, 2 * agents)):
+        who.give(chance.choice(names), sequence + 1)
+    for number in range(reserved):
+        other = ask(f"other{number}", *chance.sample(CAPABILITIES, 1))
+        held.hold((other.session, other.task, 1), route(who, links, held, other), 0)
     for _ in range(edges):
         a, b = chance.choice(names), chance.choice(names)
         if a != b:
@@ -264,19 +281,19 @@ def test_the_answer_is_the_best_by_the_formula_and_the_same_again(
 
     able = [name for name in names if match(name) == 1.0]
 
-    def key(name: str) -> tuple[float, int, str]:
+    def load(name: str) -> int:
+        return who.loads.get(name, 0) + held.load.get(name, 0)
+
+    def key(name: str) -> tuple[float, int, int, str]:
         change = links.project(name, others)
         graph_terms = change.delta_beta1 + COMPONENTS_WEIGHT * change.delta_components
-        score = graph_terms / (len(others) + 1) + who.loads.get(name, 0)
-        score += 10.0 * (1.0 - match(name))
-        return round(score, 9), who.assigned.get(name, 0), name
+        score = graph_terms / (len(others) + 1) + load(name) + 10.0 * (1.0 - match(name))
+        return round(score, 9), held.order.get(name, 0), who.assigned.get(name, 0), name
 
     ranked = sorted(able or names, key=key)
     assert found.routing.agent == ranked[0]
     assert found.routing.fallback == (not able)
-    assert [one.agent for one in found.alternatives] == ranked[1 : ALTERNATIVES + 1] or len(
-        {who.loads.get(name, 0) for name in ranked}
-    ) > 1
+    assert [one.agent for one in found.alternatives] == ranked[1 : ALTERNATIVES + 1]
     change = links.project(found.routing.agent, others)
     assert found.routing.h1_after - found.routing.h1_before == change.delta_beta1
     assert route(who, links, held, question) == found
