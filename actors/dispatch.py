@@ -48,13 +48,14 @@ class FleetShell(FoldShell):
         held: load given away and not folded yet.
     """
 
-    __slots__ = ("_paying", "_window", "held", "window_s")
+    __slots__ = ("_due", "_paying", "_window", "held", "window_s")
 
     def __init__(self, house: House, partition: int, window_s: float) -> None:
         super().__init__(house, "fleet", FLEET, partition, fleet)
         self.held = Reservations()
         self.window_s = window_s
-        self._window = (-1, 0.0)  # how much had been read when it began, and when that was noticed
+        self._window = -1  # how much had been read when it began
+        self._due: float | None = house.time()  # when to look whether there is something to do
         self._paying = False
 
     @property
@@ -168,8 +169,13 @@ class FleetShell(FoldShell):
 
     def tick(self) -> None:
         """Looks for what is due: alerts, a window that is over, a synthesis nobody has read."""
-        cell = self._cell()
-        if cell.pending is not None or self.busy or self.dropped:
+        now = self.house.time()
+        cell = self.house.awake(self.kind, self.identity)
+        if cell is None:
+            if self._due is not None and now >= self._due and not self.dropped:
+                self._cell()  # brings it back, for the next look
+            return
+        if self.busy or self.dropped:
             return
         state: FleetState = cell.state
         self.held.expire(self.house.now())
@@ -177,12 +183,12 @@ class FleetShell(FoldShell):
             self.pay()
         if state.synthesised > state.inferred:
             self.internal(f"infer.{state.synthesised}", Infer(sequence=state.synthesised))
-        elif state.gathered:
-            read = state.mid.closed
-            if self._window[0] != read:
-                self._window = (read, self.house.time())
-            elif self.house.time() >= self._window[1] + self.window_s:
-                self.internal(f"mid.{read}", CloseWindow(read=read))
+        elif not state.gathered:
+            self._due = None
+        elif self._window != state.mid.closed or self._due is None:
+            self._window, self._due = state.mid.closed, now + self.window_s
+        elif now >= self._due:
+            self.internal(f"mid.{self._window}", CloseWindow(read=self._window))
 
     def internal(self, command: str, body: Any) -> None:
         """A command of the fleet to itself."""

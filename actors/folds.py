@@ -215,6 +215,11 @@ class Folds:
         found.used = self._clock()
         return found
 
+    def awake(self, partition: str, kind: str, *identity: str) -> Cell | None:
+        """The cell if it is in memory and has its snapshot; it is not kept awake by that."""
+        found = self._cells.get(cell_key(partition, kind, *identity))
+        return found if found is not None and found.pending is None else None
+
     def apply(
         self, role: Role, place: Place, record: Record, at: int, events: tuple[Any, ...]
     ) -> None:

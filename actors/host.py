@@ -888,6 +888,11 @@ class Host:
         first = identity.partition(".")[0]
         return self.folds.cell(str(self._partition(first)), kind, *identity.split("."))
 
+    def awake(self, kind: str, identity: str) -> Cell | None:
+        """As :meth:`cell`, if it is in memory; it may go to sleep all the same."""
+        first = identity.partition(".")[0]
+        return self.folds.awake(str(self._partition(first)), kind, *identity.split("."))
+
     def when_ready(self, cell: Cell, then: Callable[[], None]) -> None:
         self.folds.when_ready(cell, then)
 
@@ -1148,10 +1153,11 @@ class Host:
                 metrics.inbox_gaps.inc(reader.follower.gaps - reader.gaps)
                 reader.gaps = reader.follower.gaps
         metrics.inbox_lag.set(lag)
-        point = self.fleet.state.point() if self.fleet is not None else self._no_graph
-        if point is not None:
+        fleet = self.awake("fleet", FLEET) if self.fleet is not None else None
+        point = fleet.state.point() if fleet is not None else self._no_graph
+        if point is not None and (fleet is not None or self.fleet is None):
             # Once more where the fleet has gone elsewhere: the graph is told of by one host.
-            self._no_graph = GraphPoint() if self.fleet is not None else None
+            self._no_graph = GraphPoint() if fleet is not None else None
             metrics.graph["betti1"].set(point.h1)
             metrics.graph["components"].set(point.components)
             metrics.graph["vertices"].set(point.vertices)

@@ -24,7 +24,7 @@ SAYS = {
         r"^goes to: marta$",
         r"^1 turn, \{'success': 1\}$",
         r"^\[SESSION_START\]",
-        r"^\[TASK_END\].*SUCCESS",
+        r"^\[TASK_END\].*success",
         r"^\[SESSION_END\]",
     ],
     "fork_and_replay": [

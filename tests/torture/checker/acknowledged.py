@@ -5,7 +5,8 @@
    server served again, and its sequence lies behind what the restored store holds.
 2. No command id stands twice in one actor's line, whatever was answered to it.
 3. A command of which every sending was refused, or answered ``ok`` without events, does not stand.
-   One that was sent several times may stand if any sending explains it.
+   One that was sent several times may stand if any sending explains it; and of a refusal that is
+   itself stored (the first task beyond the limit) its own checkpoint stands.
 4. Every checkpoint comes from a recorded operation, from a step of a recorded order, or from the
    session itself (timers, replies of minds, partings).
 """
@@ -72,9 +73,14 @@ def _stands_only_if_it_may(evidence: Evidence, intent: Intent, finding: Finding)
 
 def _may_have_stored(evidence: Evidence, op: Op, row: Row) -> bool:
     """An answer that a power loss took back says nothing about what a repeat did after it."""
-    if op.outcome == "unknown":
+    if op.outcome == "unknown" or is_stored_refusal(op, row):
         return True
     return stores(op) and (op.sequence == row.sequence or evidence.loss_of(op) is not None)
+
+
+def is_stored_refusal(op: Op, row: Row) -> bool:
+    """Whether ``op`` was refused with what stands there: the first task beyond the limit is."""
+    return op.outcome == "refused" and op.reason == "task-limit" and row.kinds == ("task.refused",)
 
 
 def _none_unasked(evidence: Evidence, finding: Finding) -> None:
@@ -102,4 +108,4 @@ def _gone(evidence: Evidence, op: Op) -> bool:
     return evidence.row_of(op) is None and evidence.loss_of(op) is not None
 
 
-__all__ = ["LAW", "acknowledged", "stores"]
+__all__ = ["LAW", "acknowledged", "is_stored_refusal", "stores"]

@@ -30,10 +30,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from holodeck.actors.session import Phase, session
+from holodeck.actors.session.decider import refusal
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.learner import LEARNER_COMMAND
 from holodeck.messages.npc import NPC_COMMAND
-from tests.torture.checker.acknowledged import stores
+from tests.torture.checker.acknowledged import is_stored_refusal, stores
 from tests.torture.checker.evidence import Evidence
 from tests.torture.checker.histories import DECIDERS, Histories, History, Key, difference, state_of
 from tests.torture.checker.report import Finding
@@ -46,6 +47,7 @@ LAW: Final = "linearizable"
 FOLDS: Final = "fold-reads"
 
 AROUND: Final = UNREADABLE | {
+    "agents-full",
     "at-capacity",
     "busy",
     "expired",
@@ -53,10 +55,11 @@ AROUND: Final = UNREADABLE | {
     "late",
     "learner-busy",
     "moved",
+    "no-agents",
     "not-stored",
     "store-full",
 }
-"""Refusals that say nothing about the actor's state."""
+"""Refusals that say nothing about the actor's state; some are the fleet's word."""
 ON_THE_WAY: Final = frozenset({"session-active", "claim-required", "claim-void"})
 """What an order may meet on its walk: at the session that holds the learner, or because others
 moved the session meanwhile."""
@@ -203,6 +206,8 @@ def _unremembered(evidence: Evidence, history: History, op: Op, fits: Fits) -> F
     if not known:
         return fits
     before = history.position(min(known)) - 1
+    if op.outcome == "refused" and is_stored_refusal(op, evidence.standing(op)[0]):
+        return lambda k: k > before or fits(k)  # behind it the same is said again
     return lambda k: k <= before and fits(k)
 
 
@@ -335,9 +340,11 @@ def _decides(history: History, k: int, command: Any) -> tuple[Any, ...] | str:
     """
     state = history.states[k]
     try:
-        return tuple(session.decide(state, command, state.touched_at))
+        events = tuple(session.decide(state, command, state.touched_at))
     except RefusedError as error:
         return error.reason
+    stored = refusal(events[0]) if events else None
+    return events if stored is None else stored.reason
 
 
 # --- what fits an NPC's and a learner's answers ----------------------------------------
