@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 test: install ## every test (ARGS="-k name" for some)
-	$(PY) -m pytest -m "not packaging" $(ARGS)
+	$(PY) -m pytest -m "not packaging" -n 2 --dist loadgroup $(ARGS)
 
 check: install ## ruff, mypy, import law, packaging
 	$(PY) -m ruff check .

@@ -33,3 +33,16 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("HOLODECK_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+ALONE: Final = ("bench", "demo", "runtime", "torture")
+"""Folders of tests that need both cores, or time that nobody else takes: one of them at a time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says which tests share a worker, for a run with several: those of a file, whose fixtures are
+    dear, and all that has to be alone."""
+    for item in items:
+        path = item.path.relative_to(ROOT / "tests")
+        group = "alone" if path.parts[0] in ALONE else path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))

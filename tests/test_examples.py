@@ -34,6 +34,11 @@ SAYS = {
         r"^in the rehearsal: 3 turns, no friction$",
         r"^in the session: \{'marta': -0\.2\}$",
     ],
+    "agents_and_tasks": [
+        r"^goes to: forge \| forge by only; match 1\.00, load 0, ",
+        r"^shows: mixed_outcomes, first_failure_recovered$",
+        r"^forge did 2$",
+    ],
     "many_sessions": [r"^200 sessions, 1000 turns in \d+\.\d s$"],
     "listen_with_plain_nats": [
         r"^start: ok$",
@@ -97,11 +102,13 @@ def test_the_readme_names_every_setting() -> None:
     assert named == {variable_of(field) for field in Settings.model_fields}
 
 
-def test_the_readmes_ten_lines_are_those_of_the_quickstart() -> None:
+@pytest.mark.parametrize(("place", "name"), list(enumerate(["quickstart", "agents_and_tasks"])))
+def test_the_readmes_lines_are_those_of_an_example(place: int, name: str) -> None:
     """Word for word, but for what is printed in between."""
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    code = [line.partition("# ")[0].strip() for line in block.splitlines()]
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    code = [line.partition("# ")[0].strip() for line in blocks[place].splitlines()]
     lines = [line for line in code if line]
-    program = (ROOT / "examples" / "quickstart.py").read_text()
+    program = (ROOT / "examples" / f"{name}.py").read_text()
     assert [line for line in lines if line not in program] == []
     assert len(lines) <= 15

@@ -303,3 +303,33 @@ async def test_a_fleet_far_behind_is_read_for_apart_until_it_has_caught_up(
     assert max(seen) == 2
     assert [reader.roles for reader in taker.host._readers] == [host_module.EVERYONE]
     assert await loads(deck) == {}
+
+
+async def test_a_window_is_put_together_and_inferred_from_also_after_a_death(stage: Stage) -> None:
+    # given a fleet that gathers for a while, and a session in that time
+    deck = await stage.begun_here(1, mid_window_s=1.0, idle_sleep_s=0.3, flush_s=0.3)
+    await agents(deck, 2)
+    session = await agent_session(deck, "s")
+    await session.add_task("t", capabilities=["work"])
+    await session.route("t", start=True)
+    await session.complete("t", "failed", error="LinkError: 12")
+    await session.end()
+
+    # when its host dies before the window is over, and another has it
+    await crash(stage.keepers.pop())
+    await stage.host("host-1", mid_window_s=1.0, idle_sleep_s=0.3, flush_s=0.3)
+    await stage.owned(1)
+
+    # then one synthesis tells of the session, and one inference of the synthesis
+    async def told() -> bool:
+        return bool((await deck.fleet.advice())["advice"])
+
+    await until(told, 15.0, 0.1)
+    rows = await everything_is_exact(stage, deck)
+    kinds = [kind for row in rows for kind in row.kinds()]
+    assert (kinds.count("mid.synthesised"), kinds.count("architect.inferred")) == (1, 1)
+    found = await deck.fleet.advice()
+    assert found["synthesis"]["metrics"]["sessions"] == 1
+    assert found["synthesis"]["metrics"]["tasks"] == 1
+    assert found["advice"]["advice"] is True
+    assert found["open"] is None
