@@ -6,6 +6,7 @@ One law: on a laptop a missing server skips its tests and says why; with ``CI`` 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -17,6 +18,12 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parent.parent
 """The checkout."""
 IN_CI: Final = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Begun in the background of a shell, where an interrupt is ignored by all that is begun from
+    # here: the tests that interrupt somebody need it heard.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def missing(what: str) -> NoReturn:
