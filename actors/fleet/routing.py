@@ -301,8 +301,11 @@ def route(roster: Roster, graph: CoworkGraph, held: Reservations, ask: AskRoute)
         raise RefusedError("agents-full", f"{len(pool)} agents have as many tasks as they take")
     preferred = [name for name in ask.prefer if name in set(free)] if ask.prefer else []
     linked = tuple(dict.fromkeys(ask.collaborators))
-    ranked = _rank(roster, graph, held, preferred or free, linked, match_of)
-    return _decided(roster, graph, held, ask, linked, ranked, match_of, fallback, bool(preferred))
+    stand = graph.stand(linked)
+    ranked = _rank(roster, graph, held, preferred or free, stand, match_of)
+    return _decided(
+        roster, graph, held, ask, linked, stand, ranked, match_of, fallback, bool(preferred)
+    )
 
 
 def _free(roster: Roster, held: Reservations, pool: Collection[str]) -> Collection[str]:
@@ -321,12 +324,11 @@ def _rank(
     graph: CoworkGraph,
     held: Reservations,
     pool: Collection[str],
-    linked: tuple[str, ...],
+    stand: Stand,
     match_of: Mapping[str, float],
 ) -> list[_Scored]:
     """The best of the pool, at most four, best first."""
-    stand = graph.stand(linked)
-    scale = 1.0 / (len(linked) + 1)
+    scale = 1.0 / len(stand.inside)  # one more than there are collaborators
 
     def score(change: Change, load: int, match: float = 1.0) -> float:
         links = change.delta_beta1 + COMPONENTS_WEIGHT * change.delta_components
@@ -380,7 +382,8 @@ def _best_of_many(
         mine = score(sides[kind & 1], kind >> 1)
         if left <= 0 and mine > worst:
             break
-        names = list(filterfalse(linked.__contains__, compress(pool, map(kind.__eq__, kinds))))
+        names = set(compress(pool, map(kind.__eq__, kinds)))
+        names -= linked
         found = _oldest(roster, held, mine, names, ALTERNATIVES + 1)
         best += found
         left -= len(found)
@@ -390,22 +393,21 @@ def _best_of_many(
 
 
 def _oldest(
-    roster: Roster, held: Reservations, score: float, names: list[str], count: int
+    roster: Roster, held: Reservations, score: float, names: Collection[str], count: int
 ) -> list[_Scored]:
     """Those of equal score who were given nothing for longest; who has a reservation was asked
     later than anybody whose task is folded."""
     order = held.order
     found: list[_Scored] = []
-    if len(names) > MANY:
+    if isinstance(names, set) and len(names) > MANY:
         # Of so many the first are soon met on the way from who was given nothing for longest.
-        asked = set(names)
         for name in roster.by_age():
-            if name in asked and name not in order:
+            if name in names and name not in order:
                 found.append(_Scored(score, 0, roster.assigned.get(name, 0), name))
                 if len(found) == count:
                     return found
         found.clear()
-    waiting = list(filterfalse(order.__contains__, names)) if order else names
+    waiting = list(filterfalse(order.__contains__, names))
     assigned = map(roster.assigned.get, waiting, repeat(0))
     for at, name in nsmallest(count, zip(assigned, waiting, strict=True)):
         found.append(_Scored(score, 0, at, name))
@@ -420,11 +422,11 @@ def _terms(
     graph: CoworkGraph,
     held: Reservations,
     name: str,
-    linked: tuple[str, ...],
+    stand: Stand,
     match_of: Mapping[str, float],
 ) -> _Terms:
-    change = graph.project(name, linked)
-    scale = 1.0 / (len(linked) + 1)
+    change = graph.change(name, stand)
+    scale = 1.0 / len(stand.inside)
     return _Terms(
         change.delta_beta1 * scale,
         COMPONENTS_WEIGHT * change.delta_components * scale,
@@ -439,6 +441,7 @@ def _decided(
     held: Reservations,
     ask: AskRoute,
     linked: tuple[str, ...],
+    stand: Stand,
     ranked: list[_Scored],
     match_of: Mapping[str, float],
     fallback: bool,
@@ -455,8 +458,8 @@ def _decided(
     against = ""
     if len(ranked) > 1:
         second = ranked[1]
-        mine = _terms(roster, graph, held, name, linked, match_of)
-        theirs = _terms(roster, graph, held, second.name, linked, match_of)
+        mine = _terms(roster, graph, held, name, stand, match_of)
+        theirs = _terms(roster, graph, held, second.name, stand, match_of)
         term, against = _told_apart(first, second, mine, theirs)
     if preferred:
         term = "preferred"
@@ -482,9 +485,7 @@ def _decided(
             decided_by=term,
         ),
         reasoning="; ".join(words)[:1000],
-        alternatives=tuple(
-            _alternative(roster, graph, held, other, linked) for other in ranked[1:]
-        ),
+        alternatives=tuple(_alternative(roster, graph, held, other, stand) for other in ranked[1:]),
         collaborators=tuple(other for other in linked if other != name),
     )
 
@@ -510,9 +511,9 @@ def _alternative(
     graph: CoworkGraph,
     held: Reservations,
     scored: _Scored,
-    linked: tuple[str, ...],
+    stand: Stand,
 ) -> Alternative:
-    change = graph.project(scored.name, linked)
+    change = graph.change(scored.name, stand)
     return Alternative(
         agent=scored.name,
         score=round(scored.score, 6),
