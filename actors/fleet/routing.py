@@ -360,35 +360,40 @@ def _best_of_many(
 ) -> list[_Scored]:
     """As :func:`_rank`, where a look at each of them would take too long.
 
-    Who has links with the collaborators is looked at one by one. All others score by two things,
-    their load and on which side of the graph they stand, which C counts; and of those who score
-    the least, the ones given nothing for longest are met first on the way through the agents.
+    Candidates score by two things: their load, and their links with the collaborators or, without
+    any, the side of the graph they stand on. So there are a few groups of equals. C counts those
+    without links; of the best groups the ones given nothing for longest are met first on the way
+    through the agents.
     """
-    loads, reserved, order = roster.loads, held.load, held.order
-    best: list[_Scored] = []
-    for name in stand.known:
-        if name in pool:
-            mine = score(graph.change(name, stand), loads.get(name, 0) + reserved.get(name, 0))
-            best.append(_Scored(mine, order.get(name, 0), roster.assigned.get(name, 0), name))
-    linked = {one.name for one in best}
+    loads, reserved = roster.loads, held.load
+    linked = {name for name in stand.known if name in pool}
+    groups: dict[float, list[int | list[str]]] = {}
+    near: dict[tuple[int, int], list[str]] = {}
+    for name in linked:
+        burden = loads.get(name, 0) + reserved.get(name, 0)
+        near.setdefault((stand.known[name], burden), []).append(name)
+    for (links, burden), some in near.items():
+        groups.setdefault(score(stand.inside[links], burden), []).append(some)
     burdens = list(map(loads.get, pool, repeat(0)))
     if reserved:
         burdens = list(map(add, burdens, map(reserved.get, pool, repeat(0))))
-    inner = graph.inner(pool, stand)
-    kinds = list(map(add, map(add, burdens, burdens), inner))  # 2 · load + side
+    kinds = list(map(add, map(add, burdens, burdens), graph.inner(pool, stand)))
     sides = (stand.outside, stand.inside[0])
-    left, worst = ALTERNATIVES + 1, 0.0
-    for kind in sorted(set(kinds), key=lambda one: (score(sides[one & 1], one >> 1), one)):
-        mine = score(sides[kind & 1], kind >> 1)
-        if left <= 0 and mine > worst:
+    for kind in set(kinds):  # 2 · load + side
+        groups.setdefault(score(sides[kind & 1], kind >> 1), []).append(kind)
+    best: list[_Scored] = []
+    for mine in sorted(groups):
+        found: list[_Scored] = []
+        for group in groups[mine]:
+            names: Collection[str] = (
+                set(compress(pool, map(group.__eq__, kinds))) - linked
+                if isinstance(group, int)
+                else group
+            )
+            found += _oldest(roster, held, mine, names, ALTERNATIVES + 1)
+        best += sorted(found)
+        if len(best) > ALTERNATIVES:
             break
-        names = set(compress(pool, map(kind.__eq__, kinds)))
-        names -= linked
-        found = _oldest(roster, held, mine, names, ALTERNATIVES + 1)
-        best += found
-        left -= len(found)
-        worst = mine
-    best.sort()
     return best[: ALTERNATIVES + 1]
 
 
