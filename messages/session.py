@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, model_validator
 from holodeck.messages.base import Event, JsonText, Label, Message, Millis, Reason, Share, Text
 from holodeck.messages.fleet import (
     Alternative,
+    Capabilities,
     Collaborators,
     Decision,
     GraphPoint,
@@ -78,7 +79,6 @@ class MindKind(StrEnum):
     SCRIPTED = "scripted"
 
 
-Capabilities = Annotated[tuple[Label, ...], Field(max_length=32)]
 Delta = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
 
 
