@@ -16,8 +16,15 @@ import structlog
 
 from holodeck.actors.fleet.decider import FleetState, fleet
 from holodeck.actors.fleet.mid import synthesise
+from holodeck.actors.fleet.rigidity import Bracing, analyse
 from holodeck.actors.fleet.routing import Reservations, route
-from holodeck.actors.fleet.views import agents_view, graph_view, status_view
+from holodeck.actors.fleet.views import (
+    agents_view,
+    bracing_view,
+    components_view,
+    edges_view,
+    figures_view,
+)
 from holodeck.actors.shell import FoldShell, House, Work
 from holodeck.messages.codec import pack
 from holodeck.messages.envelope import Answer
@@ -37,8 +44,9 @@ log = structlog.get_logger("holodeck.fleet")
 
 ALERT_PATIENCE_S: Final = 10.0
 """How long a session is asked to take up an alert before it is asked again, seconds."""
-LARGE: Final = 20_000
-"""Edges above which the graph's rigidity is worked out in a thread: the loop has to go on."""
+LARGE: Final = 200
+"""Edges above which the graph's rigidity is worked out in a thread: the loop has to go on. So many
+take some 10 ms."""
 
 
 class FleetShell(FoldShell):
@@ -123,21 +131,19 @@ class FleetShell(FoldShell):
         self._tell(work, decision.model_dump(exclude_defaults=True))
 
     async def _status(self, work: Work) -> None:
-        graph = self.state.graph
-        if graph.edges > LARGE:
-            view = await asyncio.to_thread(status_view, self.state.copy())
-        else:
-            view = status_view(self.state)
-        view["reserved"] = len(self.held)
-        self._tell(work, view)
+        view = figures_view(self.state) | {"reserved": len(self.held)}
+        self._tell(work, view | bracing_view(await self._analysis()))
 
     async def _graph(self, work: Work, limit: int) -> None:
+        view = edges_view(self.state, limit)
+        self._tell(work, view | components_view(await self._analysis(), limit))
+
+    async def _analysis(self) -> list[Bracing]:
+        """How the graph is braced right now; a large one is looked at in a thread."""
         graph = self.state.graph
-        if graph.edges > LARGE:
-            view = await asyncio.to_thread(graph_view, self.state.copy(), limit)
-        else:
-            view = graph_view(self.state, limit)
-        self._tell(work, view)
+        if graph.edges <= LARGE:
+            return analyse(graph)
+        return await asyncio.to_thread(analyse, graph.copy())
 
     def _advice(self) -> dict[str, Any]:
         """The last that was stored, and what the open window shows so far. Advice only."""

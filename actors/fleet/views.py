@@ -15,23 +15,15 @@ SHOWN: Final = 64
 
 
 def status_view(state: FleetState) -> dict[str, Any]:
-    """The fleet in figures; β1, components and emergence are of the co-work graph.
+    """The fleet in figures: :func:`figures_view` and :func:`bracing_view` of the same moment."""
+    return figures_view(state) | bracing_view(analyse(state.graph))
 
-    ``margin`` and ``threshold`` are those of the component that lies highest above V - 2;
-    ``rank``, ``dof`` and ``redundant`` are sums over the components.
-    """
+
+def figures_view(state: FleetState) -> dict[str, Any]:
+    """What is known at any time, O(open tasks)."""
     graph = state.graph
-    parts = analyse(graph)
-    agents = state.roster.agents
-    worst = max(
-        (part for part in parts if part.vertices >= 3),
-        key=lambda part: margin(part.beta1, part.vertices, OFFSET),
-        default=None,
-    )
-    emerged = [part for part in parts if emerges(part.beta1, part.vertices, OFFSET)]
-    dof, redundant = sum(p.dof for p in parts), sum(p.redundant for p in parts)
     return {
-        "agents": len(agents),
+        "agents": len(state.roster.agents),
         "registered": len(state.roster.registered),
         "tasks": state.tasks,
         "sessions": len(state.open),
@@ -44,6 +36,24 @@ def status_view(state: FleetState) -> dict[str, Any]:
         "edges": graph.edges,
         "components": graph.components,
         "h1": graph.beta1,
+        "sequence": state.sequence,
+    }
+
+
+def bracing_view(parts: list[Bracing]) -> dict[str, Any]:
+    """How the team is braced, from the analysis of its graph.
+
+    ``margin`` and ``threshold`` are those of the component that lies highest above V - 2;
+    ``rank``, ``dof`` and ``redundant`` are sums over the components.
+    """
+    worst = max(
+        (part for part in parts if part.vertices >= 3),
+        key=lambda part: margin(part.beta1, part.vertices, OFFSET),
+        default=None,
+    )
+    emerged = [part for part in parts if emerges(part.beta1, part.vertices, OFFSET)]
+    dof, redundant = sum(p.dof for p in parts), sum(p.redundant for p in parts)
+    return {
         "rank": sum(p.rank for p in parts),
         "dof": dof,
         "redundant": redundant,
@@ -55,7 +65,6 @@ def status_view(state: FleetState) -> dict[str, Any]:
         "margin": None if worst is None else margin(worst.beta1, worst.vertices, OFFSET),
         "threshold": None if worst is None else worst.vertices + OFFSET,
         "description": _described(parts, dof, redundant),
-        "sequence": state.sequence,
     }
 
 
@@ -91,14 +100,23 @@ def agents_view(state: FleetState, limit: int) -> list[dict[str, Any]]:
 
 
 def graph_view(state: FleetState, limit: int) -> dict[str, Any]:
-    """Edges, newest first, at most ``limit``, and how each component is braced."""
-    graph = state.graph
-    links = list(graph.links())
+    """:func:`edges_view` and :func:`components_view` of the same moment."""
+    return edges_view(state, limit) | components_view(analyse(state.graph), limit)
+
+
+def edges_view(state: FleetState, limit: int) -> dict[str, Any]:
+    """Edges, newest first, at most ``limit``."""
+    links = list(state.graph.links())
     newest = sorted(links, key=lambda link: (-link.at, link.a, link.b))[:limit]
-    parts = analyse(graph)
     return {
         "edges": [[link.a, link.b, link.at, link.weight] for link in newest],
         "left_out": len(links) - len(newest),
+    }
+
+
+def components_view(parts: list[Bracing], limit: int) -> dict[str, Any]:
+    """How each component is braced, the largest first, at most ``limit``."""
+    return {
         "components": [
             {
                 "members": list(part.members[:SHOWN]),
@@ -112,5 +130,5 @@ def graph_view(state: FleetState, limit: int) -> dict[str, Any]:
                 "overbraced": [list(group[:SHOWN]) for group in part.overbraced[:SHOWN]],
             }
             for part in parts[:limit]
-        ],
+        ]
     }
