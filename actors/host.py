@@ -1039,12 +1039,12 @@ class Host:
             text=turn.text,
         )
         try:
-            text = await mind.reply(prompt)
+            said = await mind.reply(prompt)
         except Exception as error:
             log.warning("mind.failed", session=shell.identity, reason=repr(error))
             return
         if not shell.dropped and shell.state.awaiting == turn.turn:
-            reply = NpcReply(turn=turn.turn, npc=turn.npc, text=text[:4000] or "…")
+            reply = NpcReply(turn=turn.turn, npc=turn.npc, text=said.text[:4000] or "…")
             shell.internal(f"turn-{turn.turn}-reply", reply)
 
     async def _think_again(self, shell: SessionShell) -> None:

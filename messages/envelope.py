@@ -17,6 +17,7 @@ from holodeck.messages.ids import CommandId, LearnerId
 from holodeck.messages.learner import LearnerCommand, LearnerEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
 from holodeck.messages.session import SessionCommand, SessionEvent
+from holodeck.messages.talk import BriefLearner, BriefNpc
 
 MAX_DEADLINE_MS: Final = 60_000
 """The longest a client may go on sending one command, in milliseconds."""
@@ -57,9 +58,17 @@ class AwaitReply(Message):
     turn: Annotated[int, Field(ge=0)]
 
 
-Query = ReadState | AwaitReply | AskRoute | AskGraph | ReadFleet
+Query = ReadState | AwaitReply | BriefLearner | BriefNpc | AskRoute | AskGraph | ReadFleet
 QUERY_KINDS: Final = frozenset(
-    {"read-state", "await-reply", "ask-route", "ask-graph", "read-fleet"}
+    {
+        "read-state",
+        "await-reply",
+        "brief-learner",
+        "brief-npc",
+        "ask-route",
+        "ask-graph",
+        "read-fleet",
+    }
 )
 
 
@@ -86,11 +95,11 @@ class ToSession(_Envelope):
 
 
 class ToNpc(_Envelope):
-    body: Annotated[NpcCommand | ReadState, Field(discriminator="kind")]
+    body: Annotated[NpcCommand | ReadState | BriefNpc, Field(discriminator="kind")]
 
 
 class ToLearner(_Envelope):
-    body: Annotated[LearnerCommand | ReadState, Field(discriminator="kind")]
+    body: Annotated[LearnerCommand | ReadState | BriefLearner, Field(discriminator="kind")]
 
 
 class ToFleet(_Envelope):

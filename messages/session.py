@@ -11,7 +11,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from holodeck.messages.base import Event, JsonText, Label, Message, Millis, Reason, Share, Text
+from holodeck.messages.base import Event, JsonText, Label, Message, Millis, Reason, Text
+from holodeck.messages.conversation import (
+    Consequence,
+    Form,
+    PreSessionContext,
+    Severity,
+)
+from holodeck.messages.conversation import FrictionType as FrictionType
 from holodeck.messages.fleet import (
     Alternative,
     Capabilities,
@@ -22,6 +29,43 @@ from holodeck.messages.fleet import (
     SessionGraph,
 )
 from holodeck.messages.ids import LearnerId, NpcId, SessionId, TaskId
+from holodeck.messages.talk import (
+    AffectChanged,
+    AnalysisKind,
+    AskRefraction,
+    ChooseRefraction,
+    CloseConversation,
+    ConversationClosed,
+    FactLearned,
+    GoalReached,
+    Heard,
+    IncidentArose,
+    IncidentResolved,
+    InjectionAdvanced,
+    MoodChanged,
+    NegotiationCollapsed,
+    OfferRefraction,
+    OpennessChanged,
+    Parting,
+    ProfessionalRecorded,
+    PronunciationHeard,
+    ReachGoal,
+    RecordAttempt,
+    RecordProfessional,
+    RefractionAsked,
+    RefractionAttempted,
+    RefractionChosen,
+    RefractionOffered,
+    RefractionUsed,
+    RememberFact,
+    ResolveIncident,
+    ScaffoldingEscalated,
+    Signals,
+    SilenceNoticed,
+    Stage,
+    TurnAnalysis,
+)
+from holodeck.messages.talk import FrictionFinding as FrictionFinding
 
 
 class SessionKind(StrEnum):
@@ -61,22 +105,12 @@ class TaskPriority(StrEnum):
     CRITICAL = "critical"
 
 
-class FrictionType(StrEnum):
-    """The six canonical kinds of friction; any moment the learner visibly struggles."""
-
-    LEXICAL = "lexical"
-    MORPHOSYNTACTIC = "morphosyntactic"
-    PHONEMIC = "phonemic"
-    REGISTER = "register"
-    PRAGMATIC = "pragmatic"
-    CULTURAL = "cultural"
-
-
 class MindKind(StrEnum):
-    """Who answers a turn: nobody (replies come as commands) or the scripted mind."""
+    """Who answers a turn: nobody (replies come as commands), the scripted mind or a model."""
 
     NONE = "none"
     SCRIPTED = "scripted"
+    MODEL = "model"
 
 
 Delta = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
@@ -87,18 +121,6 @@ class CastMember(Message):
 
     npc: NpcId
     capabilities: Capabilities = ()
-
-
-class FrictionFinding(Message):
-    """One moment of struggle somebody found in a turn.
-
-    Attributes:
-        severity: 0 to 1; below .25 low, .5 medium, .75 high, above critical.
-    """
-
-    type: FrictionType
-    severity: Share = 0.5
-    detail: Annotated[str, Field(max_length=500)] = ""
 
 
 class Crossing(Event):
@@ -149,6 +171,11 @@ class StartSession(Message):
         started_us: when it began by the clock of whoever starts it, µs since 1970 UTC; None: when
             the host hears of it.
         graph: the co-work graph now; filled in by the host for sessions of kind ``agent``.
+        persona: the world of a conversation, one the hosts know; empty: none, and then nothing of
+            the micro-loop but friction and reputation. In other kinds: any label.
+        analysis: who looks at a turn before it is decided, where its sender did not.
+        ladder: whether silence is answered by deadline.
+        context, stage: what learner, NPCs and persona say; filled in by the host.
     """
 
     kind: Literal["start"] = "start"
@@ -171,6 +198,10 @@ class StartSession(Message):
     emergence_offset: Annotated[float, Field(ge=-1e6, le=1e6)] = -2.0
     started_us: Annotated[int, Field(ge=0, le=2**53)] | None = None
     graph: GraphPoint | None = None
+    analysis: AnalysisKind = AnalysisKind.NONE
+    ladder: bool = False
+    context: PreSessionContext | None = None
+    stage: Stage | None = None
 
     @model_validator(mode="after")
     def _each_npc_once(self) -> StartSession:
@@ -211,6 +242,11 @@ class TakeTurn(Message):
         speaking_ms: how long it took to say.
         frictions: what was found in it; None when nobody looked (reputation then stays).
         register_aligned: whether the level of formality fitted; None when nobody judged.
+        analysis: what was found in it; None: the host looks, where the session says so. What
+            ``frictions`` and ``register_aligned`` say goes before it.
+        signals: what the client measured; heard: what a pronunciation engine made of it.
+        location, topic: where and about what; empty: as before.
+        refraction: number of the refraction whose chosen wording it uses.
     """
 
     kind: Literal["take-turn"] = "take-turn"
@@ -220,6 +256,12 @@ class TakeTurn(Message):
     speaking_ms: Millis | None = None
     frictions: Annotated[tuple[FrictionFinding, ...], Field(max_length=16)] | None = None
     register_aligned: bool | None = None
+    analysis: TurnAnalysis | None = None
+    signals: Signals | None = None
+    heard: Heard | None = None
+    location: Label = ""
+    topic: Label = ""
+    refraction: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
 class NpcReply(Message):
@@ -227,12 +269,17 @@ class NpcReply(Message):
 
     Attributes:
         turn: the learner's turn it answers; 0 opens the conversation. One reply a turn.
+        opened: target forms it made an opening for; speaking_ms: how long it takes to say.
+        source: who made it up, such as ``scripted``, ``fallback`` or a model's name.
     """
 
     kind: Literal["npc-reply"] = "npc-reply"
     turn: Annotated[int, Field(ge=0)]
     npc: NpcId
     text: Text
+    opened: Annotated[tuple[Form, ...], Field(max_length=5)] = ()
+    speaking_ms: Millis | None = None
+    source: Label = ""
 
 
 class ReportFriction(Message):
@@ -378,11 +425,11 @@ class SettleOwed(Message):
 
 
 class TimerFired(Message):
-    """Sent by the host when a deadline has passed. ``name`` is session, idle or task; ``graph`` as
-    in :class:`End`."""
+    """Sent by the host when a deadline has passed. ``name`` is session, idle, task or silence;
+    ``graph`` as in :class:`End`."""
 
     kind: Literal["timer"] = "timer"
-    name: Literal["session", "idle", "task"]
+    name: Literal["session", "idle", "task", "silence"]
     task: TaskId | None = None
     graph: SessionGraph | None = None
 
@@ -402,6 +449,15 @@ SessionCommand = Annotated[
     | RetryTask
     | ReportError
     | ReportEmergence
+    | AskRefraction
+    | OfferRefraction
+    | ChooseRefraction
+    | RecordAttempt
+    | RememberFact
+    | ReachGoal
+    | CloseConversation
+    | ResolveIncident
+    | RecordProfessional
     | Pause
     | Resume
     | End
@@ -438,6 +494,10 @@ class SessionStarted(Event):
     emergence_offset: float = -2.0
     started_us: int | None = None
     graph: GraphPoint | None = None
+    analysis: AnalysisKind = AnalysisKind.NONE
+    ladder: bool = False
+    context: PreSessionContext | None = None
+    stage: Stage | None = None
 
 
 class SessionStartAbandoned(Event):
@@ -559,15 +619,27 @@ class NpcParted(Event):
     kind: Literal["npc.parted"] = "npc.parted"
     npc: NpcId
     turns: int
+    parting: Parting | None = None
 
 
 class TurnTaken(Event):
+    """Attributes:
+    analysis: what was found in it, without the frictions, which are events of their own.
+    tier: of the NPC it was said to; 0 in a session without a persona.
+    """
+
     kind: Literal["turn.taken"] = "turn.taken"
     turn: int
     npc: NpcId
     text: str
     speaking_ms: int | None = None
     analysed: bool = False
+    analysis: TurnAnalysis | None = None
+    signals: Signals | None = None
+    aligned: bool | None = None
+    location: str = ""
+    topic: str = ""
+    tier: Literal[0, 1, 2, 3] = 0
 
 
 class TurnAnswered(Event):
@@ -575,15 +647,26 @@ class TurnAnswered(Event):
     turn: int
     npc: NpcId
     text: str
+    speaking_ms: int | None = None
+    source: str = ""
 
 
 class FrictionDetected(Event):
+    """Attributes:
+    level: what the severity is called.
+    form: the target form or rule that was missed; said: what was said instead.
+    """
+
     kind: Literal["friction.detected"] = "friction.detected"
     type: FrictionType
     severity: float
     turn: int
     npc: NpcId | None = None
     detail: str = ""
+    level: Severity | None = None
+    form: str = ""
+    said: str = ""
+    consequence: Consequence | None = None
 
 
 class ReputationChanged(Event):
@@ -694,7 +777,26 @@ SessionEvent = Annotated[
     | TaskRetried
     | TaskRefused
     | SessionErred
-    | EmergenceDetected,
+    | EmergenceDetected
+    | AffectChanged
+    | ScaffoldingEscalated
+    | OpennessChanged
+    | NegotiationCollapsed
+    | MoodChanged
+    | InjectionAdvanced
+    | PronunciationHeard
+    | RefractionAsked
+    | RefractionOffered
+    | RefractionChosen
+    | RefractionAttempted
+    | RefractionUsed
+    | FactLearned
+    | IncidentArose
+    | IncidentResolved
+    | ProfessionalRecorded
+    | GoalReached
+    | ConversationClosed
+    | SilenceNoticed,
     Field(discriminator="kind"),
 ]
 

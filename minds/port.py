@@ -1,9 +1,60 @@
-"""What thinks for an NPC: the port every mind fills."""
+"""What thinks: the ports every mind fills. What a mind says is an event; a replay asks none."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from holodeck.messages.conversation import (
+    Affect,
+    Mood,
+    NPCBriefing,
+    OpennessState,
+    RecentTurn,
+    RefractionRequest,
+    RefractionResponse,
+    Scaffold,
+    SilenceStep,
+    Tier,
+)
+from holodeck.messages.persona import Persona
+from holodeck.messages.talk import Character, DueInjection, TurnAnalysis
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How a conversation stands when the NPC is about to speak: the fourth layer of a prompt.
+
+    Attributes:
+        reputation: -0.5 to 1; pressure: 0 to 1; openness: 0 to 1, None below tier 3.
+        behaviour: outputs of the NPC's behaviour, each 0 to 1, by name.
+        frictions: of the learner's last turn, as ``form: said`` or their kind.
+        missed: target forms of those frictions.
+        injections: due ones this NPC may make an opening for, still open.
+        silence: the learner said nothing, and this is what the ladder says to do; else None.
+        known: something the NPC remembers and may bring up.
+    """
+
+    affect: Affect = Affect.NEUTRAL
+    mood: Mood = Mood.NEUTRAL
+    reputation: float = 0.0
+    pressure: float = 0.5
+    openness: float | None = None
+    openness_state: OpennessState = OpennessState.OPEN
+    collapsed: bool = False
+    scaffolds: tuple[Scaffold, ...] = ()
+    l2_target: float = 1.0
+    behaviour: dict[str, float] = field(default_factory=dict)
+    frictions: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    injections: tuple[DueInjection, ...] = ()
+    silence: SilenceStep | None = None
+    objectives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +64,10 @@ class Prompt:
     Attributes:
         intent: ``<session>.<sequence>.mind``; the same intent may be asked twice (after a crash),
             at most one answer is stored.
-        turn: the learner's turn, from 1.
-        text: what the learner said.
+        turn: the learner's turn, from 1; 0: the NPC opens.
+        text: what the learner said; empty where the NPC opens.
+        world, character, briefing, live: None in a session without a persona.
+        recent: the last turns, the oldest first, without this one.
     """
 
     intent: str
@@ -24,11 +77,93 @@ class Prompt:
     persona: str
     turn: int
     text: str
+    world: Persona | None = None
+    character: Character | None = None
+    briefing: NPCBriefing | None = None
+    live: Live | None = None
+    recent: tuple[RecentTurn, ...] = ()
+    tier: Tier = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an NPC says.
+
+    Attributes:
+        text: 1 to 4000 characters.
+        opened: target forms it made an opening for.
+        source: who made it up: ``scripted``, ``fallback`` or a model's name.
+    """
+
+    text: str
+    opened: tuple[str, ...] = ()
+    source: str = "scripted"
 
 
 class Mind(Protocol):
     """Answers for an NPC."""
 
-    async def reply(self, prompt: Prompt) -> str:
-        """What the NPC says, 1 to 4000 characters. Any exception means: it has nothing to say."""
+    async def reply(self, prompt: Prompt, heard: Callable[[str], None] | None = None) -> Said:
+        """What the NPC says. Any exception means: it has nothing to say.
+
+        Args:
+            heard: told each piece of the text as it comes; what is stored is what is returned.
+        """
         ...
+
+
+class Refractor(Protocol):
+    """Puts what a learner wants to say into three wordings. A mind may be one."""
+
+    async def refract(
+        self, request: RefractionRequest, world: Persona | None
+    ) -> RefractionResponse:
+        """Any exception means: there is nothing to offer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What an analyst is given.
+
+    Attributes:
+        expected: forms that are due in this session, to be looked for first.
+    """
+
+    text: str
+    world: Persona
+    character: Character
+    expected: tuple[str, ...] = ()
+    recent: tuple[RecentTurn, ...] = ()
+
+
+class Analyst(Protocol):
+    """Looks at a turn before it is decided."""
+
+    def analyse(self, utterance: Utterance) -> TurnAnalysis | Awaitable[TurnAnalysis]:
+        """At once, or later where a model is asked. Any exception means: nobody looked."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors whose cosine says how near in meaning they are."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32] | Awaitable[NDArray[np.float32]]:
+        """One unit vector a text: shape (texts, dimensions)."""
+        ...
+
+
+class Recall(Protocol):
+    """Finds what is nearest to a cue."""
+
+    async def nearest(self, cue: str, contents: Sequence[str], limit: int) -> list[int]:
+        """Indices of the nearest contents, the nearest first. Any exception means: by age."""
+        ...
+
+
+class Library(Protocol):
+    """The personas a host knows."""
+
+    def get(self, persona: str) -> Persona | None: ...
+
+    def names(self) -> Sequence[str]: ...

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from holodeck.messages.ids import partition_of
-from holodeck.minds.port import Prompt
+from holodeck.minds.port import Prompt, Said
 
 _ASKED: Final = (
     "Good question. What do you think yourself?",
@@ -23,6 +24,6 @@ _SAID: Final = (
 class ScriptedMind:
     """Chooses one of a few lines by what was said; no state, no chance, no network."""
 
-    async def reply(self, prompt: Prompt) -> str:
+    async def reply(self, prompt: Prompt, heard: Callable[[str], None] | None = None) -> Said:
         lines = _ASKED if prompt.text.rstrip().endswith("?") else _SAID
-        return lines[partition_of(f"{prompt.npc}:{prompt.turn}:{prompt.text}", len(lines))]
+        return Said(lines[partition_of(f"{prompt.npc}:{prompt.turn}:{prompt.text}", len(lines))])

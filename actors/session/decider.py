@@ -648,6 +648,8 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
             if task is None or due is None or now < due:
                 return _NOTHING
             return (_completed(state, task, now, Outcome.TIMEOUT),)
+        case "silence":
+            return _NOTHING
 
 
 _ANY: Final = frozenset(Phase)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from holodeck.minds.port import Prompt
+from holodeck.minds.port import Prompt, Said
 
 
 class EchoMind:
@@ -13,9 +14,9 @@ class EchoMind:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def reply(self, prompt: Prompt) -> str:
+    async def reply(self, prompt: Prompt, heard: Callable[[str], None] | None = None) -> Said:
         self.asked.append(prompt.intent)
-        return f"you said: {prompt.text}"
+        return Said(f"you said: {prompt.text}")
 
 
 class SlowMind(EchoMind):
@@ -25,7 +26,7 @@ class SlowMind(EchoMind):
         super().__init__()
         self.may = asyncio.Event()
 
-    async def reply(self, prompt: Prompt) -> str:
-        text = await super().reply(prompt)
+    async def reply(self, prompt: Prompt, heard: Callable[[str], None] | None = None) -> Said:
+        said = await super().reply(prompt)
         await self.may.wait()
-        return text
+        return said
