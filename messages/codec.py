@@ -220,7 +220,8 @@ def decode_checkpoint(data: bytes, subject: str) -> Checkpoint:
         raw = upcast(raw)
         version += 1
     try:
-        events = _EVENTS.validator.validate_python(raw.get("events"))
+        # What a newer minor writer added is left out, also inside what commands are made of.
+        events = _EVENTS.validator.validate_python(raw.get("events"), extra="ignore")
     except ValidationError as error:
         raise DecodeError(subject, explain(error)) from error
     at = raw.get("at")

@@ -41,8 +41,8 @@ Score = Annotated[float, Field(ge=-0.5, le=1.0, allow_inf_nan=False)]
 """A standing, -0.5 to 1."""
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-"""A language tag: ``es``, ``pt-BR``."""
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=20)]
+"""A language tag: ``es``, ``pt-BR``; up to 20 characters."""
 
 
 class Contract(Message):
@@ -435,8 +435,8 @@ class ContextLearner(Contract):
     cefr: Cefr = Cefr.A1
     matrix_coordinates: Coordinates = Coordinates()
     code_switch_state: CodeSwitchState = CodeSwitchState()
-    top_friction_areas: tuple[Form, ...] = ()
-    phoneme_priorities: tuple[Name, ...] = ()
+    top_friction_areas: Annotated[tuple[Form, ...], Field(max_length=32)] = ()
+    phoneme_priorities: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
     session_count: Count = 0
     days_since_last_session: Amount = 0
     retention_profile: RetentionStyle = RetentionStyle.MASTERY
@@ -453,7 +453,7 @@ class ContextPersona(Contract):
     domain: Name
     target_language: Language
     native_language: Language
-    vocabulary_domains: tuple[VocabularyDomain, ...] = ()
+    vocabulary_domains: Annotated[tuple[VocabularyDomain, ...], Field(max_length=32)] = ()
 
 
 class KnownFact(Contract):
@@ -476,17 +476,17 @@ class NPCBriefing(Contract):
     tier: Tier = 1
     personality: Sentence = ""
     reputation_score: Score = 0.0
-    remembered_facts: tuple[KnownFact, ...] = ()
-    unresolved_events: tuple[OpenMatter, ...] = ()
-    recent_vector_memories: tuple[Sentence, ...] = ()
-    injection_directives: tuple[Sentence, ...] = ()
+    remembered_facts: Annotated[tuple[KnownFact, ...], Field(max_length=100)] = ()
+    unresolved_events: Annotated[tuple[OpenMatter, ...], Field(max_length=100)] = ()
+    recent_vector_memories: Annotated[tuple[Sentence, ...], Field(max_length=20)] = ()
+    injection_directives: Annotated[tuple[Sentence, ...], Field(max_length=16)] = ()
     openness_score: Share | None = None
 
 
 class ContextInjection(Contract):
     target_form: Form
     method: Sentence
-    target_npc_ids: tuple[NpcId, ...] = ()
+    target_npc_ids: Annotated[tuple[NpcId, ...], Field(max_length=32)] = ()
     naturality_constraint: Sentence = ""
 
 
@@ -495,10 +495,10 @@ class PreSessionContext(Contract):
 
     learner: ContextLearner
     persona: ContextPersona
-    npc_briefings: dict[NpcId, NPCBriefing] = Field(default_factory=dict)
-    injections: tuple[ContextInjection, ...] = ()
+    npc_briefings: dict[NpcId, NPCBriefing] = Field(default_factory=dict, max_length=32)
+    injections: Annotated[tuple[ContextInjection, ...], Field(max_length=16)] = ()
     recommended_tier: Tier = 1
-    objectives: tuple[Sentence, ...] = ()
+    objectives: Annotated[tuple[Sentence, ...], Field(max_length=256)] = ()
 
 
 # --- while it is held ----------------------------------------
