@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from holodeck.messages.base import Message, Share
 from holodeck.messages.conversation import (
@@ -36,6 +36,18 @@ Key = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 """A name that other parts of the persona point to: ``kebab-case``."""
 Word = Annotated[str, Field(min_length=1, max_length=80)]
 Line = Annotated[str, Field(min_length=1, max_length=500)]
+Phrase = Annotated[str, Field(min_length=1, max_length=2000)]
+"""What may be found in an utterance, token by token, whatever its case: ``*`` stands for any one
+word, ``a|b`` for either. In a file ``<name>`` stands for any word of that group; a loaded persona
+has the words themselves."""
+
+
+def _words(value: Any) -> Any:
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(max_length=3000)]
+"""A list of words, or one text of words with blanks between."""
 
 
 class Fault(Message):
@@ -73,24 +85,36 @@ class Lexicon(Message):
     Attributes:
         native, target: words of each language beyond the vocabulary.
         names: proper names; they count as neither.
-        hedges, repairs: words of the target language that hedge, or that mend what was said.
-        insults: words said in anger.
+        fillers: sounds of either language that say nothing, such as ``ehm``.
+        hedges, repairs: phrases of the target language that hedge, or that mend what was said.
+        insults: phrases said in anger, in either language.
     """
 
-    native: Annotated[tuple[Word, ...], Field(max_length=3000)] = ()
-    target: Annotated[tuple[Word, ...], Field(max_length=3000)] = ()
-    names: Annotated[tuple[Word, ...], Field(max_length=300)] = ()
-    hedges: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
-    repairs: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
-    insults: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
+    native: Words = ()
+    target: Words = ()
+    names: Words = ()
+    fillers: Words = ()
+    hedges: Annotated[tuple[Phrase, ...], Field(max_length=100)] = ()
+    repairs: Annotated[tuple[Phrase, ...], Field(max_length=100)] = ()
+    insults: Annotated[tuple[Phrase, ...], Field(max_length=100)] = ()
 
 
 class RegisterMarkers(Message):
-    """Words and phrases by which formality is told. ``politeness``: what a request should hold."""
+    """Phrases of the target language by which formality is told.
 
-    informal: Annotated[tuple[Word, ...], Field(max_length=200)] = ()
-    formal: Annotated[tuple[Word, ...], Field(max_length=200)] = ()
-    politeness: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
+    Attributes:
+        informal, formal: slang and shortenings; set phrases of courtesy.
+        familiar, distant: forms of address, such as ``tú`` and ``usted``.
+        requests: asking for something without any softening, such as ``quiero``.
+        politeness: what a request to somebody one does not know should hold.
+    """
+
+    informal: Annotated[tuple[Phrase, ...], Field(max_length=200)] = ()
+    formal: Annotated[tuple[Phrase, ...], Field(max_length=200)] = ()
+    familiar: Annotated[tuple[Phrase, ...], Field(max_length=200)] = ()
+    distant: Annotated[tuple[Phrase, ...], Field(max_length=200)] = ()
+    requests: Annotated[tuple[Phrase, ...], Field(max_length=100)] = ()
+    politeness: Annotated[tuple[Phrase, ...], Field(max_length=100)] = ()
 
 
 class FormRule(Message):
@@ -98,17 +122,17 @@ class FormRule(Message):
 
     Attributes:
         form: its name; what injections and lessons are about.
-        right, wrong: phrases to be found in an utterance, token by token, whatever their case;
-            ``*`` stands for any one word, ``a|b`` for either.
-        wants: phrase that should have been said, by the phrase that was.
+        right, wrong: how it is said, and how it is missed. What is part of a wrong phrase is no
+            right one.
+        wants: what should have been said, by another wrong phrase.
     """
 
     form: Form
     type: AnyFrictionType
     severity: Severe = 0.4
-    right: Annotated[tuple[Word, ...], Field(max_length=64)] = ()
-    wrong: Annotated[tuple[Word, ...], Field(max_length=200)] = ()
-    wants: Annotated[dict[Word, Word], Field(max_length=200)] = Field(default_factory=dict)
+    right: Annotated[tuple[Phrase, ...], Field(max_length=64)] = ()
+    wrong: Annotated[tuple[Phrase, ...], Field(max_length=200)] = ()
+    wants: Annotated[dict[Phrase, Line], Field(max_length=200)] = Field(default_factory=dict)
     explanation: Sentence = ""
     contrast: Sentence = ""
     examples: Annotated[tuple[Line, ...], Field(max_length=8)] = ()
@@ -117,11 +141,13 @@ class FormRule(Message):
 
 
 class Norm(Message):
-    """A cultural norm. ``breach``: phrases as in :class:`FormRule`; ``impact``: -1 to 0."""
+    """A cultural norm. ``breach``: how it is broken; ``impact``: -1 to 0; ``tiers``: of the NPCs
+    that mind; empty: all."""
 
     id: Key
     description: Sentence
-    breach: Annotated[tuple[Word, ...], Field(min_length=1, max_length=64)]
+    breach: Annotated[tuple[Phrase, ...], Field(min_length=1, max_length=64)]
+    tiers: tuple[Tier, ...] = ()
     severity: Severe = 0.5
     impact: Annotated[float, Field(ge=-1, le=0)] = -0.05
 
@@ -130,13 +156,13 @@ class Cue(Message):
     """What an NPC answers to.
 
     Attributes:
-        hears: phrases as in :class:`FormRule`; empty: anything. The first cue that fits is taken.
+        hears: phrases; empty: anything. The first cue that fits is taken.
         says: one of them, in turn.
         opens: forms for which it makes an opening.
         reaches: the objective that is reached by what was heard.
     """
 
-    hears: Annotated[tuple[Word, ...], Field(max_length=64)] = ()
+    hears: Annotated[tuple[Phrase, ...], Field(max_length=64)] = ()
     says: Annotated[tuple[Line, ...], Field(min_length=1, max_length=16)]
     opens: Annotated[tuple[Form, ...], Field(max_length=5)] = ()
     reaches: Key | None = None
@@ -197,11 +223,11 @@ class Location(Message):
 
 
 class Objective(Message):
-    """``reached_by``: phrases as in :class:`FormRule`, said to the scenario's NPC."""
+    """``reached_by``: phrases said to the scenario's NPC."""
 
     id: Key
     title: Sentence
-    reached_by: Annotated[tuple[Word, ...], Field(max_length=64)] = ()
+    reached_by: Annotated[tuple[Phrase, ...], Field(max_length=64)] = ()
 
 
 class Weights(Message):
@@ -240,10 +266,9 @@ class Wording(Message):
 
 
 class RefractionCard(Message):
-    """Three wordings of one intent; ``intents``: phrases of either language, as in
-    :class:`FormRule`."""
+    """Three wordings of one intent; ``intents``: phrases of either language."""
 
-    intents: Annotated[tuple[Word, ...], Field(min_length=1, max_length=32)]
+    intents: Annotated[tuple[Phrase, ...], Field(min_length=1, max_length=32)]
     basic: Wording
     native: Wording
     formal: Wording
@@ -258,7 +283,7 @@ class FactRule(Message):
         keeps: the fact, with ``{0}`` for that word.
     """
 
-    hears: Word
+    hears: Phrase
     keeps: Line
     category: FactCategory = FactCategory.PERSONAL
     confidence: Share = 0.8
@@ -280,7 +305,7 @@ class Persona(Message):
 
     Attributes:
         level: where a learner of it usually stands.
-        sources: where recorded words in it come from, if anywhere.
+        groups: words that phrases may name as ``<group>``.
     """
 
     schema_version: Literal["1"] = "1"
@@ -294,6 +319,7 @@ class Persona(Message):
     description: Sentence = ""
     style: RetentionStyle = RetentionStyle.ORGANIC
     preferred_minutes: Annotated[float, Field(ge=1, le=240)] = 20.0
+    groups: Annotated[dict[Key, Words], Field(max_length=64)] = Field(default_factory=dict)
     vocabulary: Annotated[tuple[WordDomain, ...], Field(min_length=1, max_length=32)]
     lexicon: Lexicon = Lexicon()
     registers: RegisterMarkers = RegisterMarkers()
