@@ -88,6 +88,8 @@ class Lexicon(Message):
         fillers: sounds of either language that say nothing, such as ``ehm``.
         hedges, repairs: phrases of the target language that hedge, or that mend what was said.
         insults: phrases said in anger, in either language.
+        closed: the lists are all that is needed in this world, so a word that is in none of them
+            and stands between known ones is a gap.
     """
 
     native: Words = ()
@@ -97,6 +99,7 @@ class Lexicon(Message):
     hedges: Annotated[tuple[Phrase, ...], Field(max_length=100)] = ()
     repairs: Annotated[tuple[Phrase, ...], Field(max_length=100)] = ()
     insults: Annotated[tuple[Phrase, ...], Field(max_length=100)] = ()
+    closed: bool = False
 
 
 class RegisterMarkers(Message):
