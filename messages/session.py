@@ -626,6 +626,7 @@ class TurnTaken(Event):
     """Attributes:
     analysis: what was found in it, without the frictions, which are events of their own.
     tier: of the NPC it was said to; 0 in a session without a persona.
+    base: where the standing begins if these two never met, -0.5 to 1; None: at 0.
     """
 
     kind: Literal["turn.taken"] = "turn.taken"
@@ -640,6 +641,7 @@ class TurnTaken(Event):
     location: str = ""
     topic: str = ""
     tier: Literal[0, 1, 2, 3] = 0
+    base: float | None = None
 
 
 class TurnAnswered(Event):
@@ -670,11 +672,14 @@ class FrictionDetected(Event):
 
 
 class ReputationChanged(Event):
+    """``base``: as in :class:`TurnTaken`."""
+
     kind: Literal["reputation.changed"] = "reputation.changed"
     npc: NpcId
     delta: float
     reason: str = ""
     turn: int = 0
+    base: float | None = None
 
 
 class TaskAdded(Event):

@@ -179,6 +179,7 @@ class Character(Message):
         openness_enabled: whether it can break a negotiation off.
         reputation, mood: as the session begins.
         objectives: what can be reached with it.
+        memories: numbers of what it was reminded of for this session, as in :class:`NpcBrief`.
     """
 
     npc: NpcId
@@ -192,6 +193,7 @@ class Character(Message):
     reputation: Score = 0.0
     mood: Mood = Mood.NEUTRAL
     objectives: Annotated[tuple[Name, ...], Field(max_length=8)] = ()
+    memories: Annotated[tuple[Count, ...], Field(max_length=20)] = ()
 
 
 class Baseline(Message):
@@ -264,7 +266,7 @@ class BriefLearner(Message):
 
 class LearnerBrief(Message):
     """``injections``: due ones of that world, at most three; ``reached``: objectives already
-    reached there."""
+    reached there; ``preferred_minutes``: None: the learner never said."""
 
     learner: ContextLearner
     baseline: Baseline = Baseline()
@@ -275,7 +277,7 @@ class LearnerBrief(Message):
     pressure: Share = 0.5
     tier3_sessions: Count = 0
     landing: bool = False
-    preferred_minutes: Annotated[float, Field(gt=0, le=1440)] = 20.0
+    preferred_minutes: Annotated[float, Field(gt=0, le=1440)] | None = None
 
 
 class BriefNpc(Message):
@@ -296,12 +298,20 @@ class BriefNpc(Message):
 
 
 class NpcBrief(Message):
-    """``briefing``: what the persona says of the NPC is filled in by whoever asked."""
+    """``briefing``: what the persona says of the NPC is filled in by whoever asked.
+
+    Attributes:
+        met: their standing has begun; else it begins where the persona says.
+        recalled: numbers of the memories in the briefing, in its order: each is the sequence of
+            the checkpoint it came from.
+    """
 
     briefing: NPCBriefing
     mood: Mood = Mood.NEUTRAL
     interactions: Count = 0
     sessions: Count = 0
+    met: bool = False
+    recalled: Annotated[tuple[Count, ...], Field(max_length=20)] = ()
 
 
 # --- commands ----------------------------------------
@@ -572,6 +582,7 @@ class Parting(Event):
     Attributes:
         memory: in a sentence or two; valence: -1 to 1; importance: 0 to 1.
         openness: of a tier 3 NPC, as it was at the end.
+        recalled: memories it was reminded of for it, as in :class:`NpcBrief`.
     """
 
     outcome: ConversationOutcome = ConversationOutcome.ABANDONED
@@ -580,3 +591,4 @@ class Parting(Event):
     valence: float = 0.0
     importance: float = 0.6
     openness: float | None = None
+    recalled: tuple[int, ...] = ()
