@@ -34,9 +34,11 @@ _WORD: Final = re.compile(
 )
 _STOPS: Final = frozenset(".?!;:\u2026\n\u00bf\u00a1\u3002\uff01\uff1f\uff1b\u061f\u0964\u06d4")
 _ELIDED: Final = frozenset(
-    ("all", "c", "coll", "d", "dall", "dell", "j", "l", "m", "n", "nell", "qu", "quell", "quest")
-    + ("s", "sull", "t", "un")
-)
+    {
+        "all", "c", "coll", "d", "dall", "dell", "j", "l", "m", "n", "nell", "qu", "quell",
+        "quest", "s", "sull", "t", "un",
+    }
+)  # fmt: skip
 """What may stand before an apostrophe as a word of its own: ``l'albero`` is two words, ``don't``
 is one."""
 _VOWELS: Final = frozenset("aeiouhyàáâäãåèéêëìíîïòóôöõøùúûüœæ")
