@@ -44,12 +44,12 @@ def exhaust(session: str, steps: Iterable[Step]) -> PostSessionExhaust:
             own.
 
     Raises:
-        RefusedError: ``unknown-session``, its start is not among them; ``session-open``, its end
-            is not.
+        RefusedError: ``unknown-session``, its start is not among them; ``not-ended``, its end is
+            not.
     """
     record = read(steps)
     if record.ended is None:
-        raise RefusedError("session-open", session)
+        raise RefusedError("not-ended", session)
     return PostSessionExhaust(
         session_record=_session_record(session, record),
         raw_friction_detections=tuple(_friction(record, one) for one in record.struggles),

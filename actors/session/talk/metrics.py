@@ -5,7 +5,7 @@ One law: where there is nothing to divide by, the answer is None; 0.0 is an answ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from holodeck.actors.session.talk.record import Record, Step, read
@@ -133,5 +133,5 @@ def measured(record: Record) -> SessionMetrics:
     )
 
 
-def _deltas(record: Record) -> Mapping[str, float]:
+def _deltas(record: Record) -> dict[str, float]:
     return reputation_delta((event.npc, event.delta) for event, _ in record.moved)

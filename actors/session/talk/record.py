@@ -267,10 +267,12 @@ class Record:
 
     def began_at(self, npc: str) -> float:
         """Its standing as the session began."""
+        for character in () if self.stage is None else self.stage.characters:
+            if character.npc == npc:
+                return character.reputation
         if self.context is not None and npc in self.context.npc_briefings:
             return self.context.npc_briefings[npc].reputation_score
-        characters = () if self.stage is None else self.stage.characters
-        return next((one.reputation for one in characters if one.npc == npc), 0.0)
+        return 0.0
 
     # --- reading ----------------------------------------
 
