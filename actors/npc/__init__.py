@@ -4,13 +4,8 @@ An NPC is two kinds of state: what it is (:class:`NpcState`), and one :class:`Re
 learner it has met, loaded on demand; so an NPC that met 50,000 learners stays small.
 """
 
-from holodeck.actors.npc.decider import (
-    SCHEMA,
-    NpcState,
-    Relation,
-    band,
-    npc,
-    relation,
-)
+from holodeck.actors.npc.decider import SCHEMA, NpcState, npc
+from holodeck.actors.npc.relation import Relation, relation
+from holodeck.actors.npc.standing import band
 
 __all__ = ["SCHEMA", "NpcState", "Relation", "band", "npc", "relation"]

@@ -40,7 +40,7 @@ VALENCE: Final[Mapping[Mood, float]] = {
 }
 """How pleasant a mood is, -1 to 1."""
 MOOD_LASTS: Final = 10
-"""Ticks after which a mood is over; a tick is one turn of the learner's to that NPC."""
+"""Ticks after which a mood is over; a tick is a full minute."""
 
 
 def trigger_of(types: Iterable[FrictionType], aligned: bool | None) -> MoodTrigger:
