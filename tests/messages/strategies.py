@@ -9,6 +9,7 @@ import enum
 import json
 import types
 from collections.abc import Iterable, Iterator
+from datetime import UTC, timedelta, timezone
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -16,16 +17,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel
 
+from holodeck.messages.base import JsonText
+from holodeck.messages.conversation import Time
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, ReadFleet
 from holodeck.messages.learner import LearnerCommand
 from holodeck.messages.npc import NpcCommand
 from holodeck.messages.session import CastMember, SessionCommand
+from holodeck.messages.talk import BriefLearner, BriefNpc
 
 few = settings(max_examples=20, deadline=None)
 """For tests that run once for each kind."""
 many = settings(max_examples=100, deadline=None)
 
+FEW = 2
+"""Members of a list or map at most: what is nested grows with each level."""
+ZONES = [UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-11))]
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
@@ -48,7 +55,23 @@ NPC_COMMANDS = tuple(members(NpcCommand))
 LEARNER_COMMANDS = tuple(members(LearnerCommand))
 FLEET_COMMANDS = tuple(members(FleetCommand))
 FLEET_QUERIES: tuple[type[BaseModel], ...] = (AskRoute, AskGraph, ReadFleet)
+BRIEF_QUERIES: tuple[type[BaseModel], ...] = (BriefLearner, BriefNpc)
 EVENTS = tuple(members(AnyEvent))
+
+
+def _checked(annotated: Any) -> AfterValidator:
+    """What an annotated text must pass beyond its length."""
+    return next(item for item in get_args(annotated) if isinstance(item, AfterValidator))
+
+
+TEXTS: tuple[tuple[AfterValidator, st.SearchStrategy[str]], ...] = (
+    (_checked(JsonText), JSON_VALUES.map(json.dumps)),
+    (
+        _checked(Time),
+        st.datetimes(timezones=st.sampled_from(ZONES)).map(lambda told: told.isoformat()),
+    ),
+)
+"""Texts with a grammar of their own, by what checks it."""
 
 
 def kind_of(model: type[BaseModel]) -> str:
@@ -72,15 +95,51 @@ def any_of(models: Iterable[type[BaseModel]]) -> st.SearchStrategy[Any]:
     return st.one_of([instances(model) for model in models])
 
 
-def _limit(metadata: Iterable[Any], name: str) -> Any:
+def limit(metadata: Iterable[Any], name: str) -> Any:
+    """The constraint of that name, such as ``max_length``; None: there is none."""
     for item in metadata:
         found = getattr(item, name, None)
         if found is not None:
             return found
-        inner = _limit(getattr(item, "metadata", ()), name)
+        inner = limit(getattr(item, "metadata", ()), name)
         if inner is not None:
             return inner
     return None
+
+
+def parts(models: Iterable[type[BaseModel]]) -> dict[type[BaseModel], None]:
+    """The models and every model inside them, in order."""
+    found: dict[type[BaseModel], None] = {}
+    waiting = list(models)
+    while waiting:
+        model = waiting.pop()
+        if model not in found:
+            found[model] = None
+            for field in model.model_fields.values():
+                waiting += [
+                    one
+                    for one, _ in leaves(field.annotation, ())
+                    if isinstance(one, type) and issubclass(one, BaseModel)
+                ]
+    return found
+
+
+def leaves(annotation: Any, metadata: tuple[Any, ...]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """What a field is made of, collections and what they hold, each with its constraints."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from leaves(args[0], (*metadata, *args[1:]))
+    elif origin in (Union, types.UnionType):
+        for arg in args:
+            yield from leaves(arg, metadata)
+    elif origin in (tuple, dict):
+        if origin is dict or args[-1] is ...:
+            yield origin, metadata
+        for arg in args:
+            if arg is not ...:
+                yield from leaves(arg, ())
+    elif origin is not Literal:
+        yield annotation, metadata
 
 
 def _values(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
@@ -96,9 +155,15 @@ def _values(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
         item, *others = get_args(annotation)
         if others != [...]:
             return st.tuples(*(_values(part, ()) for part in (item, *others)))
-        most = min(3, _limit(metadata, "max_length") or 3)
+        most = min(FEW, limit(metadata, "max_length") or FEW)
+        least = min(most, limit(metadata, "min_length") or 0)
         unique = (lambda member: member.npc) if item is CastMember else None
-        return st.lists(_values(item, ()), max_size=most, unique_by=unique).map(tuple)
+        return st.lists(_values(item, ()), min_size=least, max_size=most, unique_by=unique).map(
+            tuple
+        )
+    if origin is dict:
+        names, held = get_args(annotation)
+        return st.dictionaries(_values(names, ()), _values(held, ()), max_size=FEW)
     if annotation is type(None):
         return st.none()
     if annotation is bool:
@@ -109,18 +174,31 @@ def _values(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
         return instances(annotation)
     if issubclass(annotation, enum.Enum):
         return st.sampled_from(list(annotation))
-    low, high = _limit(metadata, "ge"), _limit(metadata, "le")
+    low, high = limit(metadata, "ge"), limit(metadata, "le")
+    above = limit(metadata, "gt")
     if annotation is int:
         return st.integers(0 if low is None else low, 2**53 if high is None else high)
     if annotation is float:
-        return st.floats(low, high, allow_nan=False, allow_infinity=False)
+        return st.floats(
+            low if above is None else above,
+            high,
+            exclude_min=above is not None,
+            allow_nan=False,
+            allow_infinity=False,
+        )
     assert annotation is str, annotation
-    if any(isinstance(item, AfterValidator) for item in metadata):
-        return JSON_VALUES.map(json.dumps)
-    pattern = _limit(metadata, "pattern")
+    for check, texts in TEXTS:
+        if check in metadata:
+            return texts
+    assert not any(isinstance(item, AfterValidator) for item in metadata), metadata
+    longest = limit(metadata, "max_length")
+    pattern = limit(metadata, "pattern")
     if pattern is not None:
-        return st.from_regex(pattern, fullmatch=True).filter(lambda text: text.isascii())
-    most = min(30, _limit(metadata, "max_length") or 30)
+        whole = st.from_regex(pattern, fullmatch=True)
+        return whole.filter(
+            lambda text: text.isascii() and (longest is None or len(text) <= longest)
+        )
+    most = min(30, longest or 30)
     return st.text(
-        st.characters(codec="utf-8"), min_size=_limit(metadata, "min_length") or 0, max_size=most
+        st.characters(codec="utf-8"), min_size=limit(metadata, "min_length") or 0, max_size=most
     )

@@ -37,6 +37,7 @@ from holodeck.messages.envelope import (
 )
 from holodeck.messages.errors import ContractError, DecodeError, FutureSchema, TooLarge
 from holodeck.messages.session import AddTask, ForkFrom, Pause, SessionPaused
+from holodeck.messages.talk import BriefLearner, BriefNpc
 from tests.messages.strategies import (
     EVENTS,
     FLEET_COMMANDS,
@@ -53,8 +54,8 @@ from tests.messages.strategies import (
 
 TO: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "session": (ToSession, (*SESSION_COMMANDS, ReadState, AwaitReply)),
-    "npc": (ToNpc, (*NPC_COMMANDS, ReadState)),
-    "learner": (ToLearner, (*LEARNER_COMMANDS, ReadState)),
+    "npc": (ToNpc, (*NPC_COMMANDS, ReadState, BriefNpc)),
+    "learner": (ToLearner, (*LEARNER_COMMANDS, ReadState, BriefLearner)),
     "fleet": (ToFleet, (*FLEET_COMMANDS, *FLEET_QUERIES)),
 }
 CASES = [(actor, body) for actor, (_, bodies) in TO.items() for body in bodies]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 
 from holodeck.messages.codec import decode_checkpoint, unpack
 from tests.messages.freeze import SAMPLES, shown
-from tests.messages.strategies import EVENTS, kind_of
+from tests.messages.strategies import EVENTS, kind_of, parts
 
 FROZEN = sorted(SAMPLES.glob("*.msgpack"))
 
@@ -67,6 +68,31 @@ def test_a_sample_holds_every_field_of_its_kind_as_it_is_today() -> None:
     for model in EVENTS:
         missing = set(model.model_fields) - said[kind_of(model)]
         assert not missing, f"freeze another sample of {kind_of(model)!r} with {missing}"
+
+
+def constant(annotation: Any) -> bool:
+    """Whether a field can have one value only, so that its bytes are never written."""
+    return get_origin(annotation) is Literal and len(get_args(annotation)) == 1
+
+
+def test_so_does_what_stands_inside_an_event() -> None:
+    """Of models a stored event is made of, every field is in the bytes of some sample."""
+    said: dict[type[BaseModel], set[str]] = {}
+    for path in FROZEN:
+        waiting: list[Any] = list(decode_checkpoint(path.read_bytes(), path.name).events)
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, BaseModel):
+                said.setdefault(type(value), set()).update(value.model_fields_set)
+                waiting += value.__dict__.values()
+            elif isinstance(value, dict | tuple):
+                waiting += value.values() if isinstance(value, dict) else value
+    for model in parts(EVENTS):
+        told = {
+            name for name, field in model.model_fields.items() if not constant(field.annotation)
+        }
+        missing = told - said.get(model, set())
+        assert not missing, f"freeze another sample with {missing} of {model.__name__}"
 
 
 def test_a_room_and_quiet_are_among_the_samples() -> None:
