@@ -15,7 +15,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -32,7 +32,7 @@ from holodeck.broker.port import Broker
 from holodeck.broker.streams import Layout
 from holodeck.messages.errors import StartupError
 from holodeck.messages.session import MindKind
-from holodeck.minds.port import Mind
+from holodeck.minds.port import Faculties, Mind
 
 log = structlog.get_logger("holodeck.cluster")
 
@@ -47,7 +47,7 @@ class Blueprint:
     Attributes:
         connect: opens a connection with the runtime's rights.
         prepare: called first in each process with the actor's name, to set logging up.
-        minds: makes the minds of a host.
+        minds: makes what a host thinks with.
         sinks: each sink's name and what makes it.
     """
 
@@ -56,7 +56,7 @@ class Blueprint:
     host: HostOptions
     supervisor: SupervisorOptions
     prepare: Callable[[str], None]
-    minds: Callable[[], dict[MindKind, Mind]]
+    minds: Callable[[], Faculties | Mapping[MindKind, Mind]]
     sinks: tuple[tuple[str, Callable[[], Sink]], ...] = ()
     tile_max_age_s: float = 0.0
     env: dict[str, str] = field(default_factory=dict)

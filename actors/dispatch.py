@@ -196,21 +196,6 @@ class FleetShell(FoldShell):
         elif now >= self._due:
             self.internal(f"mid.{self._window}", CloseWindow(read=self._window))
 
-    def internal(self, command: str, body: Any) -> None:
-        """A command of the fleet to itself."""
-        now = self.house.now()
-        super().submit(
-            Work(
-                self.kind,
-                command,
-                body,
-                sent=now,
-                deadline=now,
-                received=self.house.time(),
-                internal=True,
-            )
-        )
-
     def pay(self) -> None:
         """Tells the sessions whose links crossed a threshold, one after the other."""
         if not self._paying:

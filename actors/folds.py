@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from holodeck.actors.decider import Decider, Moment
 from holodeck.actors.fleet.decider import FLEET_STATE, fleet
 from holodeck.actors.fleet.decider import SCHEMA as FLEET_SCHEMA
-from holodeck.actors.learner.decider import LEARNER_STATE, learner
+from holodeck.actors.learner.decider import LEARNER_STATE, learner, next_due
 from holodeck.actors.learner.decider import SCHEMA as LEARNER_SCHEMA
 from holodeck.actors.memory import CommandMemory
 from holodeck.actors.npc.decider import NPC_STATE, RELATION_STATE, npc, relation
@@ -39,6 +39,8 @@ log = structlog.get_logger("holodeck.folds")
 Role = Literal["npc", "learner", "fleet"]
 FLEET_FAMILIES: Final = frozenset({"session", "task", "emergence", "agent", "mid", "architect"})
 """What the fleet picks from the journal, whoever wrote it."""
+HEADER_DUE: Final = "Holodeck-Due"
+"""When a sleeping actor has something to do by itself, ms since 1970 UTC."""
 HEADER_SEQUENCE: Final = "Holodeck-Sequence"
 """The journal sequence a snapshot contains, so that a scan of headers is enough."""
 
@@ -159,6 +161,7 @@ class Folds:
         refold: reads every checkpoint naming a cell, for one whose snapshot cannot be used.
         valid: whether snapshots may be written right now. On a server that may have lost its
             tail they may not: what they contain may never have happened.
+        stirred: told of a learner with a profile whenever it has folded something.
     """
 
     def __init__(
@@ -167,11 +170,13 @@ class Folds:
         clock: Callable[[], float],
         refold: Callable[[Cell], Any],
         valid: Callable[[], bool],
+        stirred: Callable[[Cell], None],
     ) -> None:
         self._bucket = actors
         self._clock = clock
         self._refold = refold
         self._valid = valid
+        self._stirred = stirred
         self._cells: dict[str, Cell] = {}
         self._met: dict[tuple[str, str], tuple[Cell, ...]] = {}
         self._known: dict[str, set[int]] = {}
@@ -264,6 +269,8 @@ class Folds:
             dirty.add(cell.key)
             if cell.pending is None:
                 cell.fold(moment, events, command)
+                if cell.kind == "learner" and cell.state.profile is not None:
+                    self._stirred(cell)
             else:
                 cell.pending.append((moment, events, command))
             command = None  # a relation writes nothing itself
@@ -301,6 +308,8 @@ class Folds:
         ready, cell.ready = cell.ready or [], None
         for waiter in ready:
             waiter()
+        if cell.kind == "learner" and cell.state.profile is not None:
+            self._stirred(cell)
 
     def when_ready(self, cell: Cell, waiter: Callable[[], None]) -> None:
         """Calls ``waiter`` once the cell has its snapshot, now if it has."""
@@ -350,6 +359,8 @@ class Folds:
                 left.add(key)
                 continue
             headers = {HEADER_SEQUENCE: str(cell.sequence)}
+            if cell.kind == "learner" and (due := next_due(cell.state)):
+                headers[HEADER_DUE] = str(due)
             batch.append(
                 (cell, self._bucket.put(key, cell.dump(), after=cell.revision, headers=headers))
             )

@@ -11,7 +11,7 @@ import heapq
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -19,13 +19,22 @@ from typing import Any, Final
 import structlog
 
 from holodeck.actors.caller import Caller
+from holodeck.actors.conversing import Conversing
 from holodeck.actors.decider import Moment
 from holodeck.actors.dispatch import FleetShell
-from holodeck.actors.folds import FLEET_FAMILIES, HEADER_SEQUENCE, Cell, Folds, Role, cell_key
-from holodeck.actors.learner import learner
+from holodeck.actors.folds import (
+    FLEET_FAMILIES,
+    HEADER_DUE,
+    HEADER_SEQUENCE,
+    Cell,
+    Folds,
+    Role,
+    cell_key,
+)
+from holodeck.actors.learner.decider import next_due
 from holodeck.actors.lease import Lease, holder
 from holodeck.actors.metrics import Metrics
-from holodeck.actors.npc import npc
+from holodeck.actors.people import LearnerShell, NpcShell
 from holodeck.actors.session import Phase
 from holodeck.actors.session.decider import next_deadline
 from holodeck.actors.shell import BEGINNINGS, FoldShell, SessionShell, Work
@@ -59,11 +68,7 @@ from holodeck.messages.envelope import (
 from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
 from holodeck.messages.fleet import FLEET, GraphPoint
 from holodeck.messages.ids import NOBODY, new_id, partition_of
-from holodeck.messages.session import (
-    MindKind,
-    NpcReply,
-    TurnTaken,
-)
+from holodeck.messages.session import MindKind
 from holodeck.messages.subjects import (
     ANY,
     COMMAND,
@@ -77,12 +82,11 @@ from holodeck.messages.subjects import (
     place_of,
     writer_filter,
 )
-from holodeck.minds.port import Mind, Prompt
+from holodeck.minds.port import Faculties, Mind
 
 log = structlog.get_logger("holodeck.host")
 
 TICK_S: Final = 0.05
-HEADER_DUE: Final = "Holodeck-Due"
 HEADER_ENDED: Final = "Holodeck-Ended"
 RELEASED_S: Final = 15.0
 """How long a partition laid down for another host is not taken up again under the same table;
@@ -190,7 +194,7 @@ class Host:
 
     Args:
         connect: opens a connection with the runtime's rights.
-        minds: who answers turns, by the kind a session asks for.
+        minds: what it thinks with, or only who answers turns, by the kind a session asks for.
         on_lost: called once, when the lease was revoked and everything has been dropped.
     """
 
@@ -200,7 +204,7 @@ class Host:
         layout: Layout,
         options: HostOptions,
         *,
-        minds: dict[MindKind, Mind] | None = None,
+        minds: Faculties | Mapping[MindKind, Mind] | None = None,
         metrics: Metrics | None = None,
         on_lost: Callable[[], None] | None = None,
         wall: Callable[[], float] = time.time,
@@ -212,7 +216,9 @@ class Host:
         self.incarnation = new_id("inc")
         self.mailbox = options.mailbox
         self.metrics = metrics or Metrics()
-        self._minds = minds or {}
+        faculties = minds if isinstance(minds, Faculties) else Faculties(minds=minds or {})
+        self._recall = faculties.recall
+        self.talks = Conversing(self, faculties)
         self._on_lost = on_lost
         self._wall = wall
         self.partitions = options.partitions
@@ -230,6 +236,8 @@ class Host:
         # days, and a short retention is looked after accordingly.
         self._retain_every = min(3600.0, max(options.flush_s, options.keep_s / 20))
         self._heap: list[tuple[int, str]] = []
+        self._learner_heap: list[tuple[int, str]] = []
+        self._learner_due: dict[str, int] = {}
         self._fold_from: dict[tuple[str, str], int] = {}
         self._readers: list[_Reader] = []
         self._reader_at: dict[tuple[str, str], _Reader] = {}
@@ -272,7 +280,7 @@ class Host:
         self.partitions = (await deployment(self._cluster, self.options.partitions)).partitions
         self._fleet_at = partition_of(FLEET, self.partitions)
         self._caller = Caller(self.broker, self.ns, self.partitions)
-        self.folds = Folds(self._actors, self.time, self._refold, self.valid)
+        self.folds = Folds(self._actors, self.time, self._refold, self.valid, self._stirred)
         self.high = await self.journal.end()
         self._server = self.broker.server_id
         self.broker.on_reconnect(self._reconnected)
@@ -502,8 +510,8 @@ class Host:
 
     def _awaken(self, shell: SessionShell) -> None:
         shell.wake()
-        if shell.state.awaiting:
-            self.spawn(self._think_again(shell))
+        if shell.state.awaiting or shell.state.talk is not None:
+            self.spawn(self.talks.again(shell))
 
     async def _read_marks(self, fresh: set[int]) -> dict[int, tuple[int, int]]:
         """Per partition: the sequences up to which its session snapshots and its folds are whole.
@@ -551,6 +559,8 @@ class Host:
                 if partition not in fresh:
                     continue
                 known[partition].add(hash(entry.key))
+                if due := int(entry.headers.get(HEADER_DUE, "0")):
+                    self.arm_learner(entry.key.rsplit(".", 1)[1], due)
         return known
 
     async def _read_tails(
@@ -951,11 +961,13 @@ class Host:
                 return
             self.fleet.submit(work)
             return
+        if kind == "learner":
+            self._learner(identity, partition).submit(work)
+            return
         shells = self._shells[kind]
         shell = shells.get(identity)
         if shell is None:
-            mind = npc if kind == "npc" else learner
-            shell = shells[identity] = FoldShell(self, kind, identity, partition, mind)
+            shell = shells[identity] = NpcShell(self, identity, partition, self._recall)
         shell.submit(work)
 
     async def command(
@@ -998,8 +1010,8 @@ class Host:
         if dirty is not None:
             dirty.add(shell.identity)
         self.metrics.observe(events)
-        if isinstance(events[0], TurnTaken) and shell.state.awaiting:
-            self.spawn(self._think(shell, events[0]))
+        if shell.state.awaiting or shell.state.talk is not None:
+            self.talks.stored(shell, events)
 
     def wrote(self, sequence: int, at: int, events: Sequence[Any]) -> None:
         """Keeps what was just written, so that it need not be decoded when it comes back."""
@@ -1021,40 +1033,60 @@ class Host:
         shell.armed = due
         heapq.heappush(self._heap, (due, shell.identity))
 
-    # -- minds ----------------------------------------
+    def post(self, subject: str, data: bytes) -> None:
+        """Says something that nothing keeps."""
+        if self.valid():
+            self.broker.post(subject, data)
 
-    async def _think(self, shell: SessionShell, turn: TurnTaken) -> None:
-        """Asks the session's mind for a reply and sends it to the session as a command."""
-        charter = shell.state.charter
-        mind = self._minds.get(charter.mind) if charter is not None else None
-        if charter is None or mind is None:
-            return
-        prompt = Prompt(
-            intent=f"{shell.identity}.{shell.state.awaiting_seq}.mind",
-            session=shell.identity,
-            npc=turn.npc,
-            learner=charter.learner,
-            persona=charter.persona,
-            turn=turn.turn,
-            text=turn.text,
-        )
-        try:
-            said = await mind.reply(prompt)
-        except Exception as error:
-            log.warning("mind.failed", session=shell.identity, reason=repr(error))
-            return
-        if not shell.dropped and shell.state.awaiting == turn.turn:
-            reply = NpcReply(turn=turn.turn, npc=turn.npc, text=said.text[:4000] or "…")
-            shell.internal(f"turn-{turn.turn}-reply", reply)
+    # -- learners ----------------------------------------
 
-    async def _think_again(self, shell: SessionShell) -> None:
-        """A recovered session with an unanswered turn asks again."""
-        record = await self.journal.get(shell.state.awaiting_seq)
-        if record is None:
+    def _stirred(self, cell: Cell) -> None:
+        """A learner with a profile has folded something: it may have something to do."""
+        _, partition, _, identity = cell.key.split(".")
+        if int(partition) not in self.owned:
             return
-        for event in decode_checkpoint(record.data, record.subject).events:
-            if isinstance(event, TurnTaken):
-                await self._think(shell, event)
+        due = next_due(cell.state)
+        if due:
+            self.arm_learner(identity, due)
+
+    def arm_learner(self, identity: str, due: int) -> None:
+        """Has a learner look at ``due`` (ms since 1970 UTC) for what it has to do; a later time
+        takes the place of an earlier one only when that has passed."""
+        known = self._learner_due.get(identity)
+        if known is not None and known <= due:
+            return
+        self._learner_due[identity] = due
+        heapq.heappush(self._learner_heap, (due, identity))
+
+    def _learner(self, identity: str, partition: int) -> LearnerShell:
+        shells = self._shells["learner"]
+        shell = shells.get(identity)
+        if shell is None:
+            shell = shells[identity] = LearnerShell(self, identity, partition)
+        assert isinstance(shell, LearnerShell)
+        return shell
+
+    def _wake_learners(self) -> None:
+        """Learners whose time has come; at most 200 at once."""
+        now, woken = self.now(), 0
+        heap = self._learner_heap
+        while heap and heap[0][0] <= now and woken < 200:
+            due, identity = heapq.heappop(heap)
+            if self._learner_due.get(identity) != due:
+                continue
+            del self._learner_due[identity]
+            partition = self._partition(identity)
+            if partition not in self.owned:
+                continue
+            woken += 1
+            # Not before the fold is whole: what it would owe may have been done long ago.
+            self.when_folded("learner", partition, 0, partial(self._wake_learner, identity))
+
+    def _wake_learner(self, identity: str) -> None:
+        partition = self._partition(identity)
+        if partition in self.owned and not self.draining:
+            shell = self._learner(identity, partition)
+            self.when_ready(self.cell("learner", identity), shell.stir)
 
     # -- clockwork ----------------------------------------
 
@@ -1066,6 +1098,8 @@ class Host:
             if not self.valid():
                 continue
             self._fire_due()
+            if self._learner_heap:
+                self._wake_learners()
             if self._waiters:
                 self._wake_folded()
             if self.fleet is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, cast
 
@@ -43,6 +43,7 @@ from holodeck.messages.envelope import (
     AwaitReply,
     Checkpoint,
     Envelope,
+    Greet,
     ReadState,
 )
 from holodeck.messages.errors import (
@@ -64,6 +65,7 @@ from holodeck.messages.fleet import (
     SessionGraph,
 )
 from holodeck.messages.ids import NOBODY, new_id, partition_of
+from holodeck.messages.learner import INTERNAL_LEARNER_COMMANDS
 from holodeck.messages.session import (
     INTERNAL_COMMANDS,
     AbandonStart,
@@ -76,15 +78,17 @@ from holodeck.messages.session import (
     SessionStarted,
     SettleOwed,
     StartSession,
+    TakeTurn,
     TimerFired,
 )
 from holodeck.messages.subjects import CHECKPOINT, writer_filter
+from holodeck.messages.talk import AnalysisKind, TurnAnalysis
 
 log = structlog.get_logger("holodeck.shell")
 
 BEGINNINGS: Final = (StartSession, ForkFrom, AbandonStart)
 """The commands that can be a session's first."""
-_INTERNAL: Final = INTERNAL_COMMANDS | INTERNAL_FLEET_COMMANDS
+_INTERNAL: Final = INTERNAL_COMMANDS | INTERNAL_FLEET_COMMANDS | INTERNAL_LEARNER_COMMANDS
 DEFAULT_DEADLINE_MS: Final = 10_000
 """How long a plain client that names no deadline waits, ms."""
 
@@ -151,8 +155,37 @@ class Work:
         )
 
 
+class Talks(Protocol):
+    """What a host does for conversations before a command is decided."""
+
+    def knows_worlds(self) -> bool:
+        """Whether there is a library, so that a persona is more than a label."""
+        ...
+
+    async def prepare(self, start: StartSession) -> StartSession:
+        """The start with what learner, NPCs and persona say.
+
+        Raises:
+            RefusedError: no such persona, or an NPC of another world.
+            TransientError: somebody did not answer.
+        """
+        ...
+
+    def analyse(
+        self, state: SessionState, turn: TakeTurn
+    ) -> TurnAnalysis | Awaitable[TurnAnalysis | None] | None:
+        """What is found in a turn; None: nobody looked."""
+        ...
+
+    async def greet(self, shell: SessionShell, npc: str) -> None:
+        """Has an NPC open the conversation."""
+        ...
+
+
 class House(Protocol):
     """What a shell needs of the host it lives in."""
+
+    talks: Talks
 
     ns: str
     partitions: int
@@ -510,6 +543,9 @@ class SessionShell(Shell):
         if isinstance(body, AwaitReply):
             self._await_reply(work, body.turn)
             return
+        if isinstance(body, Greet):
+            self._greet(work, body.npc)
+            return
         if not work.asked and type(body) in _ASKING and self._ask(work):
             return
         at = max(house.now(), self.at)
@@ -548,7 +584,7 @@ class SessionShell(Shell):
             room, quiet = "", False
         self._append(work, events, at, subject, self.sequence, room, quiet)
 
-    # -- what the fleet knows ----------------------------------------
+    # -- what others know ----------------------------------------
 
     def _attach(self, work: Work) -> bool:
         if self.asking is not None and (asked := self.asking.get(work.id)) is not None:
@@ -557,20 +593,66 @@ class SessionShell(Shell):
         return super()._attach(work)
 
     def _ask(self, work: Work) -> bool:
-        """Whether the fleet is asked first; the mailbox goes on meanwhile, and the command comes
+        """Whether somebody is asked first; the mailbox goes on meanwhile, and the command comes
         back into it with the answer."""
-        question = self._question(work.body)
-        if question is None:
+        body = work.body
+        if self.asking is not None and work.id in self.asking:
+            self.asking[work.id].replies += work.replies
+            return True
+        if isinstance(body, TakeTurn):
+            looking = self._analysis(work, body)
+        elif self._has_world(body):
+            looking = self._prepared(work, body)
+        else:
+            question = self._question(body)
+            looking = None if question is None else self._told_by_fleet(work, question)
+        if looking is None:
             return False
         if self.asking is None:
             self.asking = {}
-        if work.id in self.asking:
-            self.asking[work.id].replies += work.replies
-            return True
         work.asked = True
         self.asking[work.id] = work
-        self.house.spawn(self._asked(work, question))
+        self.house.spawn(self._asked(work, looking))
         return True
+
+    def _has_world(self, body: Any) -> bool:
+        """Whether a start needs learner and NPCs to be asked. What will be refused asks nobody."""
+        return (
+            isinstance(body, StartSession)
+            and body.session_kind is SessionKind.CONVERSATION
+            and bool(body.persona)
+            and body.context is None
+            and body.claim is not None
+            and self.state.phase is Phase.NEW
+            and self.house.talks.knows_worlds()
+        )
+
+    def _analysis(self, work: Work, turn: TakeTurn) -> Coroutine[Any, Any, None] | None:
+        """Has a turn looked at: at once where that takes no waiting, else by the coroutine."""
+        state = self.state
+        talk = state.talk
+        if talk is None or talk.analysis is AnalysisKind.NONE or turn.analysis is not None:
+            return None
+        if state.phase is not Phase.ACTIVE or turn.turn != state.turns + 1:
+            return None
+        found = self.house.talks.analyse(state, turn)
+        if found is None:
+            return None
+        if isinstance(found, TurnAnalysis):
+            work.body = turn.model_copy(update={"analysis": found})
+            return None
+        return self._analysed(work, turn, found)
+
+    async def _analysed(
+        self, work: Work, turn: TakeTurn, looking: Awaitable[TurnAnalysis | None]
+    ) -> None:
+        work.body = turn.model_copy(update={"analysis": await looking})
+
+    async def _prepared(self, work: Work, start: StartSession) -> None:
+        try:
+            work.body = await self.house.talks.prepare(start)
+        except DecodeError as error:
+            raise TransientError(str(error)) from error
 
     def _question(self, body: Any) -> AskRoute | AskGraph | None:
         """What the fleet has to be asked before ``body`` can be decided; None: nothing.
@@ -616,19 +698,18 @@ class SessionShell(Shell):
             return None
         return AskGraph(session=self.identity, after=self.sequence)
 
-    async def _asked(self, work: Work, question: AskRoute | AskGraph) -> None:
-        """Brings a command back with what the fleet said.
+    async def _told_by_fleet(self, work: Work, question: AskRoute | AskGraph) -> None:
+        """Fills in what the fleet says.
 
         Without an answer a session starts and ends all the same, with nothing said of the graph;
         a task goes to one of the cast by the session's own rule, and where there is no cast its
         sender is asked to try again.
         """
-        house = self.house
         body = work.body
-        refused: RefusedError | None = None
-        silent = False
         try:
-            answer = await house.command("fleet", FLEET, new_id("ask"), question, FLEET_PATIENCE_S)
+            answer = await self.house.command(
+                "fleet", FLEET, new_id("ask"), question, FLEET_PATIENCE_S
+            )
             raw = unpack(answer.state or b"", "fleet")
             match body:
                 case RouteTask():
@@ -638,12 +719,24 @@ class SessionShell(Shell):
                     body = body.model_copy(update={"graph": graph})
                 case _:
                     body = body.model_copy(update={"graph": SessionGraph.model_validate(raw)})
-        except RefusedError as error:
-            refused = error
+            work.body = body
         except (TransientError, DecodeError, ValidationError) as error:
             log.warning("fleet.silent", session=self.identity, reason=str(error))
             if isinstance(body, RouteTask) and not (self.state.charter and self.state.charter.cast):
-                silent = True
+                raise TransientError("no-fleet") from error
+
+    async def _asked(self, work: Work, looking: Coroutine[Any, Any, None]) -> None:
+        """Brings a command back with what was asked for."""
+        house = self.house
+        refused: RefusedError | None = None
+        silent = ""
+        try:
+            await looking
+        except RefusedError as error:
+            refused = error
+        except TransientError as error:
+            log.warning("session.asked-in-vain", session=self.identity, reason=str(error))
+            silent = "no-fleet" if isinstance(work.body, RouteTask) else "no-context"
         asking = self.asking or {}
         asking.pop(work.id, None)
         if not asking:
@@ -653,9 +746,8 @@ class SessionShell(Shell):
         if refused is not None:
             self._refuse(work, refused)
         elif silent:
-            house.answer(work, Answer(status="busy", reason="no-fleet"))
+            house.answer(work, Answer(status="busy", reason=silent))
         else:
-            work.body = body
             self.submit(work)
 
     def _told(self, sequence: int, data: bytes | None) -> Answer:
@@ -809,15 +901,45 @@ class SessionShell(Shell):
             self.house.answer(work, Answer(status="ok", sequence=self.sequence))
         elif self.state.awaiting == 0 and turn <= self.state.turns:
             self._refuse(work, RefusedError("no-reply", "nothing will answer this turn"))
-        elif self.waiting is None:
-            self.waiting = [(turn, work)]
         else:
-            self.waiting.append((turn, work))
+            self._wait(turn, work)
 
     def _wake(self) -> None:
         waiting, self.waiting = self.waiting or [], None
         for turn, work in waiting:
-            self._await_reply(work, turn)
+            if turn == 0 and self.state.answered < 0:
+                self._wait(0, work)  # the greeting is still being made up
+            else:
+                self._await_reply(work, turn)
+
+    def _wait(self, turn: int, work: Work) -> None:
+        if self.waiting is None:
+            self.waiting = []
+        self.waiting.append((turn, work))
+
+    def _greet(self, work: Work, npc: str) -> None:
+        """Has the mind open the conversation, once, and answers when that is stored."""
+        state = self.state
+        if state.phase is not Phase.ACTIVE:
+            self._refuse(work, RefusedError(f"session-{state.phase}"))
+        elif state.answered >= 0 or state.turns:
+            self.house.answer(work, Answer(status="ok", sequence=self.sequence))
+        else:
+            first = not any(turn == 0 for turn, _ in self.waiting or ())
+            self._wait(0, work)
+            if first:
+                self.house.spawn(self._greeted(npc))
+
+    async def _greeted(self, npc: str) -> None:
+        await self.house.talks.greet(self, npc)
+        if self.state.answered < 0 and not self.busy:
+            # Nobody had anything to say: whoever waits is told so.
+            waiting, self.waiting = self.waiting or [], None
+            for turn, work in waiting:
+                if turn == 0:
+                    self._refuse(work, RefusedError("no-reply", "nobody opens the conversation"))
+                else:
+                    self._wait(turn, work)
 
     # -- doubt ----------------------------------------
 
@@ -895,7 +1017,7 @@ class SessionShell(Shell):
         self._arm()
 
 
-_ASKING: Final = frozenset({StartSession, RouteTask, End, TimerFired})
+_ASKING: Final = frozenset({StartSession, TakeTurn, RouteTask, End, TimerFired})
 FLEET_PATIENCE_S: Final = 5.0
 """How long a session waits for the fleet, seconds; longer than a takeover takes."""
 
@@ -926,6 +1048,21 @@ class FoldShell(Shell):
 
     def _cell(self) -> Cell:
         return self.house.cell(self.kind, self.identity)
+
+    def internal(self, command: str, body: Any) -> None:
+        """A command of this actor to itself."""
+        now = self.house.now()
+        self.submit(
+            Work(
+                self.kind,
+                command,
+                body,
+                sent=now,
+                deadline=now,
+                received=self.house.time(),
+                internal=True,
+            )
+        )
 
     def submit(self, work: Work) -> None:
         body = work.body

@@ -27,6 +27,9 @@ NAMES: Final = (
     "sinks",
     "rayactor",
     "fleet",
+    "conversation",
+    "analysis",
+    "recall",
 )
 
 

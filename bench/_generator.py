@@ -22,7 +22,7 @@ from typing import Any
 
 import uvloop
 
-from bench._mix import Script, Step, Tally
+from bench._mix import Script, Step, Tally, TalkScript
 from bench._processes import orders, report_line
 from bench._report import millis, percentile, say
 from holodeck.deck import Deck
@@ -47,6 +47,8 @@ class Plan:
         concurrency: commands in flight (closed loop), at most one per session.
         rate: commands a second (open loop); 0: closed loop.
         one_turn: in place of the mix each session takes one turn, once.
+        persona: in place of the mix each session is a conversation in this world; ``cast``: the
+            NPCs of it, one a session.
         file: where to write what was acknowledged; empty: nowhere.
     """
 
@@ -63,6 +65,8 @@ class Plan:
     concurrency: int = 500
     rate: float = 0.0
     one_turn: bool = False
+    persona: str = ""
+    cast: tuple[str, ...] = ()
     warmup_s: float = 0.0
     seconds: float = 0.0
     deadline_s: float = 30.0
@@ -105,8 +109,13 @@ class Player:
         self._load = load
         self.id = session_id(plan.name, number)
         self.learner = "l" + self.id
-        self.npc = f"npc-{number % plan.npcs:03d}"
-        self.script = Script(self.npc, f"{plan.seed}.{self.id}")
+        self.script: Script | TalkScript
+        if plan.persona:
+            self.npc = plan.cast[number % len(plan.cast)]
+            self.script = TalkScript(self.npc, f"{plan.seed}.{self.id}")
+        else:
+            self.npc = f"npc-{number % plan.npcs:03d}"
+            self.script = Script(self.npc, f"{plan.seed}.{self.id}")
         self.tally = Tally()
         self.due: deque[float] = deque()
         self.stuck = False
@@ -123,6 +132,8 @@ class Player:
             kind=SessionKind(plan.kind),
             mind=MindKind(plan.mind),
             max_tasks=1000,
+            persona=plan.persona,
+            cast=(self.npc,) if plan.persona else (),
             id=f"{self.id}.0",
         )
         self.tally.acked.append(f"{self.id}.0.start")

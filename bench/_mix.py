@@ -97,6 +97,59 @@ class Script:
         return steps
 
 
+class TalkScript:
+    """The turns of one conversation in a world, each with all that can be found in it.
+
+    Of ten turns three hold a friction and one of these two; levels, register, forms, signals and
+    pronunciation vary, so that affect, reputation, mood and what else moves do move.
+    """
+
+    def __init__(self, npc: str, seed: str) -> None:
+        self._npc = npc
+        self._chance = random.Random(seed)
+        self._turn = 0
+
+    def next(self) -> Step:
+        self._turn += 1
+        chance = self._chance
+        hard = chance.random() < 0.3
+        found = [
+            {
+                "type": chance.choice(FRICTIONS),
+                "severity": round(chance.random(), 2),
+                "form": f"form-{chance.randrange(12)}",
+                "said": "un café",
+            }
+            for _ in range(1 + (chance.random() < 1 / 3) if hard else 0)
+        ]
+        l1 = chance.randrange(3) if hard else 0
+        body = {
+            "kind": "take-turn",
+            "turn": self._turn,
+            "npc": self._npc,
+            "text": TEXT,
+            "speaking_ms": 4000 + chance.randrange(4000),
+            "signals": {"latency_ms": chance.randrange(800, 5000 if hard else 2500)},
+            "heard": {
+                "comprehensibility": round(0.5 + chance.random() / 2, 2),
+                "phonemes": [{"phoneme": "r", "accuracy": round(chance.random(), 2)}],
+            },
+            "analysis": {
+                "l1_words": l1,
+                "l2_words": 18 - l1,
+                "unique_words": 15,
+                "level": "neutral",
+                "aligned": chance.random() < 0.85,
+                "frictions": found,
+                "forms": [f"form-{chance.randrange(12)}"],
+                "comprehensibility": round(0.6 + chance.random() * 0.4, 2),
+                "hedges": chance.randrange(2),
+                "topic": chance.choice(("orders", "sweets", "the-table")),
+            },
+        }
+        return Step("turn", body)
+
+
 def from_the_middle(npc: str, seed: str, passed: int) -> tuple[list[Step], Script]:
     """A script as it stands after ``passed`` steps, and the few of them that have to be played.
 

@@ -26,8 +26,13 @@ from holodeck.actors.keeper import HostKeeper, TilesService
 from holodeck.actors.supervisor import Supervisor
 from holodeck.actors.tiles import JsonlSink
 from holodeck.config import load_settings
-from holodeck.local import default_minds
-from holodeck.wiring import Connection, host_options, layout_of, supervisor_options
+from holodeck.wiring import (
+    Connection,
+    faculties_of,
+    host_options,
+    layout_of,
+    supervisor_options,
+)
 
 _STOP_S: Final = 110.0
 
@@ -51,7 +56,9 @@ def service(kind: str, order: dict[str, Any]) -> Service:
         case _:
             options = host_options(settings, order["name"])
             return HostKeeper(
-                lambda lost: Host(connect, layout, options, minds=default_minds(), on_lost=lost)
+                lambda lost: Host(
+                    connect, layout, options, minds=faculties_of(settings), on_lost=lost
+                )
             )
 
 

@@ -451,7 +451,8 @@ accounts {{
         for stream in (f"{front}CHECKPOINTS", f"{front}TILES"):
             asks.append(f"$JS.API.DIRECT.GET.{stream}.>")
             batches.append(f"$JS.API.DIRECT.GET.{stream}")
-        return asks, batches, [f"{self.ns}.tile.>", f"{self.ns}.checkpoint.>"]
+        hears = [f"{self.ns}.tile.>", f"{self.ns}.checkpoint.>", f"{self.ns}.words.>"]
+        return asks, batches, hears
 
     def _spawn(self, binary: Path, config: Path) -> None:
         assert self._lock is not None

@@ -13,7 +13,7 @@ import platform
 import signal
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -55,7 +55,15 @@ from holodeck.entrypoints.running import (
     with_session,
 )
 from holodeck.entrypoints.show import Out
-from holodeck.entrypoints.transcripts import PARALLEL, Summary, load, play
+from holodeck.entrypoints.transcripts import (
+    PARALLEL,
+    Findings,
+    Summary,
+    World,
+    findings,
+    load,
+    play,
+)
 from holodeck.messages.errors import (
     RefusedError,
     StartupError,
@@ -76,7 +84,7 @@ from holodeck.messages.session import (
     TaskRouted,
 )
 from holodeck.messages.subjects import writer_filter
-from holodeck.wiring import layout_of
+from holodeck.wiring import layout_of, library_of
 
 app = typer.Typer(
     name="holodeck",
@@ -541,6 +549,12 @@ def import_(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave faulty lines out in place of stopping.")
     ] = False,
+    persona: Annotated[
+        str,
+        typer.Option(
+            "--persona", help="Play them in this world: its word lists look at each turn."
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Plays recorded dialogues into sessions, one a dialogue, turn by turn.
@@ -551,6 +565,7 @@ def import_(
     [bold]Examples:[/bold]
 
       holodeck import dialogues.jsonl
+      holodeck import dialogues.jsonl --persona picture-tutor
       holodeck import dialogues.jsonl --speed 0.5 --parallel 200
     """
     out = out_for(ctx, as_json)
@@ -558,7 +573,7 @@ def import_(
 
     async def work() -> None:
         nonlocal failed
-        dialogues, faults = load(file)
+        dialogues, faults = load(file, _world(settings_for(ctx), persona))
         for fault in faults:
             out.note(f"holodeck: {file}, {fault}", "yellow" if skip_bad else "red")
         if faults and not skip_bad:
@@ -571,6 +586,7 @@ def import_(
         async with open_deck(settings_for(ctx)) as deck:
             with _bar(out) as told:
                 done = await play(deck, dialogues, parallel=parallel, speed=speed, on_progress=told)
+            found = await findings(deck, dialogues) if persona and not done.failed else None
         for session, reason in done.failed:
             out.note(f"holodeck: {session} was not finished: {reason}", "red")
         failed = bool(done.failed)
@@ -582,11 +598,41 @@ def import_(
             ("took", f"{done.seconds:.1f} s, {done.turns_per_s:.0f} turns a second"),
             ("faulty lines", f"{len(faults)}, left out" if faults else ""),
         ]  # fmt: skip
+        if found is not None:
+            value["findings"] = show.plain(found)
+            facts += _found(found)
         out.document(value, show.pairs(facts))
 
     run(out, work)
     if failed:
         raise typer.Exit(1)
+
+
+def _world(settings: Settings, persona: str) -> World | None:
+    if not persona:
+        return None
+    world = library_of(settings).get(persona)
+    if world is None:
+        known = ", ".join(library_of(settings).names())
+        raise StartupError(f"there is no persona {persona!r}", f"There are {known}")
+    return World(world.id, world.npcs[0].id)
+
+
+def _found(found: Findings) -> list[tuple[str, str]]:
+    def most(counts: Counter[str]) -> str:
+        return ", ".join(f"{name} {count}" for name, count in counts.most_common(8)) or "none"
+
+    means = ", ".join(
+        f"{name.replace('_', ' ')} {total / count:.2f} ({count})"
+        for name, (total, count) in found.metrics.items()
+    )
+    return [
+        ("friction", most(found.frictions)),
+        ("forms missed", most(found.forms)),
+        ("means (of so many)", means),
+        ("to come up again", most(found.injections)),
+        ("lessons", f"{found.units} units for {found.learners} learners"),
+    ]
 
 
 @contextmanager

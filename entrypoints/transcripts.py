@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -51,6 +52,7 @@ from holodeck.messages.session import (
     StartTask,
     TakeTurn,
 )
+from holodeck.messages.talk import AnalysisKind
 
 PARALLEL: Final = 64
 """How many dialogues are played at once unless told otherwise."""
@@ -141,7 +143,16 @@ class Fault:
         return f"line {self.line}: {self.problem}"
 
 
-def load(path: Path) -> tuple[list[Dialogue], list[Fault]]:
+@dataclass(frozen=True, slots=True)
+class World:
+    """The persona recorded dialogues are played in: its id, and the NPC that speaks in all of
+    them. What the record says of corrections is left aside, for the persona's word lists look."""
+
+    persona: str
+    npc: str
+
+
+def load(path: Path, world: World | None = None) -> tuple[list[Dialogue], list[Fault]]:
     """The dialogues of a file, and every fault of it; blank lines are neither.
 
     Raises:
@@ -149,7 +160,7 @@ def load(path: Path) -> tuple[list[Dialogue], list[Fault]]:
     """
     try:
         with path.open("rb") as file:
-            return parse(file)
+            return parse(file, world)
     except OSError as error:
         raise StartupError(
             f"{path} cannot be read ({error.strerror})",
@@ -157,7 +168,7 @@ def load(path: Path) -> tuple[list[Dialogue], list[Fault]]:
         ) from error
 
 
-def parse(lines: Iterable[bytes]) -> tuple[list[Dialogue], list[Fault]]:
+def parse(lines: Iterable[bytes], world: World | None = None) -> tuple[list[Dialogue], list[Fault]]:
     """As :func:`load`, from the lines themselves."""
     dialogues: list[Dialogue] = []
     faults: list[Fault] = []
@@ -166,7 +177,7 @@ def parse(lines: Iterable[bytes]) -> tuple[list[Dialogue], list[Fault]]:
         if not line.strip():
             continue
         try:
-            found = dialogue_of(Recording.model_validate_json(line))
+            found = dialogue_of(Recording.model_validate_json(line), world)
         except ValidationError as error:
             faults.append(Fault(number, explain(error)))
             continue
@@ -181,7 +192,7 @@ def parse(lines: Iterable[bytes]) -> tuple[list[Dialogue], list[Fault]]:
     return dialogues, faults
 
 
-def dialogue_of(recording: Recording) -> Dialogue:
+def dialogue_of(recording: Recording, world: World | None = None) -> Dialogue:
     """The commands a recorded dialogue is played with.
 
     Raises:
@@ -190,13 +201,15 @@ def dialogue_of(recording: Recording) -> Dialogue:
         InvalidId: an id has over 64 characters once encoded.
     """
     session = _id_of(recording.id)
-    npc = _id_of(recording.npc or NPC)
+    npc = world.npc if world is not None else _id_of(recording.npc or NPC)
     moves: list[tuple[str, Move]] = []
     if recording.goal is not None:
         goal = json.dumps(recording.goal, ensure_ascii=False)
         moves.append(("goal-add", AddTask(task=GOAL, data=goal, npc=npc)))
         moves.append(("goal-start", StartTask(task=GOAL)))
     said = list(_sayings(recording.turns, npc))
+    if world is not None:
+        said = [_unjudged(move) for move in said]
     moves += [
         (f"{'turn' if isinstance(move, TakeTurn) else 'reply'}-{move.turn}", move) for move in said
     ]
@@ -211,6 +224,8 @@ def dialogue_of(recording: Recording) -> Dialogue:
         cast=(CastMember(npc=npc),),
         tags=("imported", *languages),
         mind=MindKind.NONE,
+        persona=world.persona if world is not None else "",
+        analysis=AnalysisKind.OFFLINE if world is not None else AnalysisKind.NONE,
         # Its time passed when it was recorded; played slowly it must not run out again.
         task_timeout_s=0,
         session_timeout_s=0,
@@ -238,6 +253,10 @@ def _sayings(turns: Sequence[RecordedTurn], npc: str) -> Iterator[Saying]:
             # What the npc says next answers the last thing the learner said.
             wrong = corrected and turn is run[-1]
             yield TakeTurn(turn=number, npc=npc, text=turn.text, frictions=_found(turn, wrong))
+
+
+def _unjudged(move: Saying) -> Saying:
+    return move.model_copy(update={"frictions": None}) if isinstance(move, TakeTurn) else move
 
 
 def _found(turn: RecordedTurn, wrong: bool) -> tuple[FrictionFinding, ...] | None:
@@ -444,6 +463,88 @@ def _done(state: SessionState, move: Move) -> bool:
             return task is not None and task.outcome is not None
         case End():
             return state.phase is Phase.ENDED
+
+
+# --- what came of it ----------------------------------------
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the sessions of a file came to in a world, over all learners.
+
+    Attributes:
+        frictions: by type; forms: the commonest missed forms with how often.
+        metrics: mean of each metric over the sessions that have it, and how many have it.
+        injections: forms that are to come up in a later session, with how many learners.
+        units: units of lessons that came out of it; learners: who got at least one.
+    """
+
+    sessions: int = 0
+    turns: int = 0
+    frictions: Counter[str] = field(default_factory=Counter)
+    levels: Counter[str] = field(default_factory=Counter)
+    forms: Counter[str] = field(default_factory=Counter)
+    metrics: dict[str, tuple[float, int]] = field(default_factory=dict)
+    injections: Counter[str] = field(default_factory=Counter)
+    units: int = 0
+    learners: int = 0
+
+
+_METRICS: Final = (
+    "task_completion_rate",
+    "friction_rate",
+    "code_switch_ratio",
+    "register_accuracy_score",
+    "average_comprehensibility",
+    "words_per_minute",
+    "recovery_rate",
+)
+
+
+async def findings(deck: Deck, dialogues: Sequence[Dialogue], parallel: int = PARALLEL) -> Findings:
+    """Reads what became of dialogues that were played in a world."""
+    found = Findings()
+    waiting = iter(dialogues)
+
+    async def worker() -> None:
+        for dialogue in waiting:
+            await _look_into(deck, dialogue, found)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(parallel):
+            group.create_task(worker())
+    return found
+
+
+async def _look_into(deck: Deck, dialogue: Dialogue, found: Findings) -> None:
+    session = deck.session(dialogue.session)
+    record = await _until_answered(session.record)
+    found.sessions += 1
+    for conversation in record.session_record.conversations:
+        found.turns += sum(turn.speaker == "learner" for turn in conversation.turns)
+    for friction in record.raw_friction_detections:
+        found.frictions[friction.type.value] += 1
+        found.levels[friction.severity.value] += 1
+    for name in _METRICS:
+        value = getattr(record.session_record.metrics, name)
+        if value is not None:
+            total, count = found.metrics.get(name, (0.0, 0))
+            found.metrics[name] = (total + value, count + 1)
+    # The brief is given once the session has been evaluated.
+    learner = deck.learner(dialogue.start.learner)
+    await _until_answered(lambda: learner.brief(dialogue.start.persona))
+    state = await _until_answered(learner.state)
+    profile = state.profile
+    if profile is None:
+        return
+    for point in profile.history:
+        if point.form:
+            found.forms[point.form] += 1
+    for pending in profile.injections:
+        found.injections[pending.spec.target_form] += 1
+    if profile.curriculum is not None:
+        found.units += len(profile.curriculum.units)
+        found.learners += 1
 
 
 async def _until_answered(ask: Callable[[], Awaitable[T]]) -> T:

@@ -10,13 +10,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from holodeck.actors.caller import Caller
 from holodeck.actors.host import unarchived
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
+from holodeck.actors.learner.profile import known_npcs, persistence
 from holodeck.actors.npc.decider import (
     NPC_STATE,
     RELATION_STATE,
@@ -26,17 +27,34 @@ from holodeck.actors.npc.decider import (
     band,
 )
 from holodeck.actors.session import STATE, Phase, SessionState, seen_patterns
+from holodeck.actors.session.talk.exhaust import exhaust
+from holodeck.actors.session.talk.view import active
 from holodeck.actors.table import known_deployment
 from holodeck.actors.tiles import decode_tile
-from holodeck.broker.port import Broker, Record
+from holodeck.broker.port import Broker, Delivery, Record
 from holodeck.broker.streams import Layout, layout
 from holodeck.messages.codec import decode_checkpoint, pack, unpack
 from holodeck.messages.control import DrainHost, ForkSession, Reported, ResumeSession, SpawnSession
+from holodeck.messages.conversation import (
+    ActiveSessionState,
+    AdaptiveLessonResult,
+    ConversationOutcome,
+    FactCategory,
+    InterSessionPersistence,
+    PostSessionExhaust,
+    PreSessionContext,
+    PronunciationResult,
+    RefractionLevel,
+    RefractionResponse,
+    RefractionTrigger,
+    ScheduledTrigger,
+)
 from holodeck.messages.envelope import (
     HEADER_COMMAND,
     Answer,
     AnyEvent,
     AwaitReply,
+    Greet,
     ReadState,
 )
 from holodeck.messages.errors import (
@@ -60,6 +78,12 @@ from holodeck.messages.fleet import (
     UnregisterAgent,
 )
 from holodeck.messages.ids import check_id, new_id, partition_of
+from holodeck.messages.learner import (
+    AnswerTrigger,
+    EditProfile,
+    ReportLesson,
+    ScheduleTrigger,
+)
 from holodeck.messages.npc import DescribeNpc
 from holodeck.messages.session import (
     AddTask,
@@ -87,7 +111,27 @@ from holodeck.messages.session import (
     TaskRouted,
     TurnAnswered,
 )
-from holodeck.messages.subjects import ANY, CTL_SUPERVISOR, TILE, writer_filter
+from holodeck.messages.subjects import ANY, CTL_SUPERVISOR, TILE, WORDS, writer_filter
+from holodeck.messages.talk import (
+    AnalysisKind,
+    AskRefraction,
+    BriefLearner,
+    BriefNpc,
+    ChooseRefraction,
+    CloseConversation,
+    FactHeard,
+    Heard,
+    LearnerBrief,
+    NpcBrief,
+    OfferRefraction,
+    ReachGoal,
+    RecordAttempt,
+    RefractionOffered,
+    RememberFact,
+    ResolveIncident,
+    Signals,
+    TurnAnalysis,
+)
 from holodeck.messages.tiles import Tile
 
 
@@ -132,6 +176,14 @@ class Reply:
     npc: str
     text: str | None
     events: tuple[AnyEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Three wordings of something; ``number`` is what :meth:`Session.choose` takes."""
+
+    number: int
+    response: RefractionResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +249,12 @@ class Session:
         frictions: Sequence[FrictionFinding] | None = None,
         register_aligned: bool | None = None,
         speaking_ms: int | None = None,
+        analysis: TurnAnalysis | None = None,
+        signals: Signals | None = None,
+        heard: Heard | None = None,
+        location: str = "",
+        topic: str = "",
+        refraction: int | None = None,
         id: str | None = None,
     ) -> Step:
         """The learner says something to an NPC.
@@ -204,6 +262,9 @@ class Session:
         Args:
             turn: number of this turn; None: the one after the last this object knows of.
             frictions: what was found in it; None if nobody looked.
+            analysis: all that was found in it; None: the session's analyst looks, if it has one.
+            signals: what the client measured; heard: what a pronunciation engine made of it.
+            refraction: number of the refraction whose chosen wording it uses.
 
         Raises:
             RefusedError: ``turn-order``, ``unknown-npc``, ``session-paused``, ``session-ended``.
@@ -220,6 +281,12 @@ class Session:
                 speaking_ms=speaking_ms,
                 frictions=None if frictions is None else tuple(frictions),
                 register_aligned=register_aligned,
+                analysis=analysis,
+                signals=signals,
+                heard=heard,
+                location=location,
+                topic=topic,
+                refraction=refraction,
             ),
             id=id,
         )
@@ -231,12 +298,63 @@ class Session:
         text: str,
         *,
         to: str,
-        frictions: Sequence[FrictionFinding] | None = None,
+        heard: Callable[[str], None] | None = None,
+        timeout: float = 15.0,  # noqa: ASYNC109 - how long the NPC may think
+        **turn: Any,
+    ) -> Reply:
+        """As :meth:`take_turn` (and takes what that takes), and waits for what the NPC answers.
+
+        Args:
+            heard: told each piece of the answer as the mind makes it up; what counts is what is
+                returned.
+            timeout: seconds.
+        """
+        if heard is None:
+            step = await self.take_turn(text, to=to, **turn)
+            return await self.reply(step, to=to, timeout=timeout)
+        if self._turns is None:
+            self._turns = (await self.state()).turns
+        async with self._hearing(turn.get("turn") or self._turns + 1, heard):
+            step = await self.take_turn(text, to=to, **turn)
+            return await self.reply(step, to=to, timeout=timeout)
+
+    @asynccontextmanager
+    async def _hearing(self, turn: int, heard: Callable[[str], None]) -> AsyncIterator[None]:
+        def piece(delivery: Delivery) -> None:
+            heard(delivery.data.decode(errors="replace"))
+
+        subject = WORDS.of(self._deck.ns, self.id, turn)
+        hearing = await self._deck.broker.subscribe(subject, piece)
+        try:
+            yield
+        finally:
+            await hearing.stop()
+
+    async def greet(
+        self,
+        npc: str,
+        *,
+        heard: Callable[[str], None] | None = None,
         timeout: float = 15.0,  # noqa: ASYNC109 - how long the NPC may think
     ) -> Reply:
-        """As :meth:`take_turn`, and waits for what the NPC answers; ``timeout`` in seconds."""
-        step = await self.take_turn(text, to=to, frictions=frictions)
-        return await self.reply(step, to=to, timeout=timeout)
+        """Has the session's mind open the conversation, once; ``heard``, ``timeout`` as in
+        :meth:`say`. A conversation that has begun is left as it is: ``text`` is None then.
+
+        Raises:
+            RefusedError: ``no-reply``: there is no mind, or it has nothing to say.
+        """
+        before = (await self.command(ReadState(), id=new_id("ask"))).sequence
+        async with AsyncExitStack() as open_ears:
+            if heard is not None:
+                await open_ears.enter_async_context(self._hearing(0, heard))
+            answer = await self._deck.caller.command(
+                "session", self.id, new_id("ask"), Greet(npc=npc), deadline_s=timeout
+            )
+        async for step in self.replay(after=before, upto=answer.sequence):
+            for event in step.events:
+                if isinstance(event, TurnAnswered) and event.turn == 0:
+                    return Reply(0, event.npc, event.text, step.events)
+        return Reply(0, npc, None, ())
 
     async def reply(
         self,
@@ -265,6 +383,115 @@ class Session:
     async def answer(self, turn: int, text: str, *, npc: str, id: str | None = None) -> Step:
         """What an NPC says to a turn (0: it opens), where no mind does it."""
         return _step(await self.command(NpcReply(turn=turn, npc=npc, text=text), id=id))
+
+    # -- in a world ----------------------------------------
+
+    async def refract(
+        self,
+        text: str,
+        *,
+        npc: str | None = None,
+        number: int | None = None,
+        trigger: RefractionTrigger | str = RefractionTrigger.USER,
+        timeout: float = 15.0,  # noqa: ASYNC109 - how long the mind may think
+    ) -> Offer:
+        """Three wordings of what the learner wants to say, made by the session's mind.
+
+        Args:
+            number: of this refraction; None: the next.
+
+        Raises:
+            RefusedError: ``no-persona``.
+            Unavailable: nothing was offered in time.
+        """
+        if number is None:
+            talk = (await self.state()).talk
+            number = 1 + (len(talk.refractions) if talk is not None else 0)
+        body = AskRefraction(number=number, text=text, npc=npc, trigger=RefractionTrigger(trigger))
+        asked = await self.command(body)
+        give_up, pause = time.monotonic() + timeout, 0.01
+        while True:
+            async for step in self.replay(after=max(0, asked.sequence - 1)):
+                for event in step.events:
+                    if isinstance(event, RefractionOffered) and event.number == number:
+                        return Offer(number, event.response)
+            if time.monotonic() > give_up:
+                raise Unavailable(self.id, f"nothing was offered within {timeout:g} s")
+            await asyncio.sleep(pause)
+            pause = min(0.25, pause * 1.7)
+
+    async def offer(self, number: int, response: RefractionResponse) -> Step:
+        """Offers three wordings, where no mind does it."""
+        return _step(await self.command(OfferRefraction(number=number, response=response)))
+
+    async def choose(
+        self, number: int, level: RefractionLevel | str | None, *, dwell_ms: int = 0
+    ) -> Step:
+        """Takes one of the three wordings of a refraction; None: none of them."""
+        chosen = None if level is None else RefractionLevel(level)
+        body = ChooseRefraction(number=number, level=chosen, dwell_ms=dwell_ms)
+        return _step(await self.command(body))
+
+    async def pronounced(self, number: int, result: PronunciationResult) -> Step:
+        """How the chosen wording of a refraction was pronounced."""
+        return _step(await self.command(RecordAttempt(number=number, result=result)))
+
+    async def remember(
+        self,
+        npc: str,
+        fact: str,
+        *,
+        category: FactCategory | str = FactCategory.PERSONAL,
+        confidence: float = 0.7,
+    ) -> Step:
+        """An NPC keeps a fact; ``confidence`` 0 to 1."""
+        heard = FactHeard(fact=fact, category=FactCategory(category), confidence=confidence)
+        return _step(await self.command(RememberFact(npc=npc, fact=heard)))
+
+    async def reach(self, npc: str, objective: str) -> Step:
+        """An objective was reached.
+
+        Raises:
+            RefusedError: ``unknown-objective``.
+        """
+        return _step(await self.command(ReachGoal(npc=npc, objective=objective)))
+
+    async def close(self, npc: str, outcome: ConversationOutcome | str) -> Step:
+        """Says how the conversation with one NPC came out."""
+        body = CloseConversation(npc=npc, outcome=ConversationOutcome(outcome))
+        return _step(await self.command(body))
+
+    async def resolve(self, npc: str, incident: str, resolution: str = "") -> Step:
+        """Puts right what stood between learner and NPC.
+
+        Raises:
+            RefusedError: ``unknown-incident``.
+        """
+        body = ResolveIncident(npc=npc, incident=incident, resolution=resolution)
+        return _step(await self.command(body))
+
+    async def active(self) -> ActiveSessionState:
+        """The session as it stands, in the users' own terms."""
+        return active(self.id, await self._steps())
+
+    async def record(self) -> PostSessionExhaust:
+        """Everything an ended session came to.
+
+        Raises:
+            RefusedError: ``not-ended``.
+        """
+        await self.exhaust()
+        return exhaust(self.id, await self._steps())
+
+    async def context(self) -> PreSessionContext | None:
+        """What the session was started on; None without a persona."""
+        talk = (await self.state()).talk
+        return talk.context if talk is not None else None
+
+    async def _steps(self) -> list[tuple[int, int, tuple[AnyEvent, ...]]]:
+        return [(step.sequence, step.at, step.events) async for step in self.replay()]
+
+    # -- friction and standing ----------------------------------------
 
     async def friction(
         self,
@@ -521,6 +748,52 @@ class Learner:
         )
         return LEARNER_STATE.validate_python(unpack(answer.state or b""))
 
+    async def command(self, body: Any, *, id: str | None = None) -> Step:
+        """Sends any learner command."""
+        return _step(await self._deck.caller.command("learner", self.id, id or new_id("cmd"), body))
+
+    async def edit(self, **profile: Any) -> Step:
+        """Says something of the learner; takes what :class:`EditProfile` has."""
+        return await self.command(EditProfile(**profile))
+
+    async def report_lesson(self, result: AdaptiveLessonResult) -> Step:
+        """How the learner worked through its pending curriculum.
+
+        Raises:
+            RefusedError: ``unknown-curriculum``.
+        """
+        return await self.command(ReportLesson(result=result))
+
+    async def schedule(self, trigger: ScheduledTrigger) -> Step:
+        """Has something said to the learner at its time.
+
+        Raises:
+            RefusedError: ``trigger-exists``, ``trigger-past``, ``queue-full``.
+        """
+        return await self.command(ScheduleTrigger(trigger=trigger))
+
+    async def answer_trigger(self, trigger: str, status: Literal["engaged", "dismissed"]) -> Step:
+        """What the learner did with something that was said to it.
+
+        Raises:
+            RefusedError: ``unknown-trigger``.
+        """
+        return await self.command(AnswerTrigger(trigger=trigger, status=status))
+
+    async def brief(self, persona: str = "", *, after: int = 0) -> LearnerBrief:
+        """What a session of that persona would be told of the learner now."""
+        body = BriefLearner(at=int(time.time() * 1000), persona=persona, after=after)
+        answer = await self._deck.caller.command("learner", self.id, new_id("ask"), body)
+        return LearnerBrief.model_validate(unpack(answer.state or b""))
+
+    async def persistence(self) -> InterSessionPersistence:
+        """All that stays between sessions: the learner's, and of every NPC it has met."""
+        state = await self.state()
+        npcs = known_npcs(state)
+        met = await asyncio.gather(*(self._deck.npc(npc).brief(self.id) for npc in npcs))
+        relations = {npc: standing.relation for npc, standing in zip(npcs, met, strict=True)}
+        return persistence(self.id, state, relations, int(time.time() * 1000))
+
 
 class Npc:
     """One NPC, by its id."""
@@ -529,11 +802,22 @@ class Npc:
         self._deck = deck
         self.id = check_id(identity)
 
-    async def describe(self, name: str, role: str = "", *, id: str | None = None) -> None:
-        """Says who the NPC is."""
-        await self._deck.caller.command(
-            "npc", self.id, id or new_id("cmd"), DescribeNpc(name=name, role=role)
+    async def describe(
+        self, name: str, role: str = "", *, id: str | None = None, **more: Any
+    ) -> None:
+        """Says who the NPC is; takes what :class:`DescribeNpc` has."""
+        body = DescribeNpc(name=name, role=role, **more)
+        await self._deck.caller.command("npc", self.id, id or new_id("cmd"), body)
+
+    async def briefing(
+        self, learner: str, *, cue: str = "", recall: int = 5, after: int = 0
+    ) -> NpcBrief:
+        """What the NPC would know of a learner entering a session now; memories by ``cue``."""
+        body = BriefNpc(
+            learner=learner, at=int(time.time() * 1000), cue=cue, recall=recall, after=after
         )
+        answer = await self._deck.caller.command("npc", self.id, new_id("ask"), body)
+        return NpcBrief.model_validate(unpack(answer.state or b""))
 
     async def state(self, *, after: int = 0) -> NpcState:
         answer = await self._deck.caller.command(
@@ -701,6 +985,8 @@ class Deck:
         h1_router: bool = False,
         emergence_offset: float = -2.0,
         started_us: int | None = None,
+        analysis: AnalysisKind | str = AnalysisKind.NONE,
+        ladder: bool = False,
         session: str | None = None,
         switch: bool = False,
         id: str | None = None,
@@ -708,7 +994,12 @@ class Deck:
         """Starts a session; the learner is claimed first unless the kind is ``agent``.
 
         Args:
-            cast: the NPCs that take part (empty: any), by id or with their capabilities.
+            persona: the world of a conversation, one of :meth:`personas`; the learner's and the
+                NPCs' memories are gathered before it starts.
+            cast: the NPCs that take part (empty: any, or all the persona has), by id or with
+                their capabilities.
+            analysis: who looks at turns: nobody, the persona's word lists or a model.
+            ladder: whether silence is answered by deadline.
             room: where its tiles belong; empty: the default room.
             emit_tiles: whether its tiles go to PLATO.
             emergence_offset: an alert is raised where β1 > V + offset in a component.
@@ -719,7 +1010,8 @@ class Deck:
 
         Raises:
             RefusedError: ``learner-busy`` with the id of the session that holds the learner;
-                ``session-exists``; ``at-capacity``; ``store-full``.
+                ``session-exists``; ``at-capacity``; ``store-full``; ``unknown-persona``;
+                ``unknown-npc``, one of another world.
         """
         identity = check_id(session) if session is not None else new_id("sess")
         start = StartSession(
@@ -740,6 +1032,8 @@ class Deck:
             h1_router=h1_router,
             emergence_offset=emergence_offset,
             started_us=started_us,
+            analysis=AnalysisKind(analysis),
+            ladder=ladder,
         )
         order = SpawnSession(id=id or new_id("cmd"), session=identity, start=start, switch=switch)
         await self.order("start", order)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,19 +24,15 @@ from holodeck.broker.port import Broker
 from holodeck.config import Settings, configure_logging, load_settings
 from holodeck.deck import Deck
 from holodeck.messages.session import MindKind
-from holodeck.minds import Mind, ScriptedMind
+from holodeck.minds import Faculties, Mind
 from holodeck.wiring import (
     Connection,
+    faculties_of,
     given_connection,
     host_options,
     layout_of,
     supervisor_options,
 )
-
-
-def default_minds() -> dict[MindKind, Mind]:
-    """Who answers turns, unless a program brings its own."""
-    return {MindKind.SCRIPTED: ScriptedMind()}
 
 
 class Local:
@@ -52,7 +49,7 @@ class Local:
         *,
         hosts: int = 1,
         broker: Literal["nats", "memory"] = "nats",
-        minds: dict[MindKind, Mind] | None = None,
+        minds: Faculties | Mapping[MindKind, Mind] | None = None,
         settings: Settings | None = None,
     ) -> None:
         """
@@ -129,7 +126,7 @@ class Local:
                 self.runtime_connection, layout, supervisor_options(settings)
             )
             await self.supervisor.start()
-            minds = default_minds() if self._minds is None else self._minds
+            minds = faculties_of(settings) if self._minds is None else self._minds
             for index in range(self._wanted):
                 options = replace(
                     host_options(settings, f"host-{index}"), threaded_lease=self._memory is None
@@ -195,7 +192,7 @@ def local(
     *,
     hosts: int = 1,
     broker: Literal["nats", "memory"] = "nats",
-    minds: dict[MindKind, Mind] | None = None,
+    minds: Faculties | Mapping[MindKind, Mind] | None = None,
     settings: Settings | None = None,
 ) -> Local:
     """A runtime in this process; use it as ``async with holodeck.local() as deck``."""

@@ -23,12 +23,12 @@ from holodeck.actors.tiles import JsonlSink, Sink
 from holodeck.broker import EmbeddedServer, Users
 from holodeck.config import Settings, configure_logging
 from holodeck.deck import Deck
-from holodeck.local import default_minds
 from holodeck.messages.errors import HolodeckError, StartupError
 from holodeck.wiring import (
     DAY_S,
     Connection,
     RuntimeFile,
+    faculties_of,
     given_connection,
     host_options,
     layout_of,
@@ -129,7 +129,7 @@ class Runtime:
                 host=host_options(settings),
                 supervisor=supervisor_options(settings),
                 prepare=partial(prepare, str(self.folder), settings.log_level),
-                minds=default_minds,
+                minds=partial(faculties_of, settings),
                 sinks=tuple(self._sinks()),
                 tile_max_age_s=settings.tile_max_age_days * DAY_S,
                 env={"PYTHONPATH": os.pathsep.join(_python_path())},

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from holodeck.messages.base import Message, Millis
 from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, FleetEvent, ReadFleet
-from holodeck.messages.ids import CommandId, LearnerId
+from holodeck.messages.ids import CommandId, LearnerId, NpcId
 from holodeck.messages.learner import LearnerCommand, LearnerEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
 from holodeck.messages.session import SessionCommand, SessionEvent
@@ -58,11 +58,20 @@ class AwaitReply(Message):
     turn: Annotated[int, Field(ge=0)]
 
 
-Query = ReadState | AwaitReply | BriefLearner | BriefNpc | AskRoute | AskGraph | ReadFleet
+class Greet(Message):
+    """Asks a session's mind to open the conversation, and waits until it has. A conversation that
+    has begun is left as it is."""
+
+    kind: Literal["greet"] = "greet"
+    npc: NpcId
+
+
+Query = ReadState | AwaitReply | Greet | BriefLearner | BriefNpc | AskRoute | AskGraph | ReadFleet
 QUERY_KINDS: Final = frozenset(
     {
         "read-state",
         "await-reply",
+        "greet",
         "brief-learner",
         "brief-npc",
         "ask-route",
@@ -91,7 +100,7 @@ class _Envelope(Message):
 
 
 class ToSession(_Envelope):
-    body: Annotated[SessionCommand | ReadState | AwaitReply, Field(discriminator="kind")]
+    body: Annotated[SessionCommand | ReadState | AwaitReply | Greet, Field(discriminator="kind")]
 
 
 class ToNpc(_Envelope):

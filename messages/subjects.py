@@ -47,6 +47,8 @@ DEAD: Final = Route("{}.dead.{}.{}")
 """ns, stream it came from, reason."""
 ROOM: Final = Route("{}.room.{}")
 """ns, encoded room: what others put into a PLATO room."""
+WORDS: Final = Route("{}.words.{}.{}")
+"""ns, session, turn: an NPC's reply piece by piece while it is being made up; nothing keeps it."""
 
 
 class Place(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,8 @@ from holodeck.messages.conversation import (
     Tier,
 )
 from holodeck.messages.persona import Persona
-from holodeck.messages.talk import Character, DueInjection, TurnAnalysis
+from holodeck.messages.session import MindKind
+from holodeck.messages.talk import AnalysisKind, Character, DueInjection, TurnAnalysis
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,3 +168,21 @@ class Library(Protocol):
     def get(self, persona: str) -> Persona | None: ...
 
     def names(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Faculties:
+    """What a host thinks with.
+
+    Attributes:
+        minds, refractors: who answers turns and rewords, by the kind a session asks for.
+        analysts: who looks at turns, by the kind a session asks for.
+        library: the personas it knows; None: none.
+        recall: finds memories; None: the newest are taken.
+    """
+
+    minds: Mapping[MindKind, Mind] = field(default_factory=dict)
+    refractors: Mapping[MindKind, Refractor] = field(default_factory=dict)
+    analysts: Mapping[AnalysisKind, Analyst] = field(default_factory=dict)
+    library: Library | None = None
+    recall: Recall | None = None

@@ -1,0 +1,166 @@
+"""The shells of NPCs and learners: briefings, and what a learner does by itself.
+
+One law: a briefing changes nothing and takes no place in the mailbox; what a learner owes (the
+evaluation of a session, something to be said between sessions) is a command it sends to itself,
+decided and stored like any other, so that it happens once whoever dies in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from holodeck.actors.learner import briefing as learner_briefing
+from holodeck.actors.learner.decider import LearnerState, due_command, learner, next_due
+from holodeck.actors.npc import briefing as npc_briefing
+from holodeck.actors.npc.decider import NpcState, Relation, npc
+from holodeck.actors.shell import FoldShell, House, Work
+from holodeck.messages.codec import pack
+from holodeck.messages.envelope import Answer
+from holodeck.messages.learner import RunLoop
+from holodeck.messages.talk import BriefLearner, BriefNpc, LearnerBrief, NpcBrief
+from holodeck.minds.port import Recall
+
+log = structlog.get_logger("holodeck.people")
+
+LOOP_PATIENCE_S: Final = 3.0
+"""How long a briefing waits for the evaluation of the session before, seconds."""
+AGAIN_S: Final = 5.0
+"""How long until a learner sends itself the same command anew, seconds."""
+
+
+class NpcShell(FoldShell):
+    """One NPC: it remembers by meaning, if the host has a recall."""
+
+    __slots__ = ("_recall",)
+
+    def __init__(self, house: House, identity: str, partition: int, recall: Recall | None) -> None:
+        super().__init__(house, "npc", identity, partition, npc)
+        self._recall = recall
+
+    def submit(self, work: Work) -> None:
+        body = work.body
+        if not isinstance(body, BriefNpc):
+            super().submit(work)
+            return
+        house = self.house
+        self.used = house.time()
+        after = max(body.after, self.wrote)
+        house.when_folded(self.kind, self.partition, after, lambda: self._called(work, body))
+
+    def _called(self, work: Work, body: BriefNpc) -> None:
+        house = self.house
+        own = self._cell()
+        met = house.cell("relation", f"{self.identity}.{body.learner}")
+
+        def ready() -> None:
+            house.when_ready(met, lambda: self._brief(work, body, own.state, met.state))
+
+        house.when_ready(own, ready)
+
+    def _brief(self, work: Work, body: BriefNpc, own: NpcState, met: Relation) -> None:
+        contents = [memory.content for memory in met.memories]
+        if self._recall is not None and body.cue and len(contents) > body.recall:
+            # What is recalled is numbered: the list must stay as it is meanwhile.
+            self.house.spawn(self._recalled(work, body, own, met.copy(), contents))
+        else:
+            self._tell(work, npc_briefing.brief(own, self.identity, met, body.at, None))
+
+    async def _recalled(
+        self, work: Work, body: BriefNpc, own: NpcState, met: Relation, contents: list[str]
+    ) -> None:
+        nearest: list[int] | None = None
+        assert self._recall is not None
+        try:
+            nearest = await self._recall.nearest(body.cue, contents, body.recall)
+        except Exception as error:  # whatever an adapter may raise: the newest are good enough
+            log.warning("recall.failed", npc=self.identity, reason=repr(error))
+        self._tell(work, npc_briefing.brief(own, self.identity, met, body.at, nearest))
+
+    def _tell(self, work: Work, brief: NpcBrief) -> None:
+        house = self.house
+        if house.valid() and not self.dropped:
+            state = pack(brief.model_dump(mode="json", exclude_defaults=True))
+            house.answer(work, Answer(status="ok", sequence=self._cell().sequence, state=state))
+
+
+class LearnerShell(FoldShell):
+    """One learner.
+
+    Attributes:
+        asking: briefings that wait for the evaluation of the session before.
+    """
+
+    __slots__ = ("_sent", "_sent_at", "asking")
+
+    def __init__(self, house: House, identity: str, partition: int) -> None:
+        super().__init__(house, "learner", identity, partition, learner)
+        self.asking: list[tuple[Work, BriefLearner]] = []
+        self._sent = ""
+        self._sent_at = 0.0
+
+    def submit(self, work: Work) -> None:
+        body = work.body
+        if not isinstance(body, BriefLearner):
+            super().submit(work)
+            return
+        house = self.house
+        self.used = house.time()
+        after = max(body.after, self.wrote)
+
+        def folded() -> None:
+            house.when_ready(self._cell(), lambda: self._asked(work, body))
+
+        house.when_folded(self.kind, self.partition, after, folded)
+
+    def _asked(self, work: Work, body: BriefLearner) -> None:
+        if isinstance(due_command(self._state(), self.house.now()), RunLoop):
+            if not self.asking:
+                asyncio.get_running_loop().call_later(LOOP_PATIENCE_S, self._answer_all)
+            self.asking.append((work, body))
+            self.stir()
+        else:
+            self._brief(work, body)
+
+    def _state(self) -> LearnerState:
+        found: LearnerState = self._cell().state
+        return found
+
+    def _brief(self, work: Work, body: BriefLearner) -> None:
+        house = self.house
+        if not house.valid() or self.dropped:
+            return
+        told: LearnerBrief = learner_briefing.brief(
+            self.identity, self._state(), body.at, body.persona
+        )
+        state = pack(told.model_dump(mode="json", exclude_defaults=True))
+        house.answer(work, Answer(status="ok", sequence=self._cell().sequence, state=state))
+
+    def _answer_all(self) -> None:
+        asking, self.asking = self.asking, []
+        for work, body in asking:
+            self._brief(work, body)
+
+    def stir(self) -> None:
+        """Sends itself what it owes or what is due; else says when the next thing is."""
+        house = self.house
+        if self.dropped:
+            return
+        state, now = self._state(), house.now()
+        body = due_command(state, now)
+        if not isinstance(body, RunLoop) and self.asking:
+            self._answer_all()
+        due = next_due(state)
+        if body is None:
+            if due:
+                house.arm_learner(self.identity, max(due, now + 1000))
+            return
+        name = f"loop.{body.session}" if isinstance(body, RunLoop) else f"triggers.{due}"
+        if name == self._sent and house.time() < self._sent_at + AGAIN_S:
+            house.arm_learner(self.identity, now + round(1000 * AGAIN_S))
+            return
+        self._sent, self._sent_at = name, house.time()
+        house.arm_learner(self.identity, now + round(1000 * AGAIN_S))
+        self.internal(name, body)
