@@ -79,7 +79,7 @@ def _chosen(memories: Sequence[Memory], recalled: Sequence[int] | None) -> list[
         return [memories[index] for index in known][:MOST_MEMORIES]
     newest = list(reversed(memories[-3:]))
     # What is told often gets heavier: the newest come first, or nothing new ever would be told.
-    others = sorted(reversed(memories[:-3]), key=lambda memory: -memory.weight)
+    others = sorted(memories[:-3], key=lambda memory: (-memory.weight, -memory.number))
     return [*newest, *others][:MEMORIES_TOLD]
 
 

@@ -7,7 +7,7 @@ every move is in the trail with its cause.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
 from pydantic import TypeAdapter
@@ -23,7 +23,7 @@ from holodeck.actors.npc.memory import (
     remembered,
     ring,
 )
-from holodeck.actors.npc.standing import CEILING, FLOOR, WEEK_MS, clamped, faded
+from holodeck.actors.npc.standing import WEEK_MS, clamped, faded, turned
 from holodeck.messages.conversation import Mood, ProfessionalKind, ProfessionalOutcome
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
@@ -173,11 +173,12 @@ class Relation:
     last_reason: str = ""
     checkpoints: int = 0
     last_sequence: int = 0
-    changes: tuple[Change, ...] = ()
+    changes: list[Change] = field(default_factory=list)
     bond: Bond | None = None
 
     def copy(self) -> Relation:
-        return replace(self, bond=None if self.bond is None else replace(self.bond))
+        bond = None if self.bond is None else replace(self.bond)
+        return replace(self, changes=self.changes.copy(), bond=bond)
 
     def standing(self, now: int) -> float:
         """The reputation at a time, idle weeks taken off: -0.5 to 1."""
@@ -239,22 +240,21 @@ def _begin(state: Relation, base: float | None, moment: Moment) -> None:
 def _note(
     state: Relation, moment: Moment, turn: int, delta: float, reason: str, cause: Cause
 ) -> None:
-    state.changes = (
-        *state.changes[1 - TRAIL :],
-        Change(
-            moment.sequence, moment.writer, turn, delta, state.reputation, reason, cause, moment.at
-        ),
-    )
+    sequence, at, writer, _ = moment
+    trail = state.changes
+    trail.append(Change(sequence, writer, turn, delta, state.reputation, reason[:200], cause, at))
+    if len(trail) > TRAIL:
+        del trail[0]
 
 
 def _reputation(state: Relation, event: ReputationChanged, moment: Moment) -> None:
     if not state.begun:
         _begin(state, event.base, moment)
-    delta = event.delta
-    state.reputation = round(min(CEILING, max(FLOOR, state.reputation + delta)), 6)
+    delta, reason = event.delta, event.reason
+    state.reputation = turned(state.reputation, delta)
     state.reputations += 1
-    state.last_reason = event.reason
-    _note(state, moment, event.turn, delta, event.reason[:200], state.because)
+    state.last_reason = reason
+    _note(state, moment, event.turn, delta, reason, state.because)
 
 
 # --- turns ----------------------------------------

@@ -19,12 +19,14 @@ Band = Literal["warm", "friendly", "cool", "cold"]
 
 def clamped(reputation: float) -> float:
     """Within -0.5 to 1, rounded to 6 digits."""
-    return round(min(CEILING, max(FLOOR, reputation)), 6)
+    if reputation >= CEILING:
+        return CEILING
+    return FLOOR if reputation <= FLOOR else round(reputation, 6)
 
 
 def turned(reputation: float, delta: float) -> float:
     """A standing after it moved by ``delta``: -0.5 to 1, rounded to 6 digits."""
-    return round(min(CEILING, max(FLOOR, reputation + delta)), 6)
+    return clamped(reputation + delta)
 
 
 def faded(reputation: float, last_at: int, now: int, per_week: float = FADE) -> float:
