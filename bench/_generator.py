@@ -22,7 +22,7 @@ from typing import Any
 
 import uvloop
 
-from bench._mix import Script, Step, Tally, TalkScript
+from bench._mix import Script, Step, TalkScript, Tally
 from bench._processes import orders, report_line
 from bench._report import millis, percentile, say
 from holodeck.deck import Deck

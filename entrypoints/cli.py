@@ -37,7 +37,7 @@ from holodeck.actors.session import session as decider
 from holodeck.actors.tiles import EVENTS
 from holodeck.broker.port import Broker, Record
 from holodeck.config import Settings, unknown_variables
-from holodeck.deck import Deck, Session, Step, step_of
+from holodeck.deck import Deck
 from holodeck.entrypoints import show
 from holodeck.entrypoints.fleet import fleet
 from holodeck.entrypoints.running import (
@@ -84,6 +84,7 @@ from holodeck.messages.session import (
     TaskRouted,
 )
 from holodeck.messages.subjects import writer_filter
+from holodeck.session import Session, Step, step_of
 from holodeck.wiring import layout_of, library_of
 
 app = typer.Typer(

@@ -19,7 +19,7 @@ import typer
 from pydantic import ValidationError
 
 from holodeck.config import Settings, configure_logging, load_settings
-from holodeck.deck import Deck, Session
+from holodeck.deck import Deck
 from holodeck.entrypoints.show import Out
 from holodeck.messages.codec import explain
 from holodeck.messages.errors import (
@@ -33,6 +33,7 @@ from holodeck.messages.errors import (
     Unavailable,
 )
 from holodeck.messages.ids import check_id
+from holodeck.session import Session
 from holodeck.wiring import find_connection
 
 Json = Annotated[bool, typer.Option("--json", help="JSON in place of text.")]

@@ -20,7 +20,6 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from holodeck.deck import Step
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.session import (
     EmergenceDetected,
@@ -42,6 +41,7 @@ from holodeck.messages.session import (
     TurnTaken,
 )
 from holodeck.messages.tiles import Tile
+from holodeck.session import Step
 
 COLOURS = {
     "session": "cyan",

@@ -24,7 +24,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import Field, JsonValue, ValidationError
 
 from holodeck.actors.session import Phase, SessionState
-from holodeck.deck import Deck, Session
+from holodeck.deck import Deck
 from holodeck.messages.base import Label, Message, Text
 from holodeck.messages.codec import explain
 from holodeck.messages.control import SpawnSession
@@ -53,6 +53,7 @@ from holodeck.messages.session import (
     TakeTurn,
 )
 from holodeck.messages.talk import AnalysisKind
+from holodeck.session import Session
 
 PARALLEL: Final = 64
 """How many dialogues are played at once unless told otherwise."""

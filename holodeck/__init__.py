@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from holodeck.config import load_settings
-from holodeck.deck import Deck, Exhaust, Fleet, Reply, Session, Standing, Step, TaskRef
+from holodeck.deck import Deck, Fleet
 from holodeck.local import Local, local
 from holodeck.messages.errors import (
     ContractError,
@@ -20,6 +20,8 @@ from holodeck.messages.errors import (
     TransientError,
 )
 from holodeck.messages.session import CastMember, FrictionFinding
+from holodeck.people import Learner, Npc, Standing
+from holodeck.session import Exhaust, Offer, Reply, Session, Step, TaskRef
 from holodeck.wiring import Connection, find_connection
 
 
@@ -89,7 +91,10 @@ __all__ = [
     "Fleet",
     "FrictionFinding",
     "HolodeckError",
+    "Learner",
     "Local",
+    "Npc",
+    "Offer",
     "RefusedError",
     "Reply",
     "Session",

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import pytest
 
-from holodeck.deck import Step
 from holodeck.messages.codec import encode_checkpoint, pack
 from holodeck.messages.errors import FutureSchema
 from holodeck.messages.session import SessionPaused, TurnTaken
+from holodeck.session import Step
 
 TURN = TurnTaken(turn=1, npc="marta", text="hola")
 STORED = encode_checkpoint(1_700_000_000_000, [TURN, SessionPaused()])

@@ -56,7 +56,7 @@ from holodeck.compat.errors import (
 )
 from holodeck.compat.records import Decision, EmergenceAlert
 from holodeck.compat.watching import Watch
-from holodeck.deck import Deck, Step
+from holodeck.deck import Deck
 from holodeck.messages import session as contract
 from holodeck.messages.codec import decode_checkpoint, explain
 from holodeck.messages.envelope import AnyEvent
@@ -82,6 +82,7 @@ from holodeck.messages.session import (
     TaskCompleted,
     TaskRouted,
 )
+from holodeck.session import Step
 
 ALERTS_S: Final = 2.0
 """Seconds the end of a session waits for alerts that its own links caused."""

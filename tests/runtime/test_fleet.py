@@ -10,11 +10,12 @@ import pytest
 from holodeck.actors import host as host_module
 from holodeck.actors.folds import cell_key
 from holodeck.actors.host import Host
-from holodeck.deck import Deck, Session
+from holodeck.deck import Deck
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import FLEET
 from holodeck.messages.ids import partition_of
 from holodeck.messages.session import EndReason, Outcome, SessionEnded, TaskCompleted
+from holodeck.session import Session
 from tests.runtime.checks import everything_is_exact, journal, of_session
 from tests.runtime.stage import Stage, crash, until
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holodeck.actors import host as host_module
-from holodeck.deck import Session
 from holodeck.messages.session import EndReason
+from holodeck.session import Session
 from tests.runtime.checks import everything_is_exact
 from tests.runtime.load import Load
 from tests.runtime.stage import Stage, crash, until

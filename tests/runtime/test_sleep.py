@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from holodeck.deck import Session
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.session import EndReason, StartSession
+from holodeck.session import Session
 from tests.runtime.checks import everything_is_exact, of_session
 from tests.runtime.stage import Stage, crash, until
 
