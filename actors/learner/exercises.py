@@ -69,11 +69,13 @@ def shown(text: str) -> str:
 
 
 def titled(type_: FrictionType, form: str, said: str, *, gap: bool = False) -> str:
-    """What a unit is called, at most 150 characters."""
+    """What a unit is called, at most 150 characters; ``gap``: the form is one example of many."""
     about = shown(form) or (f'"{shown(said)}"' if said else "")
     area = _AREA[type_]
-    title = f"{about}: {area}" if about else area
-    return (f"More than once: {title}" if gap else title)[:150]
+    if gap or not about:
+        area = area[0].upper() + area[1:]
+        return f"{area}, for example {about}" if about else area
+    return f"{about}: {area}"
 
 
 def explained(
@@ -90,10 +92,11 @@ def explained(
     parts = []
     if depth != "concise" or not form:
         parts.append(why)
+    wanted = f'"{shown(form)}"' if wording(form) else shown(form)
     if form and said:
-        parts.append(f'You said "{shown(said)}"; what was wanted is "{shown(form)}".')
+        parts.append(f'You said "{shown(said)}"; what was wanted: {wanted}.')
     elif form:
-        parts.append(f'What was wanted is "{shown(form)}".')
+        parts.append(f"What was wanted: {wanted}.")
     elif said:
         parts.append(f'It was about "{shown(said)}".')
     if depth == "detailed":
@@ -139,17 +142,22 @@ def exercises_of(
                     correct_feedback=_RIGHT,
                 )
             )
-    about = f'with "{want}"' if want else f"that goes better than {instead!r}" if said else ""
     made.append(
         Exercise(
             type=ExerciseType.PRODUCTION,
-            prompt=f"Say something {about} that you could really need this week."
-            if about
-            else f"Say something you could really need this week, with care for {_AREA[type_]}.",
+            prompt=f"Say something that you could really need this week{_with(type_, form, said)}.",
             correct_feedback="That is yours now.",
         )
     )
     return tuple(made)
+
+
+def _with(type_: FrictionType, form: str, said: str) -> str:
+    if wording(form):
+        return f', with "{shown(form)}"'
+    if form:
+        return f", and mind: {shown(form)}"
+    return f', other than "{shown(said)}"' if said else f", and mind {_AREA[type_]}"
 
 
 def _recalled(type_: FrictionType, form: str, instead: str) -> Exercise:

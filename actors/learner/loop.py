@@ -23,6 +23,7 @@ from holodeck.actors.learner.exercises import exercises_of, explained, shown, ti
 from holodeck.actors.learner.interlanguage import Strategy, at_risk
 from holodeck.actors.learner.lessons import MAX_UNITS, delivery
 from holodeck.actors.learner.story import FrictionPoint, Known, LoopResult, Pending, Story
+from holodeck.actors.session.talk import metrics
 from holodeck.messages.conversation import (
     CurriculumFormat,
     CurriculumUnit,
@@ -59,6 +60,7 @@ ACTIVE: Final = frozenset({SpecStatus.PENDING, SpecStatus.INJECTED})
 was made and the learner did not use it."""
 MAX_IDS: Final = 8
 """Friction points a unit names."""
+MAX_EXAMPLES: Final = 4
 MAX_RULES: Final = 64
 RULES_BYTES: Final = 10 * 1024
 DELTA_BYTES: Final = 2 * 1024
@@ -298,31 +300,30 @@ def _unit(
     need: Need, session: str, n: int, preferences: InstructionalPreferences
 ) -> CurriculumUnit:
     point = need.points[0]
-    named = point.form or point.said
+    form, said = point.form, point.said
     whom = f" with {point.npc}" if point.npc else ""
-    said = f': "{shown(point.said)}"' if point.said else ""
+    words = f': "{shown(said)}"' if said else ""
+    others = dict.fromkeys(one.form for one in need.points if wording(one.form))
     return CurriculumUnit(
         id=f"{session}-unit-{n}",
         friction_point_ids=tuple(one.id for one in need.points[:MAX_IDS]),
-        target_form=named or need.type.value,
-        title=titled(need.type, point.form, point.said, gap=need.gap),
+        target_form=form or said or need.type.value,
+        title=titled(need.type, form, said, gap=need.gap),
         content=UnitContent(
             explanation_l1=explained(
                 need.type,
-                point.form,
-                point.said,
+                form,
+                said,
                 depth=preferences.explanation_depth,
                 count=len(need.points),
             ),
-            examples_l2=(point.form,) if wording(point.form) else (),
+            examples_l2=tuple(shown(one) for one in others)[:MAX_EXAMPLES],
             contrastive_analysis=(
-                f'Not "{shown(point.said)}" but "{shown(point.form)}".'
-                if point.said and wording(point.form)
-                else None
+                f'Not "{shown(said)}" but "{shown(form)}".' if said and wording(form) else None
             ),
         ),
-        exercises=exercises_of(need.type, point.form, point.said, tier=point.tier),
-        context_reference=f"Turn {point.turn}{whom}{said}",
+        exercises=exercises_of(need.type, form, said, tier=point.tier),
+        context_reference=f"Turn {point.turn}{whom}{words}",
     )
 
 
@@ -439,21 +440,21 @@ def estimated_sessions(specs: Iterable[ForwardInjectionSpec]) -> int:
 def tried(old: Pending, story: Story, missed: frozenset[str]) -> tuple[SpecStatus, int]:
     """Where an injection stands after a session, and how many sessions have tried it.
 
-    Used by the learner, and its form nowhere missed: resolved. Used and missed as well, or an
-    opening made and not used: injected, one more attempt. Due and nothing made of it: pending, one
-    more attempt. At its most attempts: expired. One that was not due in this session stays.
+    Its form used rightly and nowhere missed: resolved, whether it was due or not. Used and missed
+    as well, or an opening made and not used: injected, one more attempt. Due and nothing made of
+    it: as it was, one more attempt. At its most attempts: expired. Not due: as it was.
     """
-    form = old.spec.target_form
-    match story.injections.get(form):
-        case None | InjectionStatus.DEFERRED:
-            return old.spec.status, old.attempts
-        case InjectionStatus.USED if form not in missed:
-            return SpecStatus.RESOLVED, old.attempts + 1
-        case InjectionStatus.USED | InjectionStatus.OPPORTUNITY:
-            status, attempts = SpecStatus.INJECTED, old.attempts + 1
-        case InjectionStatus.PENDING:
-            status, attempts = old.spec.status, old.attempts + 1
-    if attempts >= old.spec.max_session_attempts:
+    form, status, attempts = old.spec.target_form, old.spec.status, old.attempts
+    stands = story.injections.get(form)
+    due = stands is not None and stands is not InjectionStatus.DEFERRED
+    if due:
+        attempts += 1
+    used = stands is InjectionStatus.USED or story.forms.get(form, 0) > 0
+    if used and form not in missed:
+        return SpecStatus.RESOLVED, attempts
+    if stands in (InjectionStatus.USED, InjectionStatus.OPPORTUNITY):
+        status = SpecStatus.INJECTED
+    if due and attempts >= old.spec.max_session_attempts:
         status = SpecStatus.EXPIRED
     return status, attempts
 
@@ -515,29 +516,22 @@ def injection(
 # --- all of it ----------------------------------------
 
 
-def metrics(story: Story) -> SessionMetrics:
-    """The session's metrics; None where there is nothing to divide by.
-
-    A conversation counts as attempted where its NPC was met in tier 2 or 3, and as completed where
-    that was said of it.
-    """
-    attempted = [npc for npc, tier in story.npcs.items() if tier in (2, 3)]
-    completed = sum(story.outcomes.get(npc) == "completed-successfully" for npc in attempted)
+def measured(story: Story) -> SessionMetrics:
+    """The session's figures, as :mod:`holodeck.actors.session.talk.metrics` defines them. A
+    conversation nobody said the outcome of counts as begun and not completed."""
+    minutes = story.active_ms / 60_000
+    met = ((tier, story.outcomes.get(npc, "")) for npc, tier in story.npcs.items())
     return SessionMetrics(
-        task_completion_rate=_by(completed, len(attempted)),
-        friction_rate=_by(story.frictions, story.active_ms / 60_000),
-        code_switch_ratio=_by(story.l1_tier1, story.words_tier1),
-        register_accuracy_score=_by(story.fitting3, story.judged3),
-        average_comprehensibility=_by(story.scores, story.scored),
-        words_per_minute=_by(story.spoken_words, story.spoken_ms / 60_000),
-        total_speaking_time_seconds=round(story.spoken_ms / 1000, 6),
-        recovery_rate=_by(story.recovered, story.frictions),
-        reputation_delta={npc: round(delta, 6) for npc, delta in story.reputation.items()},
+        task_completion_rate=metrics.task_completion_rate(met),
+        friction_rate=metrics.friction_rate(story.frictions, minutes),
+        code_switch_ratio=metrics.code_switch_ratio(story.l1_tier1, story.words_tier1),
+        register_accuracy_score=metrics.register_accuracy(story.fitting3, story.judged3),
+        average_comprehensibility=metrics.share(story.scores, story.scored),
+        words_per_minute=metrics.words_per_minute(story.spoken_words, story.spoken_ms),
+        total_speaking_time_seconds=story.spoken_ms / 1000,
+        recovery_rate=metrics.recovery_rate(story.recovered, story.frictions),
+        reputation_delta=metrics.reputation_delta(story.reputation.items()),
     )
-
-
-def _by(part: float, whole: float) -> float | None:
-    return round(part / whole, 6) if whole > 0 else None
 
 
 def _rules(story: Story, known: Known, points: Sequence[FrictionPoint]) -> dict[str, LanguageRule]:
@@ -574,7 +568,7 @@ def run(
     given = delivery(style, preferences, len(wanted), exercises)
     lesson = curriculum(wanted, story.session, given.format, preferences)
     injected = injection(wanted, story, known, persona)
-    figures = metrics(story)
+    figures = measured(story)
     words = story.l1_words + story.l2_words + story.other_words
     return LoopResult(
         phases=(
@@ -596,6 +590,6 @@ def run(
         curriculum=lesson,
         planned=injected.planned,
         settled=injected.settled,
-        l1_share=_by(story.l1_words, words),
+        l1_share=metrics.share(story.l1_words, words),
         landing=known.landing,
     )

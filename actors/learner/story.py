@@ -174,7 +174,12 @@ class LoopResult:
 
     Attributes:
         rules: those that changed, by form.
-        planned: new or renewed injections; settled: ``(form, status, attempts)`` of old ones.
+        planned: new injections, and deferred ones that were met anew: pending or deferred, tried
+            in no session yet.
+        settled: ``(form, status, attempts)`` of each old one where either changed: resolved and
+            expired are over; pending (also: no longer deferred), injected and deferred stay, with
+            that status and as many attempts.
+        landing: as it was known; the loop does not judge it.
     """
 
     phases: tuple[PhaseDone, ...]

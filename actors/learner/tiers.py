@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from holodeck.actors.learner import evaluation
 from holodeck.actors.learner.story import Story
 from holodeck.messages.conversation import Tier
 
@@ -15,8 +16,6 @@ ACCURACY, FLUENCY, COMPLEXITY = 0.40, 0.35, 0.25
 """Weights of the composite."""
 ADVANCE_FROM: Final[dict[int, float]] = {1: 0.70, 2: 0.75}
 """Composite from which the next tier is recommended; above tier 2 there is none."""
-FLUENT_WORDS: Final = 20
-"""Words a turn at which fluency is complete."""
 LEAST_TURNS: Final = 3
 """A session of fewer analysed turns recommends nothing: two good sentences are no evidence."""
 
@@ -40,18 +39,19 @@ class Scores:
 def scores(story: Story) -> Scores | None:
     """Of a session; None where no turn was analysed.
 
-    ``accuracy`` is 1 - frictions / words, at least 0; ``fluency`` words a turn / 20, at most 1;
-    ``complexity`` distinct words / words, at most 1. Words of the native language do not count:
-    who says all in its own language is not fluent in the other.
+    As :func:`holodeck.actors.learner.evaluation.scores` defines them, over words that are not of
+    the native language: who says all in its own language is not fluent in the other. Without such
+    a word each is 0.
     """
     if not story.analysed:
         return None
-    words = story.l2_words + story.other_words
-    return Scores(
-        accuracy=round(max(0.0, 1.0 - story.frictions / max(1, words)), 6),
-        fluency=round(min(1.0, words / story.analysed / FLUENT_WORDS), 6),
-        complexity=round(min(1.0, story.unique_words / max(1, words)), 6),
+    made = evaluation.scores(
+        words=story.l2_words + story.other_words,
+        turns=story.analysed,
+        errors=story.frictions,
+        unique=story.unique_words,
     )
+    return Scores(made.accuracy or 0.0, made.fluency or 0.0, made.complexity or 0.0)
 
 
 def advances(tier: int, composite: float) -> bool:
