@@ -30,7 +30,19 @@ from holodeck.messages.fleet import (
     Routing,
 )
 from holodeck.messages.ids import NOBODY
-from holodeck.messages.learner import LearnerClaimed
+from holodeck.messages.learner import (
+    CurriculumGenerated,
+    InjectionPlanned,
+    InjectionSettled,
+    LearnerClaimed,
+    LessonReported,
+    LoopCompleted,
+    ProfileEdited,
+    TriggerAnswered,
+    TriggerDelivered,
+    TriggerExpired,
+    TriggerScheduled,
+)
 from holodeck.messages.npc import NpcDescribed
 from holodeck.messages.session import (
     EmergenceDetected,
@@ -55,6 +67,27 @@ from holodeck.messages.session import (
     TurnTaken,
 )
 from holodeck.messages.subjects import TILE, Place
+from holodeck.messages.talk import (
+    AffectChanged,
+    ConversationClosed,
+    FactLearned,
+    GoalReached,
+    IncidentArose,
+    IncidentResolved,
+    InjectionAdvanced,
+    MoodChanged,
+    NegotiationCollapsed,
+    OpennessChanged,
+    ProfessionalRecorded,
+    PronunciationHeard,
+    RefractionAsked,
+    RefractionAttempted,
+    RefractionChosen,
+    RefractionOffered,
+    RefractionUsed,
+    ScaffoldingEscalated,
+    SilenceNoticed,
+)
 from holodeck.messages.tiles import SOURCE, Tile
 
 SCHEMA: Final = 1
@@ -113,6 +146,35 @@ EVENTS: Final[dict[str, EventName]] = {
     "task.refused": EventName("TASK_REFUSED", "refused"),
     "session.erred": EventName("SESSION_ERROR", "error", 0.9),
     "emergence.detected": EventName("EMERGENCE_ALERT", "alert", 0.95),
+    "affect.changed": EventName("AFFECT", "changed"),
+    "scaffolding.escalated": EventName("SCAFFOLDING", "escalated"),
+    "openness.changed": EventName("OPENNESS", "changed"),
+    "negotiation.collapsed": EventName("COLLAPSE", "collapsed"),
+    "mood.changed": EventName("MOOD", "changed"),
+    "injection.advanced": EventName("INJECTION", "advanced"),
+    "pronunciation.heard": EventName("PRONUNCIATION", "heard"),
+    "refraction.asked": EventName("REFRACTION_ASKED", "asked"),
+    "refraction.offered": EventName("REFRACTION_OFFERED", "offered"),
+    "refraction.chosen": EventName("REFRACTION_CHOSEN", "chosen"),
+    "refraction.attempted": EventName("REFRACTION_ATTEMPT", "attempted"),
+    "refraction.used": EventName("REFRACTION_USED", "used"),
+    "fact.learned": EventName("FACT", "learned"),
+    "incident.arose": EventName("INCIDENT", "arose"),
+    "incident.resolved": EventName("INCIDENT_RESOLVED", "resolved"),
+    "professional.recorded": EventName("PROFESSIONAL", "recorded"),
+    "goal.reached": EventName("GOAL", "reached"),
+    "conversation.closed": EventName("CONVERSATION_END", "closed"),
+    "silence.noticed": EventName("SILENCE", "noticed"),
+    "profile.edited": EventName("PROFILE", "edited"),
+    "lesson.reported": EventName("LESSON", "reported"),
+    "trigger.scheduled": EventName("TRIGGER_SCHEDULED", "scheduled"),
+    "trigger.delivered": EventName("TRIGGER_DELIVERED", "delivered"),
+    "trigger.answered": EventName("TRIGGER_ANSWERED", "answered"),
+    "trigger.expired": EventName("TRIGGER_EXPIRED", "expired"),
+    "loop.completed": EventName("MACRO_LOOP", "completed"),
+    "curriculum.generated": EventName("CURRICULUM", "generated"),
+    "injection.planned": EventName("INJECTION_PLANNED", "planned"),
+    "injection.settled": EventName("INJECTION_SETTLED", "settled"),
     "agent.registered": EventName("AGENT_REGISTERED", "registered"),
     "agent.unregistered": EventName("AGENT_UNREGISTERED", "unregistered"),
     "mid.synthesised": EventName("MID_SYNTHESIS", "synthesis"),
@@ -145,10 +207,11 @@ def tile_fronts(ns: str) -> Mapping[str, str]:
 def tiles_of(place: Place, sequence: int, checkpoint: Checkpoint, room: str = ROOM) -> list[bytes]:
     """The tiles of one checkpoint, in the order of its events, each one line of compact JSON.
 
-    The answer holds ``schema``, the writer's id (``session_id``, ...), ``at`` (UTC, ISO 8601 with
-    ms and Z), ``sequence``, ``n`` and all fields of the event. What the session manager promised
-    has the names it gave (``task_id``, ``agent_id``, ``h1_delta``, ...); the state a fork began
-    from is no news and may be large, and where it left its parent is called ``parent_sequence``.
+    Names are in snake_case throughout. The answer holds ``schema``, the writer's id
+    (``session_id``, ...), ``at`` (UTC, ISO 8601 with ms and Z), ``sequence``, ``n`` and all fields
+    of the event. What the session manager promised has the names it gave (``task_id``,
+    ``agent_id``, ``h1_delta``, ...); the state a fork began from is no news and may be large, and
+    where it left its parent is called ``parent_sequence``.
 
     Args:
         room: the domain of tiles whose checkpoint names none.
@@ -184,13 +247,17 @@ def tiles_of(place: Place, sequence: int, checkpoint: Checkpoint, room: str = RO
         }
         if checkpoint.quiet:
             tile["quiet"] = True
-        out.append(to_json(tile, inf_nan_mode="null"))
+        out.append(to_json(tile, by_alias=False, inf_nan_mode="null"))
     return out
 
 
 def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:
-    """With the names the session manager promised."""
-    return event.__dict__ | {
+    """With the names the session manager promised.
+
+    What learner and NPCs were asked for is not told: it is long, and holds what the learner is
+    not to see. Where there is a persona, who is met in which tier is.
+    """
+    told = event.__dict__ | {
         "agent_id": event.learner,
         "session_name": event.name,
         "started": at if event.started_us is None else _to_the_us(event.started_us),
@@ -199,6 +266,10 @@ def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:
         "h1_router_enabled": event.h1_router,
         "agents": [member.npc for member in event.cast],
     }
+    del told["context"], told["stage"]
+    if event.stage is not None:
+        told["tiers"] = {one.npc: one.tier for one in event.stage.characters}
+    return told
 
 
 def _told_of_end(event: SessionEnded, at: str) -> dict[str, Any]:
@@ -404,6 +475,143 @@ def _forked(event: SessionForked, place: Place) -> _Words:
     return f"{place.identity} from {event.parent} at {event.sequence}", (event.parent,)
 
 
+def _affect(event: AffectChanged, place: Place) -> _Words:
+    state = event.state.value
+    return f"turn {event.turn}: {state}, pressure {event.pressure:.2f}", (state,)
+
+
+def _scaffolding(event: ScaffoldingEscalated, place: Place) -> _Words:
+    return f"turn {event.turn}: level {event.before} → {event.level}", (event.trigger.value,)
+
+
+def _openness(event: OpennessChanged, place: Place) -> _Words:
+    state = event.state.value
+    return f"{event.npc}, turn {event.turn}: {event.score:.2f}, {state}", (event.npc, state)
+
+
+def _collapse(event: NegotiationCollapsed, place: Place) -> _Words:
+    return f"{event.npc} broke off, turn {event.turn}: {event.cause}", (event.npc, event.cause)
+
+
+def _mood(event: MoodChanged, place: Place) -> _Words:
+    before, now = event.before.value, event.mood.value
+    return f"{event.npc}, turn {event.turn}: {before} → {now}", (event.npc, now)
+
+
+def _injection(event: InjectionAdvanced, place: Place) -> _Words:
+    status = event.status.value
+    return f"{_line(event.form)} — {status}", (status,)
+
+
+def _pronunciation(event: PronunciationHeard, place: Place) -> _Words:
+    return f"turn {event.turn}: comprehensibility {event.comprehensibility:.2f}", ()
+
+
+def _refraction_asked(event: RefractionAsked, place: Place) -> _Words:
+    trigger = event.request.trigger.value
+    return f"{place.learner}, number {event.number}, after turn {event.turn}", (trigger,)
+
+
+def _refraction_offered(event: RefractionOffered, place: Place) -> _Words:
+    return f"{place.learner}, number {event.number}: three wordings", ()
+
+
+def _refraction_chosen(event: RefractionChosen, place: Place) -> _Words:
+    level = "none" if event.level is None else event.level.value
+    return f"{place.learner}, number {event.number}: {level}", (level,)
+
+
+def _refraction_attempted(event: RefractionAttempted, place: Place) -> _Words:
+    accuracy = event.result.overall_accuracy
+    return f"{place.learner}, number {event.number}: accuracy {accuracy:.2f}", ()
+
+
+def _refraction_used(event: RefractionUsed, place: Place) -> _Words:
+    return f"{place.learner}, number {event.number}, in turn {event.turn}", ()
+
+
+def _fact(event: FactLearned, place: Place) -> _Words:
+    return f"{event.npc} of {place.learner}: {_line(event.fact)}", (event.npc, event.category.value)
+
+
+def _incident(event: IncidentArose, place: Place) -> _Words:
+    return f"{place.learner} with {event.npc}: {_line(event.description)}", (event.npc,)
+
+
+def _incident_resolved(event: IncidentResolved, place: Place) -> _Words:
+    return f"{place.learner} with {event.npc}: {_line(event.incident)}", (event.npc,)
+
+
+def _professional(event: ProfessionalRecorded, place: Place) -> _Words:
+    about = f"{place.learner} with {event.npc}: {event.type.value}, {event.outcome.value}"
+    return about, (event.npc, event.type.value, event.outcome.value)
+
+
+def _goal(event: GoalReached, place: Place) -> _Words:
+    return f"{place.learner} with {event.npc}: {_line(event.objective)}", (event.npc,)
+
+
+def _closed(event: ConversationClosed, place: Place) -> _Words:
+    outcome = event.outcome.value
+    return f"{place.learner} with {event.npc} — {outcome}", (event.npc, outcome)
+
+
+def _silence(event: SilenceNoticed, place: Place) -> _Words:
+    step = event.step.value
+    return f"after turn {event.turn}, {event.after_ms / 1000:g} s: {step}", (step,)
+
+
+def _profile(event: ProfileEdited, place: Place) -> _Words:
+    told = [name for name, held in event if held is not None and name != "kind"]
+    return f"{place.identity}: {', '.join(told) or 'nothing'}", ()
+
+
+def _lesson(event: LessonReported, place: Place) -> _Words:
+    share = event.result.completion_rate
+    words = ("mastered" if event.mastered else "open", "engaged" if event.engaged else "passed-by")
+    return f"{place.identity}: {share:.0%} done, {words[0]}", words
+
+
+def _trigger_scheduled(event: TriggerScheduled, place: Place) -> _Words:
+    kind = event.trigger.type.value
+    return f"{place.identity}: {kind} at {_line(event.trigger.scheduled_at)}", (kind,)
+
+
+def _trigger_delivered(event: TriggerDelivered, place: Place) -> _Words:
+    return f"{place.identity}: {_line(event.title) or event.type}", (event.type,)
+
+
+def _trigger_answered(event: TriggerAnswered, place: Place) -> _Words:
+    return f"{place.identity}: {_line(event.trigger)} — {event.status}", (event.status,)
+
+
+def _trigger_expired(event: TriggerExpired, place: Place) -> _Words:
+    return f"{place.identity}: {_line(event.trigger)}", ()
+
+
+def _loop(event: LoopCompleted, place: Place) -> _Words:
+    if event.skipped:
+        return f"{place.identity}:{event.session} — skipped, {_line(event.skipped)}", ("skipped",)
+    done = sum(phase.items for phase in event.phases)
+    return f"{place.identity}:{event.session} — {done} items in {len(event.phases)} phases", ()
+
+
+def _curriculum(event: CurriculumGenerated, place: Place) -> _Words:
+    made = event.curriculum
+    about = f"{place.identity}:{made.source_session_id} — {len(made.units)} units"
+    return f"{about}, {made.format.value}", (made.format.value,)
+
+
+def _planned(event: InjectionPlanned, place: Place) -> _Words:
+    spec = event.spec
+    about = f"{place.identity}: {_line(spec.target_form)}, tier {spec.target_tier}"
+    return about, (spec.friction_type.value,)
+
+
+def _settled(event: InjectionSettled, place: Place) -> _Words:
+    return f"{place.identity}: {_line(event.form)} — {event.status}", (event.status,)
+
+
 def _abandoned(event: SessionStartAbandoned | SessionResumeAbandoned, place: Place) -> _Words:
     return f"{_whole(place)}, claim {event.claim}", ()
 
@@ -451,6 +659,35 @@ _ABOUT: Final[dict[type, Callable[[Any, Place], _Words]]] = {
     MidSynthesised: _synthesis,
     ArchitectInferred: _advice,
     LearnerClaimed: _claimed,
+    AffectChanged: _affect,
+    ScaffoldingEscalated: _scaffolding,
+    OpennessChanged: _openness,
+    NegotiationCollapsed: _collapse,
+    MoodChanged: _mood,
+    InjectionAdvanced: _injection,
+    PronunciationHeard: _pronunciation,
+    RefractionAsked: _refraction_asked,
+    RefractionOffered: _refraction_offered,
+    RefractionChosen: _refraction_chosen,
+    RefractionAttempted: _refraction_attempted,
+    RefractionUsed: _refraction_used,
+    FactLearned: _fact,
+    IncidentArose: _incident,
+    IncidentResolved: _incident_resolved,
+    ProfessionalRecorded: _professional,
+    GoalReached: _goal,
+    ConversationClosed: _closed,
+    SilenceNoticed: _silence,
+    ProfileEdited: _profile,
+    LessonReported: _lesson,
+    TriggerScheduled: _trigger_scheduled,
+    TriggerDelivered: _trigger_delivered,
+    TriggerAnswered: _trigger_answered,
+    TriggerExpired: _trigger_expired,
+    LoopCompleted: _loop,
+    CurriculumGenerated: _curriculum,
+    InjectionPlanned: _planned,
+    InjectionSettled: _settled,
 }
 
 

@@ -181,7 +181,7 @@ def test_an_unknown_field_of_a_stored_event_is_left_out(event: BaseModel) -> Non
     assert EVENT.validate_python(event.model_dump() | {"surprise": 1}) == event
 
 
-NESTED = (
+NESTED: tuple[tuple[str, dict[str, Any], str, dict[str, Any]], ...] = (
     ("turn.taken", {"turn": 1, "npc": "m", "text": "x"}, "analysis", {}),
     ("turn.taken", {"turn": 1, "npc": "m", "text": "x"}, "signals", {"latency_ms": 900}),
     ("loop.completed", {"session": "s"}, "metrics", {"friction_rate": 0.5}),

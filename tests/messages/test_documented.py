@@ -8,12 +8,45 @@ import pytest
 
 from holodeck.actors.tiles import EVENTS as TILES
 from holodeck.messages.control import VERBS
+from holodeck.messages.conversation import (
+    AdaptiveLessonResult,
+    ForwardInjectionSpec,
+    InterlanguageUpdate,
+    MicroCurriculum,
+    NPCBriefing,
+    PhonemeResult,
+    PreSessionContext,
+    PronunciationResult,
+    Refraction,
+    RefractionRequest,
+    RefractionResponse,
+    ScheduledTrigger,
+    SessionMetrics,
+)
 from holodeck.messages.envelope import QUERY_KINDS
 from holodeck.messages.fleet import Alternative, Decision, GraphPoint, Routing, SessionGraph
+from holodeck.messages.learner import LanguageRule, PhaseDone
 from holodeck.messages.session import Crossing, H1Delta, Pattern, TaskCounts
+from holodeck.messages.talk import (
+    Baseline,
+    Character,
+    Culture,
+    DueInjection,
+    FactHeard,
+    FrictionFinding,
+    Heard,
+    LearnerBrief,
+    NpcBrief,
+    Parting,
+    Signals,
+    Stage,
+    Traits,
+    TurnAnalysis,
+)
 from tests.actors.reasons import reasons_in
 from tests.conftest import ROOT
 from tests.messages.strategies import (
+    BRIEF_QUERIES,
     EVENTS,
     FLEET_COMMANDS,
     FLEET_QUERIES,
@@ -24,7 +57,8 @@ from tests.messages.strategies import (
 )
 
 PAGE = (ROOT / "docs" / "contracts.md").read_text()
-COMMANDS = (*SESSION_COMMANDS, *NPC_COMMANDS, *LEARNER_COMMANDS, *FLEET_COMMANDS, *FLEET_QUERIES)
+COMMANDS = (*SESSION_COMMANDS, *NPC_COMMANDS, *LEARNER_COMMANDS, *FLEET_COMMANDS)
+QUERIES = (*FLEET_QUERIES, *BRIEF_QUERIES)
 
 
 def rows(heading: str) -> dict[str, str]:
@@ -38,7 +72,7 @@ def rows(heading: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("model", [*COMMANDS, *EVENTS], ids=kind_of)
+@pytest.mark.parametrize("model", [*COMMANDS, *QUERIES, *EVENTS], ids=kind_of)
 def test_every_contract_is_documented_with_all_its_fields(model: type) -> None:
     line = next(
         line
@@ -52,15 +86,44 @@ def test_every_contract_is_documented_with_all_its_fields(model: type) -> None:
 @pytest.mark.parametrize(
     "part",
     [
+        AdaptiveLessonResult,
         Alternative,
+        Baseline,
+        Character,
         Crossing,
+        Culture,
         Decision,
+        DueInjection,
+        FactHeard,
+        ForwardInjectionSpec,
+        FrictionFinding,
         GraphPoint,
         H1Delta,
+        Heard,
+        InterlanguageUpdate,
+        LanguageRule,
+        LearnerBrief,
+        MicroCurriculum,
+        NPCBriefing,
+        NpcBrief,
+        Parting,
         Pattern,
+        PhaseDone,
+        PhonemeResult,
+        PreSessionContext,
+        PronunciationResult,
+        Refraction,
+        RefractionRequest,
+        RefractionResponse,
         Routing,
+        ScheduledTrigger,
         SessionGraph,
+        SessionMetrics,
+        Signals,
+        Stage,
         TaskCounts,
+        Traits,
+        TurnAnalysis,
     ],
 )
 def test_what_stands_inside_a_contract_is_documented_in_one_row_too(part: type) -> None:

@@ -9,6 +9,37 @@ import pytest
 
 from holodeck.actors.tiles import EVENTS, ROOM, decode_tile, tile_fronts, tiles_of
 from holodeck.messages.base import Event
+from holodeck.messages.conversation import (
+    AdaptiveLessonResult,
+    Affect,
+    Cefr,
+    ContextLearner,
+    ContextPersona,
+    ConversationOutcome,
+    ForwardInjectionSpec,
+    InjectionStatus,
+    InnerAffect,
+    MicroCurriculum,
+    Mood,
+    OpennessState,
+    Phase,
+    PreSessionContext,
+    ProfessionalKind,
+    ProfessionalOutcome,
+    PronunciationResult,
+    Refraction,
+    RefractionLevel,
+    RefractionRequest,
+    RefractionResponse,
+    Refractions,
+    RefractionTrigger,
+    ScheduledTrigger,
+    SessionMetrics,
+    SilenceStep,
+    TriggerContent,
+    TriggerSender,
+    TriggerType,
+)
 from holodeck.messages.envelope import AnyEvent, Checkpoint
 from holodeck.messages.errors import DecodeError
 from holodeck.messages.fleet import (
@@ -19,7 +50,20 @@ from holodeck.messages.fleet import (
     MidSynthesised,
     Routing,
 )
-from holodeck.messages.learner import LearnerClaimed
+from holodeck.messages.learner import (
+    CurriculumGenerated,
+    InjectionPlanned,
+    InjectionSettled,
+    LearnerClaimed,
+    LessonReported,
+    LoopCompleted,
+    PhaseDone,
+    ProfileEdited,
+    TriggerAnswered,
+    TriggerDelivered,
+    TriggerExpired,
+    TriggerScheduled,
+)
 from holodeck.messages.npc import NpcDescribed
 from holodeck.messages.session import (
     CastMember,
@@ -55,6 +99,29 @@ from holodeck.messages.session import (
 )
 from holodeck.messages.subjects import Place
 from holodeck.messages.synthesis import Advice, FindingKind, KindCount, Synthesis
+from holodeck.messages.talk import (
+    AffectChanged,
+    Character,
+    ConversationClosed,
+    FactLearned,
+    GoalReached,
+    IncidentArose,
+    IncidentResolved,
+    InjectionAdvanced,
+    MoodChanged,
+    NegotiationCollapsed,
+    OpennessChanged,
+    ProfessionalRecorded,
+    PronunciationHeard,
+    RefractionAsked,
+    RefractionAttempted,
+    RefractionChosen,
+    RefractionOffered,
+    RefractionUsed,
+    ScaffoldingEscalated,
+    SilenceNoticed,
+    Stage,
+)
 from holodeck.messages.tiles import SOURCE, Tile
 
 PLACE = Place("session", "3", "sess_1", "turn", "4", "marta", "5", "ana")
@@ -84,6 +151,27 @@ SYNTHESIS = Synthesis(
     ),
 )
 ROUTING = Routing(agent="oracle1", h1_before=3, h1_after=4, emergence_risk=0.0)
+
+REQUEST = RefractionRequest(
+    trigger=RefractionTrigger.USER,
+    learner_input="the bill, please",
+    input_language="en",
+    target_language="es",
+    native_language="en",
+)
+WORDING = Refraction(formulation="La cuenta, por favor.", register_label="safe-simple")
+WORDINGS = RefractionResponse(
+    refractions=Refractions(basic=WORDING, native=WORDING, formal=WORDING)
+)
+TRIGGER = ScheduledTrigger(
+    trigger_id="t1",
+    learner_id="ana",
+    type=TriggerType.NPC_MESSAGE,
+    sender=TriggerSender(name="Marta", npc_id="marta", type="npc"),
+    content=TriggerContent(title="A table is free", body="¿Vienes mañana?", language="es"),
+    scheduled_at="2026-01-02T09:30:00+00:00",
+    expires_at="2026-01-05T09:30:00+00:00",
+)
 
 SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
     (
@@ -145,6 +233,209 @@ SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
         LearnerClaimed(session="sess_1"),
         "holodeck.tile.learner.learner-claimed.ana",
         "[LEARNER_CLAIMED] ana:sess_1",
+    ),
+    (
+        PLACE,
+        AffectChanged(
+            turn=3, state=Affect.FRUSTRATED, inner=InnerAffect.OVERWHELMED, pressure=0.42
+        ),
+        "holodeck.tile.affect.affect.sess_1",
+        "[AFFECT] turn 3: frustrated, pressure 0.42",
+    ),
+    (
+        PLACE,
+        ScaffoldingEscalated(turn=3, level=2, before=1, trigger=InnerAffect.FRUSTRATED),
+        "holodeck.tile.scaffolding.scaffolding.sess_1",
+        "[SCAFFOLDING] turn 3: level 1 → 2",
+    ),
+    (
+        PLACE,
+        OpennessChanged(
+            npc="marta", turn=3, score=0.25, penalty=0.1, state=OpennessState.RESISTANT
+        ),
+        "holodeck.tile.openness.openness.sess_1",
+        "[OPENNESS] marta, turn 3: 0.25, resistant",
+    ),
+    (
+        PLACE,
+        NegotiationCollapsed(npc="marta", turn=4, cause="aggression"),
+        "holodeck.tile.negotiation.collapse.sess_1",
+        "[COLLAPSE] marta broke off, turn 4: aggression",
+    ),
+    (
+        PLACE,
+        MoodChanged(npc="marta", turn=3, mood=Mood.WARM, before=Mood.BUSY, trigger="goal"),
+        "holodeck.tile.mood.mood.sess_1",
+        "[MOOD] marta, turn 3: busy → warm",
+    ),
+    (
+        PLACE,
+        InjectionAdvanced(form="past\ntense", status=InjectionStatus.OPPORTUNITY),
+        "holodeck.tile.injection.injection.sess_1",
+        "[INJECTION] past tense — opportunity-created",
+    ),
+    (
+        PLACE,
+        PronunciationHeard(turn=3, comprehensibility=0.6),
+        "holodeck.tile.pronunciation.pronunciation.sess_1",
+        "[PRONUNCIATION] turn 3: comprehensibility 0.60",
+    ),
+    (
+        PLACE,
+        RefractionAsked(number=1, turn=3, request=REQUEST),
+        "holodeck.tile.refraction.refraction-asked.sess_1",
+        "[REFRACTION_ASKED] ana, number 1, after turn 3",
+    ),
+    (
+        PLACE,
+        RefractionOffered(number=1, response=WORDINGS),
+        "holodeck.tile.refraction.refraction-offered.sess_1",
+        "[REFRACTION_OFFERED] ana, number 1: three wordings",
+    ),
+    (
+        PLACE,
+        RefractionChosen(number=1, level=RefractionLevel.FORMAL),
+        "holodeck.tile.refraction.refraction-chosen.sess_1",
+        "[REFRACTION_CHOSEN] ana, number 1: formal",
+    ),
+    (
+        PLACE,
+        RefractionAttempted(
+            number=1,
+            result=PronunciationResult(overall_accuracy=0.7, comprehensibility_score=0.8),
+        ),
+        "holodeck.tile.refraction.refraction-attempt.sess_1",
+        "[REFRACTION_ATTEMPT] ana, number 1: accuracy 0.70",
+    ),
+    (
+        PLACE,
+        RefractionUsed(number=1, turn=4),
+        "holodeck.tile.refraction.refraction-used.sess_1",
+        "[REFRACTION_USED] ana, number 1, in turn 4",
+    ),
+    (
+        PLACE,
+        FactLearned(npc="marta", fact="comes from\nLeeds"),
+        "holodeck.tile.fact.fact.sess_1",
+        "[FACT] marta of ana: comes from Leeds",
+    ),
+    (
+        PLACE,
+        IncidentArose(npc="marta", incident="i1", description="did not\npay", impact=-0.1),
+        "holodeck.tile.incident.incident.sess_1",
+        "[INCIDENT] ana with marta: did not pay",
+    ),
+    (
+        PLACE,
+        IncidentResolved(npc="marta", incident="i1", resolution="paid"),
+        "holodeck.tile.incident.incident-resolved.sess_1",
+        "[INCIDENT_RESOLVED] ana with marta: i1",
+    ),
+    (
+        PLACE,
+        ProfessionalRecorded(
+            npc="marta",
+            type=ProfessionalKind.PROPOSAL,
+            description="a fixed price",
+            outcome=ProfessionalOutcome.POSITIVE,
+        ),
+        "holodeck.tile.professional.professional.sess_1",
+        "[PROFESSIONAL] ana with marta: proposal, positive",
+    ),
+    (
+        PLACE,
+        GoalReached(npc="marta", objective="order-breakfast"),
+        "holodeck.tile.goal.goal.sess_1",
+        "[GOAL] ana with marta: order-breakfast",
+    ),
+    (
+        PLACE,
+        ConversationClosed(npc="marta", outcome=ConversationOutcome.NPC_ENDED),
+        "holodeck.tile.conversation.conversation-end.sess_1",
+        "[CONVERSATION_END] ana with marta — npc-ended",
+    ),
+    (
+        PLACE,
+        SilenceNoticed(turn=4, step=SilenceStep.ENCOURAGE, after_ms=8500),
+        "holodeck.tile.silence.silence.sess_1",
+        "[SILENCE] after turn 4, 8.5 s: encourage",
+    ),
+    (
+        LEARNER,
+        ProfileEdited(cefr=Cefr.B1, triggers=False),
+        "holodeck.tile.profile.profile.ana",
+        "[PROFILE] ana: cefr, triggers",
+    ),
+    (
+        LEARNER,
+        LessonReported(
+            result=AdaptiveLessonResult(curriculum_id="c", completion_rate=0.8),
+            engaged=True,
+            mastered=False,
+        ),
+        "holodeck.tile.lesson.lesson.ana",
+        "[LESSON] ana: 80% done, open",
+    ),
+    (
+        LEARNER,
+        TriggerScheduled(trigger=TRIGGER),
+        "holodeck.tile.trigger.trigger-scheduled.ana",
+        "[TRIGGER_SCHEDULED] ana: npc-message at 2026-01-02T09:30:00+00:00",
+    ),
+    (
+        LEARNER,
+        TriggerDelivered(trigger="t1", type="npc-message", title="A table\nis free"),
+        "holodeck.tile.trigger.trigger-delivered.ana",
+        "[TRIGGER_DELIVERED] ana: A table is free",
+    ),
+    (
+        LEARNER,
+        TriggerAnswered(trigger="t1", status="engaged"),
+        "holodeck.tile.trigger.trigger-answered.ana",
+        "[TRIGGER_ANSWERED] ana: t1 — engaged",
+    ),
+    (
+        LEARNER,
+        TriggerExpired(trigger="t1"),
+        "holodeck.tile.trigger.trigger-expired.ana",
+        "[TRIGGER_EXPIRED] ana: t1",
+    ),
+    (
+        LEARNER,
+        LoopCompleted(
+            session="sess_1",
+            phases=(
+                PhaseDone(phase=Phase.EXTRACTION, items=2),
+                PhaseDone(phase=Phase.CURRICULUM, items=1),
+            ),
+        ),
+        "holodeck.tile.loop.macro-loop.ana",
+        "[MACRO_LOOP] ana:sess_1 — 3 items in 2 phases",
+    ),
+    (
+        LEARNER,
+        CurriculumGenerated(curriculum=MicroCurriculum(id="c", source_session_id="sess_1")),
+        "holodeck.tile.curriculum.curriculum.ana",
+        "[CURRICULUM] ana:sess_1 — 0 units, spaced-repetition-cards",
+    ),
+    (
+        LEARNER,
+        InjectionPlanned(
+            spec=ForwardInjectionSpec(
+                target_form="past tense",
+                friction_type=FrictionType.MORPHOSYNTACTIC,
+                injection_method="ask about yesterday",
+                target_tier=2,
+            )
+        ),
+        "holodeck.tile.injection.injection-planned.ana",
+        "[INJECTION_PLANNED] ana: past tense, tier 2",
+    ),
+    (
+        LEARNER,
+        InjectionSettled(form="past tense", status="resolved", attempts=2),
+        "holodeck.tile.injection.injection-settled.ana",
+        "[INJECTION_SETTLED] ana: past tense — resolved",
     ),
     (
         PLACE,
@@ -253,6 +544,7 @@ def union_members(union: Any) -> set[type[Event]]:
 
 
 OTHERWISE: dict[str, tuple[str, ...]] = {
+    "session.started": ("context", "stage"),
     "session.forked": ("state", "sequence"),
     "session.ended": ("agent", "name", "h1", "patterns"),
     "session.erred": ("agent", "task"),
@@ -360,6 +652,43 @@ def test_a_start_carries_the_names_the_session_manager_promised() -> None:
     assert (tile.answer["agent_id"], tile.answer["session_name"]) == ("oracle1", "research")
     assert tile.tags == ("scout", "session", "start", "oracle1")
     assert tile.answer["agents"] == ["marta", "pau"]
+
+
+def test_a_start_in_a_world_tells_who_is_met_and_not_what_the_learner_shall_not_see() -> None:
+    started = SessionStarted(
+        session_kind=SessionKind.CONVERSATION,
+        learner="ana",
+        persona="cafe",
+        context=PreSessionContext(
+            learner=ContextLearner(id="ana"),
+            persona=ContextPersona(
+                id="cafe", domain="food", target_language="es", native_language="en"
+            ),
+        ),
+        stage=Stage(characters=(Character(npc="marta", tier=2), Character(npc="pau", tier=3))),
+    )
+    (tile,) = made(PLACE, 1, started)
+    assert tile.answer["tiers"] == {"marta": 2, "pau": 3}
+    assert tile.answer["persona"] == "cafe"
+    assert not {"context", "stage"} & set(tile.answer)
+
+
+def test_a_session_without_a_world_says_nothing_of_tiers() -> None:
+    (tile,) = made(PLACE, 1, SessionStarted(session_kind=SessionKind.AGENT, learner="ana"))
+    assert "tiers" not in tile.answer
+
+
+def test_a_tile_is_in_snake_case_all_the_way_down() -> None:
+    loop = LoopCompleted(session="sess_1", metrics=SessionMetrics(friction_rate=0.5))
+    asked, done = made(LEARNER, 9, RefractionAsked(number=1, turn=0, request=REQUEST), loop)
+    assert asked.answer["request"]["learner_input"] == "the bill, please"
+    assert done.answer["metrics"]["friction_rate"] == 0.5
+
+
+def test_a_loop_that_was_left_out_says_why() -> None:
+    (tile,) = made(LEARNER, 9, LoopCompleted(session="sess_1", skipped="system-error"))
+    assert tile.question == "[MACRO_LOOP] ana:sess_1 — skipped, system-error"
+    assert tile.tags == ("scout", "loop", "completed", "skipped")
 
 
 @pytest.mark.parametrize(
