@@ -198,7 +198,7 @@ class _Document:
         if event.tag is not None and event.tag != "!":
             self._break(top.way if top else (), f"the tag {event.tag} is not taken", line)
             return
-        self._put(_plain(event.value) if event.style is None else event.value, line)
+        self._put(_plain(event.value) if event.implicit[0] else event.value, line)
 
     def _put(self, value: Any, line: int) -> Way:
         if not self._open:
@@ -218,6 +218,8 @@ class _Document:
 
     def shape_fault(self, told: Any) -> None:
         """A fault of the schema's, in plain words."""
+        if told["type"] == "too_short" and len(told["input"]) > told["ctx"]["actual_length"]:
+            return  # what is missing is there, and has faults of its own
         way: Way = tuple(step for step in told["loc"] if step != "[key]")
         problem = told["msg"][:1].lower() + told["msg"][1:]
         if told["type"] == "extra_forbidden":

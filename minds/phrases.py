@@ -41,6 +41,8 @@ _ELIDED: Final = frozenset(
 )  # fmt: skip
 """What may stand before an apostrophe as a word of its own: ``l'albero`` is two words, ``don't``
 is one."""
+_LONG: Final = 4
+"""So long a rest is a word even where no vowel begins it: a learner wrote ``l'letto``."""
 _VOWELS: Final = frozenset("aeiouhyàáâäãåèéêëìíîïòóôöõøùúûüœæ")
 _CHARACTERS: Final = (
     (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF),
@@ -123,7 +125,9 @@ def _stop(out: list[Token]) -> None:
 def _word(word: str, out: list[Token]) -> None:
     while "'" in word:
         head, _, rest = word.partition("'")
-        if normal(head) not in _ELIDED or (rest and normal(rest)[:1] not in _VOWELS):
+        if normal(head) not in _ELIDED or (
+            rest and normal(rest)[:1] not in _VOWELS and len(rest) < _LONG
+        ):
             break
         out.append(Token(normal(head) + "'", head + "'"))
         word = rest
