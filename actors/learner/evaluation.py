@@ -23,7 +23,7 @@ from holodeck.messages.errors import ContractError
 
 
 def code_switch_reduction(current: float | None, baseline: float | None) -> float | None:
-    """How much less of the native language is used than at first: ``1 - current / baseline``.
+    """CSRR, how much less of the native language is used than at first: ``1 - current / baseline``.
 
     Both are shares of words, 0 to 1. More of it than at first is no reduction, 0. None without
     a baseline, or where nothing of the native language was used at first.
@@ -34,7 +34,7 @@ def code_switch_reduction(current: float | None, baseline: float | None) -> floa
 
 
 def recurrence(current: Iterable[str], history: Iterable[str]) -> float | None:
-    """The share of a session's frictions whose form had been seen before, 0 to 1.
+    """FPRR, the share of a session's frictions whose form had been seen before, 0 to 1.
 
     Args:
         current, history: of each friction its target rule, else what was said.
@@ -61,7 +61,7 @@ _USED: Final = frozenset({SpecStatus.RESOLVED.value, InjectionStatus.USED.value}
 def injection_hits(
     statuses: Iterable[SpecStatus | InjectionStatus | str], *, used: bool = False
 ) -> float | None:
-    """The share of forward injections that were executed; None where there were none.
+    """FIHR, the share of forward injections that were executed; None where there were none.
 
     Args:
         statuses: of each injection, across sessions or in one.
@@ -75,7 +75,7 @@ def injection_hits(
 
 
 def social_trajectory(deltas: Collection[float]) -> float | None:
-    """The mean change of standing, -1 to 1; None without a change.
+    """SRT, the mean change of standing, -1 to 1; None without a change.
 
     The mean of changes was chosen before a weighted mean of scores: it needs no weights, and a
     learner who is liked and stays liked has none.
@@ -92,7 +92,7 @@ PARTIAL: Final = 0.5
 def negotiation_success(
     outcomes: Collection[ConversationOutcome | str], *, partial: float = 0.0
 ) -> float | None:
-    """The share of tier 3 conversations that were completed; None where there were none.
+    """NSR, the share of tier 3 conversations that were completed; None where there were none.
 
     Args:
         outcomes: of each of them.
