@@ -45,6 +45,8 @@ _FORMS: Final = {
     "HOLODECK_NATS_PASSWORD, HOLODECK_NATS_TOKEN or HOLODECK_NATS_CREDS",
     "plato_url": "must be like http://host:port; a token goes into HOLODECK_PLATO_TOKEN",
     "plato_room": "must not be blank",
+    "model_url": "must be like http://host:port/v1; a key goes into HOLODECK_MODEL_KEY",
+    "embedding_url": "must be like http://host:port/v1; a key goes into HOLODECK_EMBEDDING_KEY",
 }
 """What the patterns say, for people."""
 
@@ -148,6 +150,32 @@ class Settings(BaseSettings):
     plato_token: SecretStr | None = Field(default=None, min_length=1)
     """What is shown to the PLATO server, as ``Authorization: Bearer``."""
 
+    # --- what thinks ----------------------------------------------------------------------------
+
+    model_url: HttpUrl | None = None
+    """The OpenAI-compatible server whose model answers for NPCs, with its version, such as
+    ``http://127.0.0.1:8000/v1``; unset, sessions that ask for a model get the offline mind."""
+    model_key: SecretStr | None = Field(default=None, min_length=1)
+    """What is shown to the model's server as bearer token."""
+    model_name: str | None = Field(default=None, min_length=1, max_length=200)
+    """The model there; goes with ``model_url``."""
+    model_timeout_s: float = Field(default=20.0, ge=0.1, le=600, allow_inf_nan=False)
+    """Seconds until the first piece of an answer, and from each to the next; a whole answer has
+    three times as long."""
+    model_retries: int = Field(default=2, ge=0, le=10)
+    """How often a request that failed before its first piece is repeated, 0 to 10."""
+    model_budget_tokens: int = Field(default=60_000, ge=0, le=10**9)
+    """Tokens one session may take, questions and answers together; after that the offline mind
+    answers. 0: no bound."""
+    embedding_url: HttpUrl | None = None
+    """An OpenAI-compatible server for embeddings; unset, ``model_url`` is it."""
+    embedding_key: SecretStr | None = Field(default=None, min_length=1)
+    """What is shown to ``embedding_url`` as bearer token."""
+    embedding_name: str | None = Field(default=None, min_length=1, max_length=200)
+    """The embedding model memories are recalled by; unset, they are by their spelling."""
+    personas: Path | None = None
+    """Folder of personas (``*.yaml``) beside those that come with the program."""
+
     # --- the HTTP door --------------------------------------------------------------------------
 
     http_host: str = Field(default="127.0.0.1", min_length=1)
@@ -199,6 +227,21 @@ class Settings(BaseSettings):
             raise _Conflict("nats_creds", f"there is no file {self.nats_creds}")
         if self.plato_token is not None and self.plato_url is None:
             raise _Conflict("plato_token", "HOLODECK_PLATO_URL is not set, so nobody is shown it")
+        if (self.model_url is None) != (self.model_name is None):
+            absent = "model_url" if self.model_url is None else "model_name"
+            raise _Conflict(absent, "server and model go together, and this one is not set")
+        if self.model_key is not None and self.model_url is None:
+            raise _Conflict("model_key", "HOLODECK_MODEL_URL is not set, so nobody is shown it")
+        if self.embedding_url is not None and self.embedding_name is None:
+            raise _Conflict("embedding_name", "HOLODECK_EMBEDDING_URL is set, so this has to be")
+        if self.embedding_key is not None and self.embedding_url is None:
+            raise _Conflict(
+                "embedding_key", "HOLODECK_EMBEDDING_URL is not set, so nobody is shown it"
+            )
+        if self.embedding_name is not None and not (self.embedding_url or self.model_url):
+            raise _Conflict("embedding_url", "an embedding model is named, and no server is set")
+        if self.personas is not None and not self.personas.expanduser().is_dir():
+            raise _Conflict("personas", f"there is no folder {self.personas}")
         if self.http_token is None and not is_loopback(self.http_host):
             raise _Conflict(
                 "http_token",
