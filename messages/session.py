@@ -645,12 +645,15 @@ class TurnTaken(Event):
 
 
 class TurnAnswered(Event):
+    """``ladder``: from now on the learner's silence is answered by deadline."""
+
     kind: Literal["turn.answered"] = "turn.answered"
     turn: int
     npc: NpcId
     text: str
     speaking_ms: int | None = None
     source: str = ""
+    ladder: bool = False
 
 
 class FrictionDetected(Event):
