@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
-from holodeck.actors.learner.profile import known_npcs, persistence
+from holodeck.actors.learner.profile import persistence
 from holodeck.actors.npc.decider import (
     NPC_STATE,
     RELATION_STATE,
@@ -115,10 +115,11 @@ class Learner:
     async def persistence(self) -> InterSessionPersistence:
         """All that stays between sessions: the learner's, and of every NPC it has met."""
         state = await self.state()
-        npcs = known_npcs(state)
+        profile = state.profile
+        npcs = () if profile is None else profile.met
         met = await asyncio.gather(*(self._deck.npc(npc).brief(self.id) for npc in npcs))
         relations = {npc: standing.relation for npc, standing in zip(npcs, met, strict=True)}
-        return persistence(self.id, state, relations, int(time.time() * 1000))
+        return persistence(profile, relations, int(time.time() * 1000))
 
 
 class Npc:

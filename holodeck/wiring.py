@@ -20,6 +20,13 @@ from holodeck.broker.nats import connect as connect_nats
 from holodeck.broker.streams import Layout, layout
 from holodeck.config import Settings, load_settings
 from holodeck.messages.errors import StartupError
+from holodeck.messages.session import MindKind
+from holodeck.messages.talk import AnalysisKind
+from holodeck.minds import Faculties, ScriptedMind
+from holodeck.minds.analysis import OfflineAnalyst
+from holodeck.minds.embedding import HashedNgrams
+from holodeck.minds.personas import Library
+from holodeck.minds.recall import Remembrance
 
 DAY_S: Final = 86_400.0
 
@@ -184,4 +191,20 @@ def supervisor_options(settings: Settings) -> SupervisorOptions:
         partitions=settings.partitions,
         lease_s=settings.lease_s,
         max_sessions=settings.max_sessions_per_host,
+    )
+
+
+def library_of(settings: Settings) -> Library:
+    """The personas that come with the program, and those of the settings' folder."""
+    return Library()
+
+
+def faculties_of(settings: Settings) -> Faculties:
+    """What a host thinks with."""
+    offline = OfflineAnalyst()
+    return Faculties(
+        minds={MindKind.SCRIPTED: ScriptedMind()},
+        analysts={AnalysisKind.OFFLINE: offline},
+        library=library_of(settings),
+        recall=Remembrance(HashedNgrams()),
     )
