@@ -15,11 +15,51 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from holodeck.actors.decider import Decider, Moment
+from holodeck.actors.learner import lessons
+from holodeck.actors.learner.landing import lands, signals_of
+from holodeck.actors.learner.loop import run
+from holodeck.actors.learner.profile import (
+    Profile,
+    edited,
+    edits,
+    evaluated,
+    injection_planned,
+    injection_settled,
+    lesson_made,
+    lesson_reported,
+    session_begins,
+    session_ends,
+)
+from holodeck.actors.learner.stories import hear
+from holodeck.actors.learner.triggers import delivering, planned, told_at
+from holodeck.messages.conversation import AdaptiveLessonResult, TriggerStatus
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.errors import RefusedError
-from holodeck.messages.learner import ClaimLearner, LearnerClaimed, LearnerCommand, LearnerEvent
+from holodeck.messages.learner import (
+    AnswerTrigger,
+    ClaimLearner,
+    CurriculumGenerated,
+    DeliverTriggers,
+    EditProfile,
+    InjectionPlanned,
+    InjectionSettled,
+    LearnerClaimed,
+    LearnerCommand,
+    LearnerEvent,
+    LessonReported,
+    LoopCompleted,
+    ProfileEdited,
+    ReportLesson,
+    RunLoop,
+    ScheduleTrigger,
+    TriggerAnswered,
+    TriggerDelivered,
+    TriggerExpired,
+    TriggerScheduled,
+)
 from holodeck.messages.session import (
     FrictionDetected,
+    NpcParted,
     Outcome,
     ReputationChanged,
     SessionEnded,
@@ -37,8 +77,16 @@ from holodeck.messages.session import (
     TaskStarted,
     TurnTaken,
 )
+from holodeck.messages.talk import (
+    AffectChanged,
+    ConversationClosed,
+    GoalReached,
+    InjectionAdvanced,
+    NegotiationCollapsed,
+    PronunciationHeard,
+)
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 RECENT: Final = 20
 """How many sessions a learner remembers one by one."""
 
@@ -84,6 +132,7 @@ class LearnerState:
     Attributes:
         friction, reputations, tasks: messages of that family that reached the learner.
         checkpoints: all that named it.
+        profile: what sessions with a persona, edits and triggers need; None before the first.
     """
 
     claim: Claim | None = None
@@ -99,16 +148,50 @@ class LearnerState:
     last_at: int = 0
     checkpoints: int = 0
     last_sequence: int = 0
+    profile: Profile | None = None
 
     def copy(self) -> LearnerState:
-        return replace(self, friction_totals=dict(self.friction_totals))
+        profile = self.profile
+        return replace(
+            self,
+            friction_totals=dict(self.friction_totals),
+            profile=None if profile is None else profile.copy(),
+        )
+
+
+def next_due(state: LearnerState, now: int = 0) -> int:
+    """When the learner has something to do by itself, ms since 1970 UTC; 0: nothing.
+
+    An owed evaluation at its session's end (up to ten seconds later while NPCs have still to part
+    from it), else the first moment from ``now`` on at which a trigger may be delivered or expires,
+    or an unanswered lesson is spoken of again. Ask anew after every fold, and where the moment had
+    passed and nothing came of it.
+    """
+    return 0 if state.profile is None else state.profile.next_moment(now)
+
+
+def due_command(state: LearnerState, now: int) -> RunLoop | DeliverTriggers | None:
+    """What the learner has to do at a moment; deciding it brings at least one event forth."""
+    profile = state.profile
+    if profile is None:
+        return None
+    for session in profile.owed:
+        if profile.ready_at(session) <= now:
+            return RunLoop(session=session)
+    due = profile.queue.next_moment(now)
+    return DeliverTriggers() if due and due <= now else None
 
 
 def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[LearnerEvent]:
-    """The events a command leads to.
+    """The events a command leads to; none if it was already obeyed.
 
     Raises:
-        RefusedError: ``claimed``, with the id of the session that holds the learner.
+        RefusedError: ``claimed``, with the id of the session that holds the learner;
+            ``unknown-curriculum``, another lesson waits or none; ``unknown-unit``, the lesson has
+            no such unit; ``other-learner``, a trigger is for somebody else; ``trigger-exists``,
+            one of that id waits or was delivered; ``trigger-past``, it would expire before it
+            could be said; ``queue-full``, 64 wait, or 64 KiB of text; ``unknown-trigger``, none of
+            that id was delivered.
     """
     match command:
         case ClaimLearner(session=wanted):
@@ -116,6 +199,131 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
             if held is not None and held.session != wanted and held.number != command.void:
                 raise RefusedError("claimed", held.session)
             return (LearnerClaimed(session=wanted),)
+        case EditProfile():
+            change = edits(state.profile, command)
+            return () if change is None else (change,)
+        case RunLoop(session=session):
+            return _evaluation(state.profile, session, now)
+        case ReportLesson(result=result):
+            return _lesson(state.profile, result)
+        case ScheduleTrigger():
+            return _scheduled(state.profile, command, now)
+        case AnswerTrigger():
+            return _answered(state.profile, command)
+        case DeliverTriggers():
+            profile = state.profile
+            return () if profile is None else delivering(profile.queue, profile.teller, now)
+
+
+def _evaluation(profile: Profile | None, session: str, now: int) -> Sequence[LearnerEvent]:
+    """The macro loop of a session that has ended; nothing if it is not owed (any more)."""
+    if profile is None or session not in profile.owed:
+        return ()
+    telling = profile.live[session]
+    if telling.failed:
+        return (
+            LoopCompleted(
+                session=session,
+                coordinates=profile.coordinates,
+                recommended_tier=profile.recommended,
+                baseline=profile.baseline,
+                landing=profile.landing,
+                skipped="system-error",
+            ),
+        )
+    story, known = telling.story, profile.known(now)
+    result = run(
+        story,
+        known,
+        style=profile.style,
+        preferences=profile.preferences,
+        persona=story.persona,
+    )
+    signals = signals_of(story, profile.cefr, profile.bad_affect)
+    events: list[LearnerEvent] = [
+        LoopCompleted(
+            session=session,
+            phases=result.phases,
+            metrics=result.metrics,
+            interlanguage=result.interlanguage,
+            coordinates=result.coordinates,
+            recommended_tier=result.recommended_tier,
+            l1_share=result.l1_share,
+            baseline=result.baseline,
+            landing=lands(signals, known.number, profile.landing),
+            rules=tuple(result.rules.values()),
+        )
+    ]
+    if result.curriculum is not None:
+        events.append(CurriculumGenerated(curriculum=result.curriculum))
+    events += [
+        InjectionSettled(form=form, status=status, attempts=attempts, session=session)
+        for form, status, attempts in result.settled
+    ]
+    events += [InjectionPlanned(spec=spec, session=session) for spec in result.planned]
+    events += planned(
+        profile.queue,
+        profile.teller,
+        session,
+        now,
+        curriculum=result.curriculum,
+        hard=bool(story.collapsed) or story.bad_affect,
+    )
+    return events
+
+
+def _lesson(profile: Profile | None, result: AdaptiveLessonResult) -> Sequence[LearnerEvent]:
+    curriculum = None if profile is None else profile.curriculum
+    if profile is None or curriculum is None or curriculum.id != result.curriculum_id:
+        raise RefusedError("unknown-curriculum", result.curriculum_id)
+    units = {unit.id for unit in curriculum.units}
+    for unit in result.unit_engagement:
+        if unit.unit_id not in units:
+            raise RefusedError("unknown-unit", unit.unit_id)
+    done = [unit for unit in result.unit_engagement if unit.completed]
+    rate = result.completion_rate
+    if result.unit_engagement:
+        rate = lessons.completed(result.unit_engagement, len(units))
+    accuracy = sum(unit.exercise_accuracy for unit in done) / len(done) if done else 0.0
+    events: list[LearnerEvent] = [
+        LessonReported(
+            result=result,
+            engaged=lessons.engaged(rate),
+            mastered=bool(done) and lessons.mastered(round(accuracy, 6)),
+        )
+    ]
+    lesson = profile.queue.lesson
+    waiting = {item.id for item in profile.queue.waiting}
+    if lessons.engaged(rate) and lesson is not None and lesson.trigger in waiting:
+        events.append(TriggerExpired(trigger=lesson.trigger))
+    return events
+
+
+def _scheduled(
+    profile: Profile | None, command: ScheduleTrigger, now: int
+) -> Sequence[LearnerEvent]:
+    held = profile or Profile()
+    trigger = command.trigger
+    if held.learner and trigger.learner_id != held.learner:
+        raise RefusedError("other-learner", trigger.learner_id)
+    if held.queue.knows(trigger.trigger_id):
+        raise RefusedError("trigger-exists", trigger.trigger_id)
+    if told_at(trigger.expires_at) <= max(now, told_at(trigger.scheduled_at)):
+        raise RefusedError("trigger-past", trigger.expires_at)
+    if held.queue.full_with(trigger):
+        raise RefusedError("queue-full", str(len(held.queue.waiting)))
+    return (TriggerScheduled(trigger=trigger.model_copy(update={"status": TriggerStatus.PENDING})),)
+
+
+def _answered(profile: Profile | None, command: AnswerTrigger) -> Sequence[LearnerEvent]:
+    """The last answer counts; the same one again adds nothing."""
+    delivered = () if profile is None else profile.queue.delivered
+    for item in delivered:
+        if item.trigger == command.trigger:
+            if item.answer == command.status:
+                return ()
+            return (TriggerAnswered(trigger=command.trigger, status=command.status),)
+    raise RefusedError("unknown-trigger", command.trigger)
 
 
 def _seen(state: LearnerState, moment: Moment) -> None:
@@ -127,10 +335,14 @@ def _seen(state: LearnerState, moment: Moment) -> None:
 
 def _turn(state: LearnerState, event: TurnTaken, moment: Moment) -> None:
     state.turns += 1
+    if state.profile is not None:
+        _told(state, event, moment)
 
 
 def _friction(state: LearnerState, event: FrictionDetected, moment: Moment) -> None:
     state.friction += 1
+    if state.profile is not None:
+        _told(state, event, moment)
     name = event.type.value
     total = state.friction_totals.get(name)
     state.friction_totals[name] = FrictionTotal(
@@ -141,6 +353,8 @@ def _friction(state: LearnerState, event: FrictionDetected, moment: Moment) -> N
 
 def _reputation(state: LearnerState, event: ReputationChanged, moment: Moment) -> None:
     state.reputations += 1
+    if state.profile is not None:
+        _told(state, event, moment)
 
 
 def _task(
@@ -165,6 +379,8 @@ def _started(state: LearnerState, event: SessionStarted, moment: Moment) -> None
     state.sessions += 1
     visit = Visit(moment.writer, event.session_kind, moment.at)
     state.recent = (*state.recent, visit)[-RECENT:]
+    if event.context is not None:
+        session_begins(_profile(state, event.learner), event, moment)
 
 
 def _resumed(state: LearnerState, event: SessionResumed, moment: Moment) -> None:
@@ -193,6 +409,9 @@ def _ended(state: LearnerState, event: SessionEnded, moment: Moment) -> None:
         else visit
         for visit in state.recent
     )
+    profile = state.profile
+    if profile is not None and moment.writer in profile.live:
+        session_ends(profile, event, moment)
 
 
 def _confirm(state: LearnerState, session: str, number: int | None) -> None:
@@ -204,6 +423,69 @@ def _confirm(state: LearnerState, session: str, number: int | None) -> None:
 def _release(state: LearnerState, session: str) -> None:
     if state.claim is not None and state.claim.session == session:
         state.claim = None
+
+
+# --- what only learners with a profile hear of ----------------------------------------
+
+
+def _told(state: LearnerState, event: AnyEvent, moment: Moment) -> None:
+    """One more line of a session's story, if it is told."""
+    if state.profile is not None:
+        telling = state.profile.live.get(moment.writer)
+        if telling is not None:
+            hear(telling, event, moment)
+
+
+def _profile(state: LearnerState, identity: str) -> Profile:
+    if state.profile is None:
+        state.profile = Profile()
+    state.profile.learner = state.profile.learner or identity
+    return state.profile
+
+
+def _own(state: LearnerState, moment: Moment) -> Profile:
+    """The profile, where the learner itself wrote."""
+    return _profile(state, moment.learner or moment.writer)
+
+
+def _edited(state: LearnerState, event: ProfileEdited, moment: Moment) -> None:
+    edited(_own(state, moment), event)
+
+
+def _completed(state: LearnerState, event: LoopCompleted, moment: Moment) -> None:
+    evaluated(_own(state, moment), event)
+
+
+def _made(state: LearnerState, event: CurriculumGenerated, moment: Moment) -> None:
+    lesson_made(_own(state, moment), event, moment)
+
+
+def _planned(state: LearnerState, event: InjectionPlanned, moment: Moment) -> None:
+    injection_planned(_own(state, moment), event, moment)
+
+
+def _settled(state: LearnerState, event: InjectionSettled, moment: Moment) -> None:
+    injection_settled(_own(state, moment), event)
+
+
+def _reported(state: LearnerState, event: LessonReported, moment: Moment) -> None:
+    lesson_reported(_own(state, moment), event, moment)
+
+
+def _waits(state: LearnerState, event: TriggerScheduled, moment: Moment) -> None:
+    _own(state, moment).queue.add(event.trigger)
+
+
+def _said(state: LearnerState, event: TriggerDelivered, moment: Moment) -> None:
+    _own(state, moment).queue.said(event.trigger, moment.at)
+
+
+def _answer(state: LearnerState, event: TriggerAnswered, moment: Moment) -> None:
+    _own(state, moment).queue.answered(event.trigger, event.status)
+
+
+def _expired(state: LearnerState, event: TriggerExpired, moment: Moment) -> None:
+    _own(state, moment).queue.dropped(event.trigger, moment.at)
 
 
 learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
@@ -226,6 +508,23 @@ learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
         SessionStartAbandoned: _let_go,
         SessionResumeAbandoned: _resume_abandoned,
         SessionEnded: _ended,
+        NpcParted: _told,
+        AffectChanged: _told,
+        ConversationClosed: _told,
+        GoalReached: _told,
+        InjectionAdvanced: _told,
+        NegotiationCollapsed: _told,
+        PronunciationHeard: _told,
+        ProfileEdited: _edited,
+        LoopCompleted: _completed,
+        CurriculumGenerated: _made,
+        InjectionPlanned: _planned,
+        InjectionSettled: _settled,
+        LessonReported: _reported,
+        TriggerScheduled: _waits,
+        TriggerDelivered: _said,
+        TriggerAnswered: _answer,
+        TriggerExpired: _expired,
     },
     _seen,
 )

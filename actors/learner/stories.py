@@ -1,0 +1,316 @@
+"""How a session's events become its story.
+
+One law: a story takes in each event once and keeps sums, so that it stays small however long the
+session is; what one turn shows of the frictions before it is settled when the next turn comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+from holodeck.actors.decider import Moment
+from holodeck.actors.learner.story import FrictionPoint, Story
+from holodeck.actors.session.talk.record import meaningful, recovers
+from holodeck.messages.conversation import ConversationOutcome, FrictionType, InjectionStatus
+from holodeck.messages.session import (
+    FrictionDetected,
+    NpcParted,
+    ReputationChanged,
+    SessionEnded,
+    SessionStarted,
+    TurnTaken,
+)
+from holodeck.messages.talk import (
+    AffectChanged,
+    ConversationClosed,
+    GoalReached,
+    InjectionAdvanced,
+    NegotiationCollapsed,
+    PronunciationHeard,
+    TurnAnalysis,
+)
+
+POINTS: Final = 48
+"""Frictions of one session that are kept one by one, the newest; all of them are counted."""
+FORMS: Final = 48
+"""Forms, and phonemes, that one session keeps apart; what comes later is not told apart."""
+NPCS: Final = 32
+REACHED: Final = 64
+SAID: Final = 80
+"""Characters kept of what was said instead of a form."""
+
+
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class Thread:
+    """What of a story is not settled yet.
+
+    Attributes:
+        npc, turn: of the last turn, 0 before any.
+        meaningful, forms: what it showed.
+        told: ids of the frictions somebody said the consequence of.
+        parted: NPCs whose parting has come.
+    """
+
+    npc: str = ""
+    turn: int = 0
+    meaningful: bool = False
+    forms: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    parted: tuple[str, ...] = ()
+
+    def copy(self) -> Thread:
+        return replace(self)
+
+
+@dataclass(slots=True)
+class Telling:
+    """A session's story while it is being told, and until it has been evaluated.
+
+    Attributes:
+        failed: it ended by a system error: kept, never evaluated.
+    """
+
+    story: Story
+    thread: Thread = field(default_factory=Thread)
+    failed: bool = False
+
+    def copy(self) -> Telling:
+        return Telling(self.story.copy(), self.thread.copy(), self.failed)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every NPC that was met has parted: nothing of the story is to come."""
+        return all(npc in self.thread.parted for npc in self.story.npcs)
+
+
+def begun(event: SessionStarted, moment: Moment) -> Telling:
+    """The story of a session that has a context."""
+    injections = {}
+    if event.context is not None:
+        injections = {
+            item.target_form: InjectionStatus.PENDING for item in event.context.injections
+        }
+    persona = event.context.persona.id if event.context is not None else event.persona
+    return Telling(Story(moment.writer, persona, started_at=moment.at, injections=injections))
+
+
+def hear(telling: Telling, event: Any, moment: Moment) -> None:
+    """Takes in one event; one that tells nothing of a conversation changes nothing."""
+    told = _TOLD.get(type(event))
+    if told is not None:
+        told(telling, event, moment)
+
+
+def _put(kept: dict[str, V], npc: str, value: V) -> None:
+    """Keeps something of an NPC; a cast has no more than there is room for."""
+    if npc in kept or len(kept) < NPCS:
+        kept[npc] = value
+
+
+def _turn(telling: Telling, event: TurnTaken, moment: Moment) -> None:
+    settle(telling)
+    story, thread = telling.story, telling.thread
+    analysis = event.analysis
+    thread.npc, thread.turn = event.npc, event.turn
+    thread.meaningful = meaningful(event)
+    thread.forms = analysis.forms if analysis is not None else ()
+    story.turns += 1
+    story.tiers[event.tier] = story.tiers.get(event.tier, 0) + 1
+    _put(story.npcs, event.npc, event.tier)
+    if analysis is not None:
+        _analysed(story, analysis, event.tier)
+    if event.speaking_ms:
+        words = _words(analysis)
+        story.spoken_ms += event.speaking_ms
+        story.spoken_words += words if words else len(event.text.split())
+    if event.aligned is not None:
+        story.judged += 1
+        story.fitting += event.aligned
+        if event.tier == 3:
+            story.judged3 += 1
+            story.fitting3 += event.aligned
+    signals = event.signals
+    if signals is not None:
+        if signals.latency_ms is not None:
+            story.latency_ms += signals.latency_ms
+            story.latencies += 1
+        if signals.pause_ms is not None:
+            story.pause_ms += signals.pause_ms
+            story.pauses += 1
+        story.avoided += signals.avoided
+
+
+def _words(analysis: TurnAnalysis | None) -> int:
+    if analysis is None:
+        return 0
+    return analysis.l1_words + analysis.l2_words + analysis.other_words
+
+
+def _analysed(story: Story, analysis: TurnAnalysis, tier: int) -> None:
+    story.analysed += 1
+    story.l1_words += analysis.l1_words
+    story.l2_words += analysis.l2_words
+    story.other_words += analysis.other_words
+    story.unique_words += analysis.unique_words
+    story.hedges += analysis.hedges
+    story.repairs += analysis.repairs
+    story.l1_turns += analysis.l1_words > 0
+    if tier == 1:
+        story.l1_tier1 += analysis.l1_words
+        story.words_tier1 += _words(analysis)
+    if analysis.comprehensibility is not None:
+        _scored(story, analysis.comprehensibility)
+    for form in analysis.forms:
+        if form in story.forms or len(story.forms) < FORMS:
+            story.forms[form] = story.forms.get(form, 0) + 1
+
+
+def _scored(story: Story, score: float) -> None:
+    story.scores = round(story.scores + score, 6)
+    story.scored += 1
+
+
+def settle(telling: Telling) -> None:
+    """What the last turn shows of the frictions before it."""
+    story, thread = telling.story, telling.thread
+    if not thread.turn:
+        return
+    found: list[tuple[FrictionType, str]] = []
+    waiting = False
+    for point in story.points:
+        if point.npc == thread.npc:
+            if point.turn == thread.turn:
+                found.append((point.type, point.form))
+            elif not point.recovered and point.id not in thread.told:
+                waiting = True
+    if waiting:
+        story.points = tuple(_recovered(telling, point, found) for point in story.points)
+    thread.turn = 0
+
+
+def _recovered(
+    telling: Telling, point: FrictionPoint, found: list[tuple[FrictionType, str]]
+) -> FrictionPoint:
+    story, thread = telling.story, telling.thread
+    if (
+        point.recovered
+        or point.npc != thread.npc
+        or point.turn >= thread.turn
+        or point.id in thread.told
+        or not recovers(
+            point.type,
+            point.form,
+            meaningful=thread.meaningful,
+            used=thread.forms,
+            found=found,
+        )
+    ):
+        return point
+    story.recovered += 1
+    return replace(point, recovered=True)
+
+
+def _friction(telling: Telling, event: FrictionDetected, moment: Moment) -> None:
+    story, thread = telling.story, telling.thread
+    story.frictions += 1
+    npc = event.npc or (thread.npc if event.turn == thread.turn else "")
+    recovered = event.consequence is not None and event.consequence.recovered
+    point = FrictionPoint(
+        id=f"{story.session}-fp-{story.frictions}",
+        session=story.session,
+        type=event.type,
+        severity=round(event.severity, 6),
+        form=event.form,
+        said=event.said[:SAID],
+        turn=event.turn,
+        npc=npc,
+        tier=story.npcs.get(npc) or 1,
+        recovered=recovered,
+        at=moment.at,
+    )
+    story.recovered += recovered
+    story.points = (*story.points, point)[-POINTS:]
+    if event.consequence is not None and not recovered:
+        thread.told = (*thread.told, point.id)[-POINTS:]
+
+
+def _affect(telling: Telling, event: AffectChanged, moment: Moment) -> None:
+    affects = telling.story.affects
+    affects[event.state.value] = affects.get(event.state.value, 0) + 1
+    if event.inner in BAD:
+        telling.story.bad_affect = True
+
+
+def _injection(telling: Telling, event: InjectionAdvanced, moment: Moment) -> None:
+    """What was used once stays used."""
+    injections = telling.story.injections
+    known = injections.get(event.form)
+    if known is not InjectionStatus.USED and (known is not None or len(injections) < FORMS):
+        injections[event.form] = event.status
+
+
+def _heard(telling: Telling, event: PronunciationHeard, moment: Moment) -> None:
+    story = telling.story
+    _scored(story, event.comprehensibility)
+    for result in event.phonemes:
+        if result.phoneme in story.phonemes or len(story.phonemes) < FORMS:
+            total, times = story.phonemes.get(result.phoneme, (0.0, 0))
+            story.phonemes[result.phoneme] = (round(total + result.accuracy, 6), times + 1)
+
+
+def _reached(telling: Telling, event: GoalReached, moment: Moment) -> None:
+    story = telling.story
+    if event.objective not in story.reached:
+        story.reached = (*story.reached, event.objective)[:REACHED]
+
+
+def _closed(telling: Telling, event: ConversationClosed, moment: Moment) -> None:
+    _put(telling.story.outcomes, event.npc, event.outcome.value)
+
+
+def _collapsed(telling: Telling, event: NegotiationCollapsed, moment: Moment) -> None:
+    story = telling.story
+    _put(story.outcomes, event.npc, ConversationOutcome.NPC_ENDED.value)
+    if event.npc not in story.collapsed:
+        story.collapsed = (*story.collapsed, event.npc)[:NPCS]
+
+
+def _reputation(telling: Telling, event: ReputationChanged, moment: Moment) -> None:
+    reputation = telling.story.reputation
+    _put(reputation, event.npc, round(reputation.get(event.npc, 0.0) + event.delta, 6))
+
+
+def _parted(telling: Telling, event: NpcParted, moment: Moment) -> None:
+    story, thread = telling.story, telling.thread
+    if event.npc not in thread.parted:
+        thread.parted = (*thread.parted, event.npc)[:NPCS]
+    if event.parting is not None:
+        _put(story.outcomes, event.npc, event.parting.outcome.value)
+        _put(story.npcs, event.npc, story.npcs.get(event.npc) or event.parting.tier)
+
+
+def _ended(telling: Telling, event: SessionEnded, moment: Moment) -> None:
+    settle(telling)
+    telling.story.ended_at = moment.at
+    telling.story.active_ms = event.active_ms
+
+
+BAD: Final = frozenset({"anxious", "overwhelmed"})
+_TOLD: Final[Mapping[type, Callable[[Telling, Any, Moment], None]]] = {
+    TurnTaken: _turn,
+    FrictionDetected: _friction,
+    AffectChanged: _affect,
+    InjectionAdvanced: _injection,
+    PronunciationHeard: _heard,
+    GoalReached: _reached,
+    ConversationClosed: _closed,
+    NegotiationCollapsed: _collapsed,
+    ReputationChanged: _reputation,
+    NpcParted: _parted,
+    SessionEnded: _ended,
+}
