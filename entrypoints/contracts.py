@@ -135,7 +135,7 @@ def _plain(made: Any) -> Any:
                 elif key in ("default", "const", "enum"):
                     kept[key] = value
                 elif key != "title":
-                    name = _RANGES.get(key, key)
+                    name = _RANGES[key] if key in _RANGES else key
                     kept[name] = _plain(value)
             return kept
         case list():
