@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from holodeck.messages.errors import StartupError, TransientError
+from holodeck.minds.prompts import ChatMessage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -143,7 +144,7 @@ class ModelServer:
 
     async def chat(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Sequence[ChatMessage],
         *,
         model: str,
         most_tokens: int,
