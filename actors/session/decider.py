@@ -1,5 +1,7 @@
 """A session: ``new → active ⇄ paused → ended``, its turns, friction, reputation and tasks.
 
+What a conversation in a persona's world has beyond that is decided in ``talk/``.
+
 Pure. Every refusal reason a session knows:
 
 ``unknown-session`` nothing was started under this id · ``session-exists`` · ``start-abandoned``
@@ -7,7 +9,10 @@ the start came after its claim was given up · ``session-ended`` · ``session-pa
 ``session-active`` · ``claim-required`` · ``claim-void`` · ``turn-order`` · ``unknown-npc`` not in
 the cast · ``no-cast`` · ``no-agents`` · ``task-limit`` · ``session-full`` · ``duplicate-task`` ·
 ``unknown-task`` · ``task-completed`` with another outcome · ``task-open`` · ``task-succeeded`` ·
-``attempt-order`` · ``bad-fork``.
+``attempt-order`` · ``bad-fork``; and of a conversation: ``no-persona`` it is none ·
+``other-learner`` the context is somebody else's · ``npc-left`` it broke off ·
+``unknown-location`` · ``unknown-refraction`` · ``refraction-order`` · ``not-offered`` ·
+``unknown-objective`` · ``unknown-incident``.
 """
 
 from __future__ import annotations
@@ -32,6 +37,9 @@ from holodeck.actors.session.state import (
     SessionState,
     Task,
 )
+from holodeck.actors.session.talk import refraction, silence, ties
+from holodeck.actors.session.talk import turn as turns
+from holodeck.actors.session.talk.state import Talk, begun
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import MAX_COLLABORATORS, SessionGraph
 from holodeck.messages.session import (
@@ -44,6 +52,7 @@ from holodeck.messages.session import (
     EndReason,
     ForkFrom,
     FrictionDetected,
+    FrictionFinding,
     H1Delta,
     MindKind,
     NpcParted,
@@ -83,6 +92,37 @@ from holodeck.messages.session import (
     TimerFired,
     TurnAnswered,
     TurnTaken,
+)
+from holodeck.messages.talk import (
+    AffectChanged,
+    AskRefraction,
+    ChooseRefraction,
+    CloseConversation,
+    ConversationClosed,
+    FactLearned,
+    GoalReached,
+    IncidentArose,
+    IncidentResolved,
+    InjectionAdvanced,
+    MoodChanged,
+    NegotiationCollapsed,
+    OfferRefraction,
+    OpennessChanged,
+    ProfessionalRecorded,
+    PronunciationHeard,
+    ReachGoal,
+    RecordAttempt,
+    RecordProfessional,
+    RefractionAsked,
+    RefractionAttempted,
+    RefractionChosen,
+    RefractionOffered,
+    RefractionUsed,
+    RememberFact,
+    ResolveIncident,
+    ScaffoldingEscalated,
+    SilenceNoticed,
+    Stage,
 )
 
 Events = Sequence[SessionEvent]
@@ -125,6 +165,13 @@ def _start(state: SessionState, command: StartSession, now: int) -> Events:
         raise RefusedError("session-exists")
     if command.session_kind.claims and command.claim is None:
         raise RefusedError("claim-required", "start it through the supervisor")
+    if command.stage is not None:
+        known = {one.npc for one in command.stage.characters}
+        for member in command.cast:
+            if member.npc not in known:
+                raise RefusedError("unknown-npc", f"{member.npc} is not of this world")
+    if command.context is not None and command.context.learner.id != command.learner:
+        raise RefusedError("other-learner", command.context.learner.id)
     return (
         SessionStarted(
             session_kind=command.session_kind,
@@ -146,6 +193,10 @@ def _start(state: SessionState, command: StartSession, now: int) -> Events:
             emergence_offset=command.emergence_offset,
             started_us=command.started_us,
             graph=command.graph,
+            analysis=command.analysis,
+            ladder=command.ladder,
+            context=command.context,
+            stage=command.stage,
         ),
     )
 
@@ -209,14 +260,22 @@ def _friction(state: SessionState, command: ReportFriction, now: int) -> Events:
     if command.npc is not None:
         _in_cast(state, command.npc)
     found = command.finding
-    return (
-        FrictionDetected(
-            type=found.type,
-            severity=found.severity,
-            turn=state.turns,
-            npc=command.npc or state.npc,
-            detail=found.detail,
-        ),
+    npc = command.npc or state.npc
+    if state.talk is not None:
+        return (turns.detected(found, state.turns, npc),)
+    return (_detected(found, state.turns, npc),)
+
+
+def _detected(found: FrictionFinding, turn: int, npc: str | None) -> FrictionDetected:
+    return FrictionDetected(
+        type=found.type,
+        severity=found.severity,
+        turn=turn,
+        npc=npc,
+        detail=found.detail,
+        form=found.form,
+        said=found.said,
+        consequence=found.consequence,
     )
 
 
@@ -259,8 +318,10 @@ def _stop(state: SessionState, command: End, now: int) -> Events:
 
 
 def _in_cast(state: SessionState, npc: str) -> None:
-    """An empty cast is open to everyone."""
+    """An empty cast is open to everyone, in a persona's world to everyone who lives there."""
     assert state.charter is not None
+    if state.talk is not None:
+        ties.who(state.talk, npc)
     cast = state.charter.cast
     if cast and all(member.npc != npc for member in cast):
         raise RefusedError("unknown-npc", npc)
@@ -272,7 +333,12 @@ def _turn(state: SessionState, command: TakeTurn, now: int) -> Events:
     if command.turn != state.turns + 1:
         raise RefusedError("turn-order", f"turn {state.turns + 1} is next, not {command.turn}")
     _in_cast(state, command.npc)
-    findings = command.frictions
+    if state.talk is not None:
+        return turns.take(state, state.talk, command, now)
+    findings, aligned, analysis = command.frictions, command.register_aligned, command.analysis
+    if analysis is not None:
+        findings = analysis.frictions if findings is None else findings
+        aligned = analysis.aligned if aligned is None else aligned
     events: list[SessionEvent] = [
         TurnTaken(
             turn=command.turn,
@@ -283,17 +349,8 @@ def _turn(state: SessionState, command: TakeTurn, now: int) -> Events:
         )
     ]
     if findings is not None:
-        events += [
-            FrictionDetected(
-                type=found.type,
-                severity=found.severity,
-                turn=command.turn,
-                npc=command.npc,
-                detail=found.detail,
-            )
-            for found in findings
-        ]
-        delta = turn_reputation(findings, command.register_aligned)
+        events += [_detected(found, command.turn, command.npc) for found in findings]
+        delta = turn_reputation(findings, aligned)
         if delta:
             events.append(
                 ReputationChanged(npc=command.npc, delta=delta, reason="turn", turn=command.turn)
@@ -307,7 +364,73 @@ def _reply(state: SessionState, command: NpcReply, now: int) -> Events:
     if command.turn > state.turns:
         raise RefusedError("turn-order", f"there is no turn {command.turn} to answer yet")
     _in_cast(state, command.npc)
-    return (TurnAnswered(turn=command.turn, npc=command.npc, text=command.text),)
+    if state.talk is not None:
+        return turns.answer(state, state.talk, command, state.phase is Phase.ACTIVE)
+    return (
+        TurnAnswered(
+            turn=command.turn,
+            npc=command.npc,
+            text=command.text,
+            speaking_ms=command.speaking_ms,
+            source=command.source,
+        ),
+    )
+
+
+def _talk(state: SessionState) -> Talk:
+    """
+    Raises:
+        RefusedError: ``no-persona``, the session has no world.
+    """
+    if state.talk is None:
+        raise RefusedError("no-persona", "start a conversation with a persona")
+    return state.talk
+
+
+def _ask(state: SessionState, command: AskRefraction, now: int) -> Events:
+    talk = _talk(state)
+    if command.npc is not None:
+        _in_cast(state, command.npc)
+    return refraction.ask(state, talk, command)
+
+
+def _offer(state: SessionState, command: OfferRefraction, now: int) -> Events:
+    return refraction.offer(_talk(state), command)
+
+
+def _choose(state: SessionState, command: ChooseRefraction, now: int) -> Events:
+    return refraction.choose(_talk(state), command)
+
+
+def _attempt(state: SessionState, command: RecordAttempt, now: int) -> Events:
+    return refraction.attempt(_talk(state), command)
+
+
+def _remember(state: SessionState, command: RememberFact, now: int) -> Events:
+    _in_cast(state, command.npc)
+    return ties.remember(state, command)
+
+
+def _reach(state: SessionState, command: ReachGoal, now: int) -> Events:
+    talk = _talk(state)
+    _in_cast(state, command.npc)
+    return ties.reach(state, talk, command)
+
+
+def _close(state: SessionState, command: CloseConversation, now: int) -> Events:
+    _in_cast(state, command.npc)
+    return ties.close(state, command)
+
+
+def _resolve(state: SessionState, command: ResolveIncident, now: int) -> Events:
+    talk = _talk(state)
+    _in_cast(state, command.npc)
+    return ties.resolve(state, talk, command, now)
+
+
+def _record(state: SessionState, command: RecordProfessional, now: int) -> Events:
+    _in_cast(state, command.npc)
+    return ties.record(state, command)
 
 
 def _open_task(state: SessionState, name: str) -> Task:
@@ -541,7 +664,7 @@ def _end(
     )
     if state.met and not state.parent:
         first = next(iter(state.met))
-        events.append(NpcParted(npc=first, turns=state.met[first]))
+        events.append(ties.parted(state, first, reason))
     return events
 
 
@@ -622,7 +745,7 @@ def _settle(state: SessionState, command: SettleOwed, now: int) -> Events:
     if not state.owed:
         return _NOTHING
     npc = state.owed[0]
-    return (NpcParted(npc=npc, turns=state.met[npc]),)
+    return (ties.parted(state, npc, state.end_reason),)
 
 
 def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
@@ -649,7 +772,9 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
                 return _NOTHING
             return (_completed(state, task, now, Outcome.TIMEOUT),)
         case "silence":
-            return _NOTHING
+            if state.talk is None or state.phase is not Phase.ACTIVE:
+                return _NOTHING
+            return silence.noticed(state, state.talk, now)
 
 
 _ANY: Final = frozenset(Phase)
@@ -677,6 +802,15 @@ RULES: Final[dict[type, tuple[frozenset[Phase], Callable[[SessionState, Any, int
     RetryTask: (_ACTIVE, _retry),
     ReportError: (_LIVE, _report_error),
     ReportEmergence: (_LIVE, _emergence),
+    AskRefraction: (_ACTIVE, _ask),
+    OfferRefraction: (_LIVE, _offer),
+    ChooseRefraction: (_ACTIVE, _choose),
+    RecordAttempt: (_ACTIVE, _attempt),
+    RememberFact: (_ACTIVE, _remember),
+    ReachGoal: (_ACTIVE, _reach),
+    CloseConversation: (_ACTIVE, _close),
+    ResolveIncident: (_ACTIVE, _resolve),
+    RecordProfessional: (_ACTIVE, _record),
 }
 """Every command: the phases it is heard in, and its rule."""
 
@@ -688,6 +822,12 @@ def active_ms(state: SessionState, now: int) -> int:
     """How long the session was active until ``now``, pauses not counted."""
     running = now - state.active_since if state.phase is Phase.ACTIVE else 0
     return state.active_ms + running
+
+
+def friction_rate(state: SessionState, now: int) -> float:
+    """Frictions so far by active minutes, the first minute counted full; rounded to 6 digits."""
+    minutes = max(1.0, active_ms(state, now) / 60_000)
+    return round(sum(state.frictions.values()) / minutes, 6)
 
 
 def session_deadline(state: SessionState) -> int | None:
@@ -704,6 +844,13 @@ def idle_deadline(state: SessionState) -> int | None:
         return None
     limit = state.charter.idle_timeout_ms
     return state.touched_at + limit if limit else None
+
+
+def silence_deadline(state: SessionState) -> int | None:
+    """When the learner's silence is answered next; None while paused, or where it is not."""
+    if state.talk is None or state.phase is not Phase.ACTIVE:
+        return None
+    return silence.deadline(state.talk)
 
 
 def task_deadline(task: Task) -> int | None:
@@ -723,6 +870,10 @@ def next_deadline(state: SessionState) -> tuple[int, int, TimerFired] | None:
     due = idle_deadline(state)
     if due is not None and (best is None or due < best[0]):
         best = (due, state.touched, TimerFired(name="idle"))
+    if state.talk is not None:
+        due = silence_deadline(state)
+        if due is not None and (best is None or due < best[0]):
+            best = (due, state.talk.spoke_seq, TimerFired(name="silence"))
     for task in state.tasks.values():
         due = task_deadline(task)
         if due is not None and (best is None or due < best[0]):
@@ -733,10 +884,15 @@ def next_deadline(state: SessionState) -> tuple[int, int, TimerFired] | None:
 def arms(events: Events) -> bool:
     """Whether a checkpoint may bring a deadline nearer. All others leave it or move it away, so
     that whoever waits for it need not ask for it anew."""
-    return any(type(event) in _ARMING for event in events)
+    for event in events:
+        if type(event) in _ARMING or (isinstance(event, TurnAnswered) and event.ladder):
+            return True
+    return False
 
 
-_ARMING: Final = frozenset({SessionStarted, SessionForked, SessionResumed, TaskStarted})
+_ARMING: Final = frozenset(
+    {SessionStarted, SessionForked, SessionResumed, TaskStarted, SilenceNoticed}
+)
 
 
 # --- evolve ----------------------------------------
@@ -748,6 +904,8 @@ def _on_turn(state: SessionState, event: TurnTaken, moment: Moment) -> None:
     state.met[event.npc] = state.met.get(event.npc, 0) + 1
     if state.charter is not None and state.charter.mind is not MindKind.NONE:
         state.awaiting, state.awaiting_seq = event.turn, moment.sequence
+    if state.talk is not None:
+        turns.on_turn(state.talk, event, moment)
 
 
 def _on_answer(state: SessionState, event: TurnAnswered, moment: Moment) -> None:
@@ -757,6 +915,8 @@ def _on_answer(state: SessionState, event: TurnAnswered, moment: Moment) -> None
     state.met.setdefault(event.npc, 0)
     if event.turn >= state.awaiting:
         state.awaiting = 0
+    if state.talk is not None:
+        turns.on_answer(state.talk, event, moment)
 
 
 def _on_friction(state: SessionState, event: FrictionDetected, moment: Moment) -> None:
@@ -764,12 +924,16 @@ def _on_friction(state: SessionState, event: FrictionDetected, moment: Moment) -
     state.frictions[name] = state.frictions.get(name, 0) + 1
     if event.npc is not None:
         state.met.setdefault(event.npc, 0)
+    if state.talk is not None:
+        turns.on_friction(state.talk, event, moment)
 
 
 def _on_reputation(state: SessionState, event: ReputationChanged, moment: Moment) -> None:
     moved = state.reputation.get(event.npc, 0.0) + event.delta
     state.reputation[event.npc] = round(moved, 6)
     state.met.setdefault(event.npc, 0)
+    if state.talk is not None:
+        ties.on_reputation(state.talk, event)
 
 
 def _on_task_added(state: SessionState, event: TaskAdded, moment: Moment) -> None:
@@ -877,10 +1041,24 @@ def _on_started(state: SessionState, event: SessionStarted, moment: Moment) -> N
         event.emit_tiles,
         event.emergence_offset,
     )
+    if event.stage is not None:
+        _on_stage(state, event, event.stage, moment)
     state.graph = event.graph
     state.claim = event.claim or 0
     state.started_at = state.active_since = moment.at
     state.started_seq = moment.sequence
+
+
+def _on_stage(state: SessionState, event: SessionStarted, stage: Stage, moment: Moment) -> None:
+    """A persona's world: its own limits of time are the session's, where they are closer."""
+    assert state.charter is not None
+    limit = min(filter(None, (event.session_timeout_ms, stage.limit_ms)), default=0)
+    state.charter = replace(
+        state.charter,
+        session_timeout_ms=limit,
+        idle_timeout_ms=event.idle_timeout_ms or stage.inactivity_ms,
+    )
+    state.talk = begun(moment.writer, stage, event.context, event.analysis, event.ladder)
 
 
 def _on_paused(state: SessionState, event: SessionPaused, moment: Moment) -> None:
@@ -896,6 +1074,8 @@ def _on_resumed(state: SessionState, event: SessionResumed, moment: Moment) -> N
     state.claim = event.claim or state.claim
     state.active_since = moment.at
     state.started_seq = moment.sequence
+    if state.talk is not None:
+        silence.again(state.talk, moment)
 
 
 def _on_ended(state: SessionState, event: SessionEnded, moment: Moment) -> None:
@@ -944,6 +1124,9 @@ def _on_forked(state: SessionState, event: SessionForked, moment: Moment) -> Non
     for task in parent.tasks.values():
         if task.started_at and task.outcome is None:
             state.tasks[task.id] = replace(task, started_at=moment.at, armed=moment.sequence)
+    if state.talk is not None:
+        turns.rehearse(state.talk, moment)
+        silence.again(state.talk, moment)
     state.touched, state.touched_at = moment.sequence, moment.at
 
 
@@ -972,6 +1155,25 @@ CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
     SessionStartAbandoned: _on_start_abandoned,
     SessionResumeAbandoned: _on_resume_abandoned,
     SessionForked: _on_forked,
+    AffectChanged: turns.on_affect,
+    ScaffoldingEscalated: turns.on_scaffolding,
+    OpennessChanged: turns.on_openness,
+    NegotiationCollapsed: turns.on_collapse,
+    InjectionAdvanced: turns.on_injection,
+    PronunciationHeard: turns.on_pronunciation,
+    RefractionAsked: refraction.on_asked,
+    RefractionOffered: refraction.on_offered,
+    RefractionChosen: refraction.on_chosen,
+    RefractionAttempted: refraction.on_attempted,
+    RefractionUsed: refraction.on_used,
+    MoodChanged: ties.on_mood,
+    FactLearned: ties.on_fact,
+    GoalReached: ties.on_goal,
+    ConversationClosed: ties.on_closed,
+    IncidentArose: ties.on_incident,
+    IncidentResolved: ties.on_resolved,
+    ProfessionalRecorded: ties.on_professional,
+    SilenceNoticed: silence.on_silence,
 }
 """Every event: what it changes."""
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from holodeck.actors.session.talk.state import Talk
 from holodeck.messages.fleet import GraphPoint, Routing
 from holodeck.messages.session import (
     CastMember,
@@ -21,7 +22,7 @@ from holodeck.messages.session import (
     TaskPriority,
 )
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Version of the snapshot layout; a snapshot of another version is folded again."""
 
 
@@ -123,6 +124,7 @@ class SessionState:
         graph: the co-work graph when it started; None where there was none.
         busy_ms: time with an open task before ``busy_since``, which is 0 while none is open.
         owed: NPCs that still have to be told of the end.
+        talk: the micro-loop's side; None: it is no conversation in a persona's world.
     """
 
     phase: Phase = Phase.NEW
@@ -161,6 +163,7 @@ class SessionState:
     graph: GraphPoint | None = None
     busy_ms: int = 0
     busy_since: int = 0
+    talk: Talk | None = None
 
     def copy(self) -> SessionState:
         """An equal state that shares nothing changeable with this one."""
@@ -170,6 +173,7 @@ class SessionState:
             frictions=dict(self.frictions),
             reputation=dict(self.reputation),
             tasks=dict(self.tasks),
+            talk=None if self.talk is None else self.talk.copy(),
         )
 
 

@@ -1,1 +1,1 @@
-"""A conversation in a world: its rules turn by turn, its beginning and what it came to. Pure."""
+"""The micro-loop of a conversation: what one turn does to everything around it. Pure."""
