@@ -21,7 +21,7 @@ def clamped(reputation: float) -> float:
     """Within -0.5 to 1, rounded to 6 digits."""
     if reputation >= CEILING:
         return CEILING
-    return FLOOR if reputation <= FLOOR else round(reputation, 6)
+    return FLOOR if reputation <= FLOOR else round(reputation, 6) + 0.0  # no negative zero
 
 
 def turned(reputation: float, delta: float) -> float:
@@ -41,7 +41,7 @@ def faded(reputation: float, last_at: int, now: int, per_week: float = FADE) -> 
     if weeks <= 0 or not last_at:
         return reputation
     left = max(0.0, abs(reputation) - per_week * weeks)
-    return round(left if reputation > 0 else -left, 6) + 0.0  # never a negative zero
+    return round(left if reputation > 0 else -left, 6) + 0.0  # no negative zero
 
 
 def band(reputation: float) -> Band:

@@ -19,7 +19,17 @@ from holodeck.actors.npc.decider import (
     OpenTasks,
     Relation,
 )
+from holodeck.actors.npc.memory import FACTS, MEMORIES, TOPICS
+from holodeck.actors.npc.relation import HISTORY, INCIDENTS, TRAIL, Bond, Debrief
+from holodeck.actors.npc.standing import WEEK_MS, turned
+from holodeck.messages.base import MAX_STATE
 from holodeck.messages.codec import pack, unpack
+from holodeck.messages.conversation import (
+    Mood,
+    OpennessState,
+    ProfessionalKind,
+    ProfessionalOutcome,
+)
 from holodeck.messages.npc import DescribeNpc, NpcDescribed
 from holodeck.messages.session import (
     FrictionDetected,
@@ -35,10 +45,27 @@ from holodeck.messages.session import (
     TurnAnswered,
     TurnTaken,
 )
+from holodeck.messages.talk import (
+    Culture,
+    FactLearned,
+    GoalReached,
+    IncidentArose,
+    IncidentResolved,
+    MoodChanged,
+    NegotiationCollapsed,
+    OpennessChanged,
+    Parting,
+    ProfessionalRecorded,
+    Traits,
+)
 from tests.messages.strategies import EVENTS, any_of
 
 TURN = TurnTaken(turn=1, npc="marta", text="hola")
 PARTED = NpcParted(npc="marta", turns=1)
+TURN_FROM_HALF = TURN.model_copy(update={"base": 0.5})
+COLLAPSED = NegotiationCollapsed(npc="marta", turn=1, cause="openness")
+NAMING = tuple(relation.changes)
+"""Events that change a relation."""
 laws = settings(max_examples=100, deadline=None)
 
 
@@ -56,6 +83,10 @@ def told(*events: Any, writer: str = "sess_1", since: Relation | None = None) ->
 
 def moved(delta: float, reason: str = "") -> ReputationChanged:
     return ReputationChanged(npc="marta", delta=delta, reason=reason)
+
+
+def parted(memory: str, **more: Any) -> NpcParted:
+    return NpcParted(npc="marta", turns=1, parting=Parting(memory=memory, **more))
 
 
 # --- standing ----------------------------------------
@@ -107,6 +138,176 @@ def test_standing_never_leaves_its_bounds(deltas: list[float]) -> None:
 
 def test_the_last_reason_is_kept() -> None:
     assert told(moved(0.1, "kind"), moved(-0.1, "late")).last_reason == "late"
+
+
+# --- what moved it, and why ----------------------------------------
+
+
+def test_a_standing_begins_where_the_first_turn_says_and_only_there() -> None:
+    state = told(TURN.model_copy(update={"base": 0.4}), TURN.model_copy(update={"base": 0.9}))
+    assert (state.begun, state.reputation) == (True, 0.4)
+    assert [(one.cause, one.delta) for one in state.changes] == [("begun", 0.4)]
+
+
+def test_a_standing_that_begins_by_being_moved_begins_from_its_base() -> None:
+    state = told(ReputationChanged(npc="marta", delta=0.1, base=-0.3), TURN_FROM_HALF)
+    assert state.reputation == -0.2
+
+
+def test_who_has_met_without_a_base_begins_at_nothing() -> None:
+    assert told(TURN, TURN_FROM_HALF).reputation == 0.0
+
+
+def test_being_spoken_to_begins_no_standing() -> None:
+    state = told(TurnAnswered(turn=0, npc="marta", text="¡hola!"), TURN_FROM_HALF)
+    assert state.reputation == 0.5
+
+
+@pytest.mark.parametrize(
+    ("events", "cause"),
+    [
+        ([moved(0.1, "kind")], "told"),
+        ([TURN, moved(0.05, "clean turn")], "turn"),
+        ([GoalReached(npc="marta", objective="order"), moved(0.1)], "goal"),
+        (
+            [TURN, NegotiationCollapsed(npc="marta", turn=1, cause="openness"), moved(-1)],
+            "collapse",
+        ),
+        ([IncidentResolved(npc="marta", incident="i1"), moved(0.1)], "repair"),
+    ],
+)
+def test_what_stands_before_it_in_its_checkpoint_is_why_a_standing_moved(
+    events: list[Any], cause: str
+) -> None:
+    state = relation.fold(told(TURN), events, at(9, "sess_2"))
+    (change,) = state.changes
+    assert (change.cause, change.sequence, change.session) == (cause, 9, "sess_2")
+    assert change.score == state.reputation
+    state = relation.fold(state, [moved(0.1)], at(10))
+    assert state.changes[-1].cause == "told"
+
+
+def test_weeks_without_meeting_fade_a_standing_when_they_meet_again() -> None:
+    state = told(moved(0.8))
+    later = Moment(2, 1000 + 3 * WEEK_MS, "sess_2", "ana")
+    assert state.standing(later.at) == 0.5
+    after = relation.fold(state, [TURN, moved(0.1, "kind")], later)
+    assert after.reputation == after.standing(later.at) == 0.6
+    assert [(one.cause, one.delta, one.score) for one in after.changes[1:]] == [
+        ("faded", -0.3, 0.5),
+        ("turn", 0.1, 0.6),
+    ]
+
+
+def test_a_checkpoint_of_an_earlier_clock_neither_fades_nor_turns_time_back() -> None:
+    state = told(moved(0.8), since=Relation(first_at=1, last_at=9 * WEEK_MS))
+    assert (state.reputation, state.last_at) == (0.8, 9 * WEEK_MS)
+
+
+def test_only_the_newest_fifty_moves_are_kept() -> None:
+    state = told(*(moved(0.01, f"no. {number}") for number in range(1, 61)))
+    assert [one.reason for one in state.changes] == [f"no. {n}" for n in range(11, 61)]
+    assert state.reputations == 60
+
+
+# --- what conversations leave ----------------------------------------
+
+
+def test_plain_turns_leave_nothing_but_numbers() -> None:
+    assert told(TURN, moved(0.1), PARTED).bond is None
+
+
+def test_a_fact_heard_twice_is_one_fact() -> None:
+    fact = FactLearned(npc="marta", fact="Has two cats", confidence=0.7)
+    again = FactLearned(npc="marta", fact="has two cats", confidence=0.4)
+    (kept,) = told(fact, again).facts
+    assert (kept.fact, kept.confidence, kept.evidence) == ("Has two cats", 0.7, 2)
+    assert (kept.since, kept.at) == (1000, 2000)
+
+
+def test_a_parting_leaves_a_memory_and_tells_which_were_recalled() -> None:
+    state = told(parted("We spoke of trains."), parted("We spoke of tea.", recalled=(1,)))
+    assert [(one.content, one.number, one.recalls) for one in state.memories] == [
+        ("We spoke of trains.", 1, 1),
+        ("We spoke of tea.", 2, 0),
+    ]
+    assert state.sessions == 2
+
+
+def test_a_parting_without_words_leaves_no_memory() -> None:
+    assert told(parted("", openness=0.4)).memories == ()
+    assert told(parted("", openness=0.4)).bond == Bond(openness=0.4)
+
+
+def test_mood_and_openness_stay_as_they_were_left() -> None:
+    state = told(
+        MoodChanged(npc="marta", turn=1, mood=Mood.COLD, before=Mood.NEUTRAL, trigger="x"),
+        OpennessChanged(npc="marta", turn=1, score=0.6, penalty=0.1, state=OpennessState.OPEN),
+    )
+    assert state.bond is not None
+    assert (state.bond.mood_at, state.bond.openness) == (1000, 0.6)
+    assert state.mood(1000 + 9 * 60_000) is Mood.COLD
+    assert state.mood(1000 + 10 * 60_000) is Mood.NEUTRAL
+
+
+def test_topics_are_kept_as_they_are_turned_to() -> None:
+    turns = [TURN.model_copy(update={"topic": topic}) for topic in ("tea", "tea", "trains", "tea")]
+    state = told(*turns, TURN)
+    assert state.bond is not None
+    assert state.bond.topics == ("tea", "trains", "tea")
+
+
+def test_an_incident_is_open_until_it_is_put_right() -> None:
+    arose = IncidentArose(npc="marta", incident="i1", description="too loud", impact=-0.2)
+    state = told(arose, IncidentResolved(npc="marta", incident="i2"))
+    assert state.bond is not None
+    assert not state.bond.incidents[0].resolved
+    state = told(IncidentResolved(npc="marta", incident="i1", resolution="sorry"), since=state)
+    assert state.bond is not None
+    (kept,) = state.bond.incidents
+    assert (kept.resolved, kept.resolution, kept.impact) == (True, "sorry", -0.2)
+
+
+def test_of_too_many_incidents_those_put_right_go_first() -> None:
+    arose = [
+        IncidentArose(npc="marta", incident=f"i{n}", description="", impact=-0.1)
+        for n in range(INCIDENTS + 1)
+    ]
+    resolved = IncidentResolved(npc="marta", incident="i7")
+    state = told(*arose[:-1], resolved, arose[-1])
+    assert state.bond is not None
+    names = [one.incident for one in state.bond.incidents]
+    assert len(names) == INCIDENTS
+    assert "i7" not in names
+    assert "i0" in names
+
+
+def test_a_debrief_is_pending_until_they_part_in_a_later_session() -> None:
+    collapse = NegotiationCollapsed(npc="marta", turn=4, cause="aggression")
+    state = told(collapse, parted("It went badly."))
+    assert state.bond is not None
+    assert state.bond.debrief == Debrief("sess_1", 4, "aggression", 1000)
+    state = told(TURN, writer="sess_2", since=state)
+    assert state.bond is not None
+    assert state.bond.debrief is not None
+    state = told(parted("We spoke about it."), writer="sess_2", since=state)
+    assert state.bond is not None
+    assert state.bond.debrief is None
+
+
+def test_the_professional_history_keeps_its_newest_fifty_lines() -> None:
+    lines = [
+        ProfessionalRecorded(
+            npc="marta",
+            type=ProfessionalKind.COMMITMENT,
+            description=f"no. {number}",
+            outcome=ProfessionalOutcome.POSITIVE,
+        )
+        for number in range(60)
+    ]
+    state = told(*lines)
+    assert state.bond is not None
+    assert [one.description for one in state.bond.history] == [f"no. {n}" for n in range(10, 60)]
 
 
 # --- what is counted ----------------------------------------
@@ -190,7 +391,96 @@ def test_a_relation_is_never_spoken_to() -> None:
     assert relation.decide(relation.initial, DescribeNpc(name="x"), 0) == ()
 
 
+def test_an_npc_is_described_with_all_that_its_behaviour_rests_on() -> None:
+    command = DescribeNpc(
+        name="Marta",
+        personality="dry",
+        tier=3,
+        traits=Traits(openness=0.9),
+        culture=Culture(formality_default=0.8),
+        patience=0.2,
+    )
+    (event,) = npc.decide(npc.initial, command, 0)
+    state = npc.evolve(npc.initial, event, at(1, "marta"))
+    assert (state.tier, state.personality, state.patience) == (3, "dry", 0.2)
+    assert (state.traits, state.culture) == (command.traits, command.culture)
+    assert npc.decide(state, command, 0) == ()
+    (changed,) = npc.decide(state, command.model_copy(update={"patience": 0.3}), 0)
+    assert changed == event.model_copy(update={"patience": 0.3})
+
+
 # --- laws ----------------------------------------
+
+
+@laws
+@given(st.lists(any_of(NAMING), max_size=80), st.lists(st.integers(0, 9 * WEEK_MS), min_size=80))
+def test_whatever_happens_everything_stays_within_its_bounds(
+    events: list[Any], gaps: list[int]
+) -> None:
+    state, now = Relation(), 0
+    for number, event in enumerate(events, 1):
+        now += gaps[number]
+        state = relation.evolve(state, event, Moment(number, now, f"sess_{number % 3}", "ana"))
+        assert FLOOR <= state.reputation <= CEILING
+        assert FLOOR <= state.standing(now + gaps[0]) <= CEILING
+        assert len(state.changes) <= TRAIL
+        bond = state.bond or Bond()
+        assert len(bond.facts) <= FACTS
+        assert len(bond.memories) <= MEMORIES
+        assert len(bond.topics) <= TOPICS
+        assert len(bond.incidents) <= INCIDENTS
+        assert len(bond.history) <= HISTORY
+        assert all(0 <= fact.confidence_at(now) <= fact.confidence <= 1 for fact in bond.facts)
+        assert all(0 <= one.importance <= 1 and -1 <= one.valence <= 1 for one in bond.memories)
+    if state.changes:
+        assert state.changes[-1].score == state.reputation
+
+
+@laws
+@given(st.lists(any_of(NAMING), max_size=30), st.integers(0, 30))
+def test_folding_a_part_and_then_the_rest_is_folding_all(events: list[Any], cut: int) -> None:
+    whole = told(*events)
+    part = RELATION_STATE.dump_python(told(*events[:cut]))
+    back = RELATION_STATE.validate_python(unpack(pack(part)))
+    assert told(*events[cut:], since=back) == whole
+
+
+@laws
+@given(st.lists(any_of(NAMING), max_size=80), st.integers(0, 40))
+def test_every_move_of_a_standing_is_in_the_trail(events: list[Any], weeks: int) -> None:
+    """From each score to the next by what was asked for, clamped; nothing moves it besides."""
+    state, before = Relation(), 0.0
+    for number, event in enumerate(events, 1):
+        kept = list(state.changes)
+        state = relation.evolve(state, event, Moment(number, number * weeks * WEEK_MS // 8, "s"))
+        for change in state.changes[len(kept) :] if len(kept) < TRAIL else state.changes[-3:]:
+            if change in kept:
+                continue
+            assert change.score == turned(before, change.delta)
+            before = change.score
+        assert state.reputation == before
+
+
+def test_the_fullest_relation_fits_into_a_message() -> None:
+    state = Relation()
+    long, wide = "𐍈" * 4000, "𐍈" * 200
+    for number in range(1, 121):
+        events: list[Any] = [
+            TURN.model_copy(update={"topic": f"{number}{long}", "base": 0.1}),
+            moved(0.001, long),
+            FactLearned(npc="marta", fact=f"{number}{long}"),
+            IncidentArose(npc="marta", incident=f"{number}{wide}", description=long, impact=-0.1),
+            ProfessionalRecorded(
+                npc="marta",
+                type=ProfessionalKind.PROPOSAL,
+                description=long,
+                outcome=ProfessionalOutcome.NEUTRAL,
+            ),
+            parted(long),
+        ]
+        state = relation.fold(state, events, at(number, "s" * 64))
+    assert (len(state.facts), len(state.memories)) == (FACTS, MEMORIES)
+    assert len(pack(RELATION_STATE.dump_python(state))) < MAX_STATE
 
 
 @laws
