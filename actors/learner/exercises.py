@@ -15,6 +15,8 @@ from holodeck.messages.conversation import Exercise, ExerciseType, FrictionType
 
 SHOWN: Final = 60
 """Characters of a text that are shown inside a sentence."""
+SHOWN_BYTES: Final = 96
+"""The same text in UTF-8: a script that packs a word into two characters needs fewer of them."""
 
 _NAME: Final = re.compile(r"[a-z0-9]+([-._/:][a-z0-9]+)+")
 _AREA: Final[Mapping[FrictionType, str]] = {
@@ -55,17 +57,24 @@ _RIGHT: Final = "Yes, that is it."
 
 
 def wording(form: str) -> bool:
-    """Whether a form can be said as it stands, and is not only the name of a rule: a name is all
-    small Latin letters and digits in parts joined by ``-``, ``.``, ``_``, ``/`` or ``:``."""
-    return bool(form) and _NAME.fullmatch(form) is None
+    """Whether a form can be said as it stands, and is not only the name of a rule.
+
+    A name is all small Latin letters and digits in parts joined by ``-``, ``.``, ``_``, ``/`` or
+    ``:``; what has more than 60 characters describes a rule.
+    """
+    return 0 < len(form) <= SHOWN and _NAME.fullmatch(form) is None
 
 
 def shown(text: str) -> str:
-    """A text for inside a sentence, at most 60 characters; names with blanks for dashes."""
+    """A text for inside a sentence: at most 60 characters and 96 bytes; names with blanks for
+    dashes."""
     if _NAME.fullmatch(text):
         text = re.sub(r"[-._/:]", " ", text)
     text = " ".join(text.split())
-    return text if len(text) <= SHOWN else text[: SHOWN - 1].rstrip() + "…"
+    short = text[:SHOWN]
+    if len(text.encode()) > SHOWN_BYTES:
+        short = short.encode()[:SHOWN_BYTES].decode(errors="ignore")
+    return text if short == text else f"{short[:-1].rstrip()}…"
 
 
 def titled(type_: FrictionType, form: str, said: str, *, gap: bool = False) -> str:

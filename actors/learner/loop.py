@@ -52,19 +52,23 @@ GAP_FROM: Final = 3
 STABLE_HITS: Final = 5
 """Earlier hits from which a pattern is stable; below, it improves."""
 MAX_ACTIVE: Final = 5
-MAX_DEFERRED: Final = 10
+MAX_DEFERRED: Final = 7
 ATTEMPTS: Final = 3
 """Sessions that try an injection."""
 ACTIVE: Final = frozenset({SpecStatus.PENDING, SpecStatus.INJECTED})
 """Statuses of an injection that waits for its next session: it was not tried yet, or an opening
 was made and the learner did not use it."""
-MAX_IDS: Final = 8
+MAX_IDS: Final = 6
 """Friction points a unit names."""
-MAX_EXAMPLES: Final = 4
+MAX_EXAMPLES: Final = 3
 MAX_RULES: Final = 64
-RULES_BYTES: Final = 10 * 1024
-DELTA_BYTES: Final = 2 * 1024
-"""Of the forms in one list of the interlanguage delta, and of the rules that changed."""
+RULES_BYTES: Final = 12 * 1024
+"""Of all the rules that changed; those of the newest 48 friction points fit, unless their forms
+are named at unusual length."""
+RULE_BYTES: Final = 210
+"""Of one rule without its form."""
+DELTA_BYTES: Final = 1024
+"""Of the forms in one list of the interlanguage delta."""
 
 _PATTERN = Literal["improving", "stable"]
 
@@ -209,9 +213,10 @@ def _distinct(forms: Iterable[str]) -> tuple[str, ...]:
     return tuple(_fitting((form for form in dict.fromkeys(forms) if form), DELTA_BYTES))
 
 
-def _fitting(forms: Iterable[str], size: int) -> Iterator[str]:
+def _fitting(forms: Iterable[str], size: int, *, each: int = 3, times: int = 1) -> Iterator[str]:
+    """As many forms as fit into ``size`` bytes, each told ``times`` times beside ``each`` bytes."""
     for form in forms:
-        size -= len(form.encode()) + 3
+        size -= each + times * len(form.encode())
         if size < 0:
             return
         yield form
@@ -470,7 +475,7 @@ def injection(
     Old ones of this session's persona are settled first; what is still active keeps its place,
     and a need of its form adds nothing. Into the room that is left (five may be active) come new
     ones that are immediate, then deferred ones, the oldest first, then the other new ones. More
-    than ten are not kept deferred: the oldest expire.
+    than seven are not kept deferred: the oldest expire.
     """
     missed = frozenset(point.form for point in story.points if point.form)
     held = bool(story.turns)
@@ -538,7 +543,7 @@ def _rules(story: Story, known: Known, points: Sequence[FrictionPoint]) -> dict[
     """The rules that changed, as many as fit."""
     missed = [(point.form, point.type) for point in points if point.form]
     changed = interlanguage.changed(known.rules, missed, story.forms, known.number)
-    kept = list(_fitting(changed, RULES_BYTES))[:MAX_RULES]
+    kept = list(_fitting(changed, RULES_BYTES, each=RULE_BYTES, times=2))[:MAX_RULES]
     return {form: changed[form] for form in kept}
 
 
