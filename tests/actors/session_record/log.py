@@ -82,9 +82,14 @@ class Log:
 
     def start(self, *, bare: bool = False, **more: Any) -> Log:
         """``bare``: without a persona."""
-        world = {} if bare else {"context": CONTEXT, "stage": STAGE, "persona": "harbour"}
+        given: dict[str, Any] = {"session_kind": SessionKind.CONVERSATION, "learner": "ana"}
+        if not bare:
+            given |= {"context": CONTEXT, "stage": STAGE, "persona": "harbour"}
         event = SessionStarted(
-            session_kind=SessionKind.CONVERSATION, learner="ana", claim=1, **(world | more)
+            session_kind=SessionKind.CONVERSATION,
+            learner="ana",
+            claim=1,
+            **(({} if bare else world) | more),
         )
         return self.tell(event, after_ms=0)
 
