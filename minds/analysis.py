@@ -324,7 +324,14 @@ class _Turn:
 
     def _forms(self) -> tuple[str, ...]:
         """Wrong phrases become frictions, one a place and form, the longest; the forms of right
-        phrases that lie in no wrong one of their form are returned, those expected first."""
+        phrases that lie in no wrong one of their form are returned, those expected first.
+
+        Rules of register hold beyond tier 1 with somebody who wants it formal.
+        """
+        strict = self.tier != 1 and self.character.register_level in (
+            RegisterClass.FORMAL,
+            RegisterClass.TECHNICAL,
+        )
         taken: dict[int, list[Hit]] = {}
         wrong = self.hits.get(_Kind.WRONG, [])
         for entry, hit in sorted(wrong, key=lambda one: (one[1].start - one[1].stop, one[1].start)):
@@ -333,8 +340,7 @@ class _Turn:
             if any(_overlap(hit, other) for other in places):
                 continue
             places.append(hit)
-            casual = self.tier == 1 or self.character.register_level is RegisterClass.INFORMAL
-            if rule.type is FrictionType.REGISTER and casual:
+            if rule.type is FrictionType.REGISTER and not strict:
                 continue
             detail = f"better: {entry.wants}" if entry.wants else rule.explanation
             self._add(rule.type, rule.severity, rule.form, self._said(hit.start, hit.stop), detail)
@@ -359,7 +365,7 @@ class _Turn:
 
     def _register(self, target: int) -> tuple[RegisterClass | None, RegisterViolation | None]:
         """How formal it was, None without a word of the target language, and how that does not
-        fit: with a companion everything fits; a misfit is a friction of its own."""
+        fit: with a companion everything fits. A misfit is a friction, unless a rule of register has found one."""
         hits = self.hits
         casual = _Kind.INFORMAL in hits or _Kind.FAMILIAR in hits
         formal = _Kind.FORMAL in hits or _Kind.DISTANT in hits
@@ -370,7 +376,9 @@ class _Turn:
         else:
             level = RegisterClass.FORMAL if formal else RegisterClass.NEUTRAL
         violation, by = self._misfit(level)
-        if violation is not None:
+        if violation is not None and not any(
+            one.type is FrictionType.REGISTER for one in self.frictions
+        ):
             place = hits[by][0][1]
             severity = _MISFIT[violation] + (0.15 if self.tier == 3 else 0.0)
             self._add(
