@@ -85,13 +85,7 @@ class Log:
         given: dict[str, Any] = {"session_kind": SessionKind.CONVERSATION, "learner": "ana"}
         if not bare:
             given |= {"context": CONTEXT, "stage": STAGE, "persona": "harbour"}
-        event = SessionStarted(
-            session_kind=SessionKind.CONVERSATION,
-            learner="ana",
-            claim=1,
-            **(({} if bare else world) | more),
-        )
-        return self.tell(event, after_ms=0)
+        return self.tell(SessionStarted(claim=1, **(given | more)), after_ms=0)
 
     def says(
         self,
