@@ -1,11 +1,14 @@
-"""The offline mind: short, polite and always the same for the same turn."""
+"""The offline mind: always the same for the same turn, with a persona in its author's words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
+from holodeck.messages.conversation import RefractionRequest, RefractionResponse
 from holodeck.messages.ids import partition_of
+from holodeck.messages.persona import Persona
+from holodeck.minds.personal import PersonaMind
 from holodeck.minds.port import Prompt, Said
 
 _ASKED: Final = (
@@ -22,8 +25,23 @@ _SAID: Final = (
 
 
 class ScriptedMind:
-    """Chooses one of a few lines by what was said; no state, no chance, no network."""
+    """Speaks as the session's persona has it; without one, chooses one of a few lines by what was
+    said. No state, no chance, no network."""
+
+    def __init__(self) -> None:
+        self._personal = PersonaMind()
 
     async def reply(self, prompt: Prompt, heard: Callable[[str], None] | None = None) -> Said:
+        if prompt.world is not None and prompt.world.npc(prompt.npc) is not None:
+            return await self._personal.reply(prompt, heard)
         lines = _ASKED if prompt.text.rstrip().endswith("?") else _SAID
         return Said(lines[partition_of(f"{prompt.npc}:{prompt.turn}:{prompt.text}", len(lines))])
+
+    async def refract(
+        self, request: RefractionRequest, world: Persona | None
+    ) -> RefractionResponse:
+        """
+        Raises:
+            RefusedError: ``no-wording``: no card fits, and no word of it is known.
+        """
+        return await self._personal.refract(request, world)
