@@ -925,7 +925,7 @@ def _on_friction(state: SessionState, event: FrictionDetected, moment: Moment) -
     if event.npc is not None:
         state.met.setdefault(event.npc, 0)
     if state.talk is not None:
-        turns.on_friction(state.talk, event, moment)
+        turns.on_friction(state.talk, event)
 
 
 def _on_reputation(state: SessionState, event: ReputationChanged, moment: Moment) -> None:

@@ -7,9 +7,10 @@ counted down or worked out at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from holodeck.actors.session.talk.state import OPENNESS_TENTHS, Standing, Violation
+from holodeck.actors.session.talk.state import OPENNESS_TENTHS, Standing
 from holodeck.messages.conversation import FrictionType, OpennessState, Severity, severity_level
 from holodeck.messages.talk import Character, FrictionFinding, TurnAnalysis
 
@@ -22,9 +23,16 @@ SENSELESS_TURNS: Final = 3
 """Turns without meaning, one after the other, that end a negotiation."""
 FALLBACK_WORDS: Final = 3
 """Words of a turn that has none but of the native language, from which it is a fall-back."""
-FLOOR: Final = -0.5
 
 Cause = Literal["openness", "cultural-breach", "no-meaning", "aggression", "l1-fallback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """``penalty``: in tenths."""
+
+    description: str
+    penalty: int = PENALTY
 
 
 def openness_state(tenths: int) -> OpennessState:
@@ -46,12 +54,12 @@ def violations(findings: Sequence[FrictionFinding], aligned: bool | None) -> tup
     """What in a turn costs openness: each breach of register or culture; and a level of formality
     that does not fit, if no finding says so already."""
     found = tuple(
-        Violation(f"{one.type} {severity_level(one.severity)}: {one.form or one.detail}"[:500], 1)
+        Violation(f"{one.type} {severity_level(one.severity)}: {one.form or one.detail}"[:500])
         for one in findings
         if one.type in (FrictionType.REGISTER, FrictionType.CULTURAL)
     )
     if aligned is False and all(one.type is not FrictionType.REGISTER for one in findings):
-        found += (Violation("register does not fit", PENALTY),)
+        found += (Violation("register does not fit"),)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What happens when the learner says nothing, and when a conversation is over for that.
+"""What happens when the learner says nothing.
 
 One law: silence is answered by deadline, counted from the NPC's last words.
 """
@@ -24,9 +24,6 @@ LADDERS: Final[dict[int, tuple[tuple[int, SilenceStep], ...]]] = {
 }
 """By tier: after how many ms which step is due."""
 STALL_S: Final = 3.0
-LIMIT_FACTOR: Final = 1.5
-INACTIVITY_MS: Final = 300_000
-"""Silence that ends a session."""
 
 
 def silence_step(tier: Tier, seconds: float) -> SilenceStep | None:
@@ -39,11 +36,6 @@ def companion_steps_in(tier: Tier, seconds: float) -> bool:
     """Whether the learner has stalled so long that its companion helps with a word: more than
     three seconds, in tier 1 alone."""
     return tier == 1 and seconds > STALL_S
-
-
-def limit_ms(preferred_minutes: float) -> int:
-    """Active time after which a session is brought to an end: 1.5 times what is preferred."""
-    return round(LIMIT_FACTOR * preferred_minutes * 60_000)
 
 
 def deadline(talk: Talk) -> int | None:

@@ -1,7 +1,7 @@
 """How a conversation stands: what its checkpoints fold to beside the session's own state.
 
-One law: every text that is kept here is one a mind has to be told again; all others stand in the
-journal.
+One law: what is kept is what a decision or a mind needs; every other friction, delta and text
+stands in the journal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from holodeck.messages.conversation import (
     PreSessionContext,
     RefractionLevel,
     Scaffold,
-    Severity,
     Tier,
 )
 from holodeck.messages.talk import AnalysisKind, Character, Stage
@@ -29,8 +28,6 @@ WINDOW: Final = 5
 RECENT: Final = 6
 CUT: Final = 500
 """Characters of a recent turn that are kept."""
-KEPT: Final = 256
-"""The newest frictions and moves of standing that are kept; a state has to fit into a message."""
 MANY: Final = 64
 """Topics of a session, and goals and incidents with one NPC, that are kept."""
 WORDINGS: Final = 8
@@ -61,35 +58,6 @@ class Sample:
     hedges: int | None = None
     repairs: int | None = None
     latency_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """One friction; ``at``: ms since 1970 UTC."""
-
-    turn: int
-    type: str
-    level: Severity
-    at: int
-    npc: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """One move of a standing."""
-
-    npc: str
-    delta: float
-    reason: str
-    turn: int
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """``penalty``: in tenths."""
-
-    description: str
-    penalty: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +135,6 @@ class Standing:
     mood: Mood = Mood.NEUTRAL
     seen_at: int = 0
     openness: int = OPENNESS_TENTHS
-    violations: tuple[Violation, ...] = ()
     warned: bool = False
     collapsed: bool = False
     senseless: int = 0
@@ -227,8 +194,6 @@ class Talk:
     companion: bool = False
     samples: tuple[Sample, ...] = ()
     standings: dict[str, Standing] = field(default_factory=dict)
-    noticed: list[Noticed] = field(default_factory=list)
-    moved: list[Moved] = field(default_factory=list)
     injections: tuple[Injected, ...] = ()
     refractions: tuple[Refracted, ...] = ()
     heard: int = 0
@@ -243,12 +208,7 @@ class Talk:
 
     def copy(self) -> Talk:
         """An equal one that shares nothing changeable with this one."""
-        return replace(
-            self,
-            standings={npc: one.copy() for npc, one in self.standings.items()},
-            noticed=list(self.noticed),
-            moved=list(self.moved),
-        )
+        return replace(self, standings={npc: one.copy() for npc, one in self.standings.items()})
 
     def character(self, npc: str) -> Character | None:
         """Who that is; None: it is of another world."""

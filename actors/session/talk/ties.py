@@ -11,7 +11,7 @@ from typing import Final
 from holodeck.actors.decider import Moment
 from holodeck.actors.npc.behaviour import decayed, mood_after
 from holodeck.actors.session.state import SessionState
-from holodeck.actors.session.talk.state import KEPT, MANY, Moved, Standing, Talk
+from holodeck.actors.session.talk.state import MANY, Standing, Talk
 from holodeck.messages.conversation import Affect, ConversationOutcome, Mood
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.session import (
@@ -271,9 +271,6 @@ def on_reputation(talk: Talk, event: ReputationChanged) -> None:
     standing = talk.standings.get(event.npc)
     if standing is not None:
         standing.reputation = clamped(standing.reputation + event.delta)
-    talk.moved.append(Moved(event.npc, event.delta, event.reason, event.turn))
-    if len(talk.moved) > KEPT:
-        del talk.moved[0]
 
 
 def on_mood(state: SessionState, event: MoodChanged, moment: Moment) -> None:

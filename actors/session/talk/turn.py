@@ -20,8 +20,8 @@ from holodeck.actors.session.rules import FRICTION_COST, turn_reputation
 from holodeck.actors.session.state import SessionState
 from holodeck.actors.session.talk import affect, scaffolds, silence
 from holodeck.actors.session.talk.openness import (
-    FLOOR,
     PENALTY,
+    Violation,
     collapse,
     openness_state,
     violations,
@@ -30,18 +30,15 @@ from holodeck.actors.session.talk.refraction import used
 from holodeck.actors.session.talk.state import (
     ATTEMPTS,
     CUT,
-    KEPT,
     MANY,
     RECENT,
     WINDOW,
     Heard,
-    Noticed,
     Sample,
     Standing,
     Talk,
-    Violation,
 )
-from holodeck.actors.session.talk.ties import mood_now, mooded, who
+from holodeck.actors.session.talk.ties import FLOOR, mood_now, mooded, who
 from holodeck.messages.conversation import (
     ConversationOutcome,
     FrictionType,
@@ -499,12 +496,7 @@ def on_answer(talk: Talk, event: TurnAnswered, moment: Moment) -> None:
             silence.listens(talk, event.npc, standing.tier, moment)
 
 
-def on_friction(talk: Talk, event: FrictionDetected, moment: Moment) -> None:
-    level = event.level or severity_level(event.severity)
-    noticed = Noticed(event.turn, event.type.value, level, moment.at, event.npc or "")
-    talk.noticed.append(noticed)
-    if len(talk.noticed) > KEPT:
-        del talk.noticed[0]
+def on_friction(talk: Talk, event: FrictionDetected) -> None:
     if talk.samples and talk.samples[-1].turn == event.turn:
         last = talk.samples[-1]
         talk.samples = (*talk.samples[:-1], replace(last, frictions=last.frictions + 1))
@@ -536,14 +528,8 @@ def on_openness(state: SessionState, event: OpennessChanged, moment: Moment) -> 
     state.met.setdefault(event.npc, 0)
     standing = state.talk.standings.get(event.npc) if state.talk is not None else None
     if standing is not None:
-        standing.openness = _tenths(event.score)
+        standing.openness = round(10 * min(1.0, max(0.0, event.score)))
         standing.warned = standing.warned or event.warning
-        breach = Violation(event.description, _tenths(event.penalty))
-        standing.violations = (*standing.violations, breach)[-MANY:]
-
-
-def _tenths(share: float) -> int:
-    return round(10 * min(1.0, max(0.0, share)))
 
 
 def on_collapse(state: SessionState, event: NegotiationCollapsed, moment: Moment) -> None:

@@ -13,10 +13,8 @@ from holodeck.messages.conversation import (
     OpenMatter,
     PreSessionContext,
     PronunciationResult,
-    Refraction,
     RefractionLevel,
     RefractionResponse,
-    Refractions,
     RegisterClass,
 )
 from holodeck.messages.session import (
@@ -70,8 +68,8 @@ OLD_QUARREL: Final = "the unpaid bread"
 
 
 def open_stage(**more: Any) -> Stage:
-    return Stage(
-        **{
+    return Stage.model_validate(
+        {
             "native": "de",
             "target": "es",
             "cefr": Cefr.A2,
@@ -103,8 +101,8 @@ CONTEXT: Final = PreSessionContext(
 
 
 def begin(stage: Stage | None = None, **more: Any) -> StartSession:
-    return StartSession(
-        **{
+    return StartSession.model_validate(
+        {
             "learner": "ana",
             "claim": 5,
             "persona": "quarter",
@@ -121,7 +119,7 @@ def conversation(*commands: Any, **stage: Any) -> Story:
 
 
 def analysis(*frictions: FrictionFinding, **more: Any) -> TurnAnalysis:
-    return TurnAnalysis(**{"l2_words": 6, "frictions": frictions} | more)
+    return TurnAnalysis.model_validate({"l2_words": 6, "frictions": frictions} | more)
 
 
 def said(
@@ -157,12 +155,18 @@ def collapsed(npc: str = JUDGE) -> Story:
 
 
 def wordings(basic: str = "¿Me da un pan?") -> RefractionResponse:
-    return RefractionResponse(
-        refractions=Refractions(
-            basic=Refraction(formulation=basic, register="safe-simple"),
-            native=Refraction(formulation="¿Me pones un pan?", register="colloquial-idiomatic"),
-            formal=Refraction(formulation="Desearía un pan.", register="high-professional"),
-        )
+    texts = {
+        "basic": (basic, "safe-simple"),
+        "native": ("¿Me pones un pan?", "colloquial-idiomatic"),
+        "formal": ("Desearía un pan.", "high-professional"),
+    }
+    return RefractionResponse.model_validate(
+        {
+            "refractions": {
+                level: {"formulation": text, "register": label}
+                for level, (text, label) in texts.items()
+            }
+        }
     )
 
 
