@@ -27,7 +27,7 @@ from holodeck.actors.learner.evaluation import (
     social_trajectory,
     trend,
 )
-from holodeck.actors.session.talk.exhaust import injection_result, standing
+from holodeck.actors.session.talk.exhaust import injection_result
 from holodeck.actors.session.talk.metrics import (
     code_switch_ratio,
     comprehensibility,
@@ -74,12 +74,6 @@ def injection(given: Any) -> Any:
         results = [injection_result("form", InjectionStatus(one)) for one in given["statuses"]]
         return [[one.executed, one.learner_used_target_form] for one in results]
     raise unknown("injection", given)
-
-
-def reputation(given: Any) -> Any:
-    if has(given, "score", "deltas"):
-        return standing(given["score"], given["deltas"])
-    raise unknown("reputation", given)
 
 
 # --- a learner ----------------------------------------
@@ -180,7 +174,6 @@ def trends(given: Any) -> Any:
 ADAPTERS: Final[dict[str, Adapter]] = {
     "evaluation": evaluation,
     "injection": injection,
-    "reputation": reputation,
     "session_metrics": session_metrics,
     "trend": trends,
 }

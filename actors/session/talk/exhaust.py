@@ -7,8 +7,10 @@ same. A turn's index is its place among all turns of the session, either side's,
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
 from typing import Final
 
+from holodeck.actors.npc.standing import turned
 from holodeck.actors.session.talk.metrics import measured
 from holodeck.actors.session.talk.record import Record, Step, Struggle, iso, read
 from holodeck.actors.session.talk.record import recovers as recovers
@@ -30,8 +32,6 @@ from holodeck.messages.errors import RefusedError
 
 WINDOW: Final = 3
 """Turns of the conversation kept before and after a friction."""
-FLOOR: Final = -0.5
-CEILING: Final = 1.0
 
 
 def exhaust(session: str, steps: Iterable[Step]) -> PostSessionExhaust:
@@ -82,10 +82,7 @@ def injection_result(form: str, status: InjectionStatus) -> InjectionResult:
 
 def standing(began_at: float, deltas: Iterable[float]) -> float:
     """A standing after its changes, each held to -0.5 to 1 before the next one comes."""
-    score = began_at
-    for delta in deltas:
-        score = round(max(FLOOR, min(CEILING, score + delta)), 6)
-    return score
+    return reduce(turned, deltas, began_at)
 
 
 def _session_record(session: str, record: Record) -> SessionRecord:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from holodeck.actors.session.talk.affect import needs_scaffold
+from holodeck.actors.session.talk.state import OPENNESS_TENTHS
 from holodeck.messages.conversation import (
     Affect,
     ConversationOutcome,
@@ -60,6 +62,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def iso(at: int) -> str:
     """A moment as ISO 8601 in UTC, to the millisecond; ``at``: ms since 1970 UTC."""
     return (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds")
+
+
+def as_tier(tier: int) -> Tier:
+    """A session without a persona has none, 0; contracts then say 1."""
+    return 3 if tier == 3 else 2 if tier == 2 else 1
 
 
 def recovers(
@@ -181,7 +188,7 @@ class Asked:
 class Openness:
     """``score``: 0 to 1; ``violations``: what each was and what it cost."""
 
-    score: float = 0.7
+    score: float = OPENNESS_TENTHS / 10
     violations: list[tuple[str, float]] = field(default_factory=list)
     collapsed: bool = False
 
@@ -263,7 +270,7 @@ class Record:
             tier = meeting.parting.tier
         if not tier and self.context is not None and npc in self.context.npc_briefings:
             tier = self.context.npc_briefings[npc].tier
-        return 3 if tier == 3 else 2 if tier == 2 else 1
+        return as_tier(tier)
 
     def began_at(self, npc: str) -> float:
         """Its standing as the session began."""
@@ -392,7 +399,162 @@ class Record:
             struggle.recovered = event.consequence.recovered
         if self._turn is not None and event.turn == self._turn.turn:
             self._fresh.append(struggle)
-            if self.affect in NEGATIVE:
+            if self.affect is not None and needs_scaffold(True, self.affect):
+                self.intervention = True
+        elif event.consequence is None and npc:
+            self._wait(struggle)
+
+    def _wait(self, struggle: Struggle) -> None:
+        event = struggle.event
+        kept = self._open.setdefault(struggle.npc, {})
+        kept.setdefault((event.type, event.form), []).append(struggle)
+
+    def _settle(self) -> None:
+        """The last learner turn is over: what it shows of earlier frictions, and its own wait."""
+        turn = self._turn
+        if turn is None:
+            return
+        waiting = self._open.get(turn.npc, {})
+        used = () if turn.analysis is None else turn.analysis.forms
+        found = [(one.event.type, one.event.form) for one in self._fresh if one.npc == turn.npc]
+        shown = [
+            key
+            for key in waiting
+            if recovers(*key, meaningful=meaningful(turn), used=used, found=found)
+        ]
+        for key in shown:
+            for struggle in waiting.pop(key):
+                struggle.recovered = True
+        for struggle in self._fresh:
+            if struggle.event.consequence is None and struggle.npc:
+                self._wait(struggle)
+        self._turn, self._fresh = None, []
+
+    def _meet(self, npc: str) -> Meeting:
+        return self.meetings.setdefault(npc, Meeting(npc))
+
+    def _asked(self, number: int) -> Asked:
+        """One whose asking could not be read is there all the same."""
+        return self.refractions.setdefault(number, Asked(max(0, len(self.said) - 1)))
+
+
+def read(self, at: int, events: Iterable[AnyEvent]) -> None:
+        """Takes in one checkpoint."""
+        if self.ended is None:
+            self.last_at = at
+        for event in events:
+            self._read(at, event)
+
+    def _read(self, at: int, event: AnyEvent) -> None:
+        match event:
+            case TurnTaken():
+                self._taken(at, event)
+            case TurnAnswered():
+                place = len(self.said)
+                speaking = event.speaking_ms or 0
+                self.said.append(Said(event.turn, event.npc, event.text, at, speaking))
+                self._meet(event.npc).places.append(place)
+                self.npc = event.npc
+            case FrictionDetected():
+                self._friction(at, event)
+            case ReputationChanged():
+                self.moved.append((event, self.index(event.turn)))
+                self._meet(event.npc)
+            case AffectChanged():
+                self.affect = event.state
+                self.intervention = event.intervention
+                place = self.index(event.turn)
+                if place < len(self.said) and self.said[place].taken is not None:
+                    self.said[place].affect = event.state
+            case PronunciationHeard():
+                self.heard.append(event)
+            case InjectionAdvanced():
+                self.injections[event.form] = (event.status, event.npc)
+            case OpennessChanged():
+                openness = self.openness.setdefault(event.npc, Openness())
+                openness.score = event.score
+                if event.penalty > 0:
+                    openness.violations.append((event.description, event.penalty))
+            case NegotiationCollapsed():
+                self.openness.setdefault(event.npc, Openness()).collapsed = True
+                self._meet(event.npc).broke_off = True
+            case RefractionAsked():
+                self.refractions[event.number] = Asked(self.index(event.turn))
+            case RefractionChosen():
+                self._asked(event.number).level = event.level
+            case RefractionAttempted():
+                asked = self._asked(event.number)
+                asked.attempted, asked.accuracy = True, event.result.overall_accuracy
+            case RefractionUsed():
+                asked = self._asked(event.number)
+                asked.used, asked.level = True, event.level or asked.level
+            case ConversationClosed():
+                self._meet(event.npc).closed = event.outcome
+            case NpcParted():
+                self._meet(event.npc).parting = event.parting
+            case SessionStarted():
+                self._began(at, event)
+            case SessionPaused():
+                self._active_ms = self.active_until(at)
+                self._since = None
+            case SessionResumed():
+                self._since = at
+            case SessionEnded():
+                self._active_ms = self.active_until(at)
+                self._since = None
+                self.ended, self.ended_at = event, at
+            case SessionForked():
+                self.ended, self.ended_at = None, 0
+                self.last_at = self._since = at
+            case _:
+                pass
+
+    def _began(self, at: int, event: SessionStarted) -> None:
+        self.started, self.started_at, self._since = event, at, at
+        if event.context is not None:
+            self.tier = event.context.recommended_tier
+            for injection in event.context.injections:
+                self.injections[injection.target_form] = (InjectionStatus.PENDING, None)
+        if event.stage is not None:
+            for due in event.stage.injections:
+                self.injections.setdefault(due.form, (InjectionStatus.PENDING, None))
+            for character in event.stage.characters:
+                if character.openness_enabled:
+                    self.openness[character.npc] = Openness()
+
+    def _taken(self, at: int, event: TurnTaken) -> None:
+        self._settle()
+        self._turn = event
+        place = self.places[event.turn] = len(self.said)
+        self.said.append(
+            Said(event.turn, event.npc, event.text, at, event.speaking_ms or 0, event, self.affect)
+        )
+        self.intervention = False
+        self.npc, self.tier = event.npc, event.tier or self.tier
+        self.location = event.location or self.location
+        meeting = self._meet(event.npc)
+        meeting.places.append(place)
+        meeting.heard += 1
+        meeting.tier = event.tier or meeting.tier
+        meeting.location = meeting.location or self.location
+        topic = event.topic or ("" if event.analysis is None else event.analysis.topic)
+        if topic:
+            self.topic = topic
+            if topic not in self.topics:
+                self.topics.append(topic)
+
+    def _friction(self, at: int, event: FrictionDetected) -> None:
+        place = self.index(event.turn)
+        npc = event.npc or (self.said[place].npc if event.turn in self.places else "")
+        struggle = Struggle(event, at, place, npc)
+        self.struggles.append(struggle)
+        if npc:
+            self._meet(npc)
+        if event.consequence is not None:
+            struggle.recovered = event.consequence.recovered
+        if self._turn is not None and event.turn == self._turn.turn:
+            self._fresh.append(struggle)
+            if self.affect is not None and needs_scaffold(True, self.affect):
                 self.intervention = True
         elif event.consequence is None and npc:
             self._wait(struggle)

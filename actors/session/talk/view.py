@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from holodeck.actors.session.talk.metrics import comprehensibility, running_rate
-from holodeck.actors.session.talk.record import Record, Step, iso, read
+from holodeck.actors.session.talk.record import Record, Step, as_tier, iso, read
 from holodeck.messages.conversation import (
     ActiveConversation,
     ActiveSession,
@@ -23,7 +23,6 @@ from holodeck.messages.conversation import (
     OpennessTracking,
     OpennessViolation,
     PronunciationMonitor,
-    Tier,
 )
 
 
@@ -48,7 +47,7 @@ def active(session: str, steps: Iterable[Step], now: int | None = None) -> Activ
             learner_id=started.learner,
             persona_schema_id="" if started.context is None else started.context.persona.id,
             started_at=iso(record.started_at),
-            current_tier=_tier(record.tier),
+            current_tier=as_tier(record.tier),
             current_location_id=record.location,
             current_npc_id=record.npc,
         ),
@@ -81,11 +80,6 @@ def active(session: str, steps: Iterable[Step], now: int | None = None) -> Activ
         ),
         openness_tracking=_openness(record),
     )
-
-
-def _tier(tier: int) -> Tier:
-    """A session without a persona has none; the contract then says 1."""
-    return 3 if tier == 3 else 2 if tier == 2 else 1
 
 
 def _monitor(record: Record, now: int | None) -> FrictionMonitor:
