@@ -75,7 +75,8 @@ _ROOMS: Final = (
     _Room(text=240, facts=6, matters=4, memories=5, domains=16, objectives=16),
     _Room(text=120, facts=4, matters=3, memories=3, domains=16, objectives=8, targets=16),
     _Room(text=60, facts=2, matters=2, memories=2, domains=8, objectives=4, goals=4, targets=8),
-    _Room(text=40, facts=0, matters=0, memories=0, domains=8, objectives=2, goals=2, targets=4),
+    _Room(text=40, facts=1, matters=1, memories=1, domains=8, objectives=4, goals=4, targets=4),
+    _Room(text=16, facts=0, matters=0, memories=0, domains=4, objectives=2, goals=2, targets=2),
 )
 """The first in which everything fits is taken; in the last one everything does."""
 
@@ -312,8 +313,8 @@ def _stage(
 ) -> Stage:
     minutes = learner.preferred_minutes or persona.preferred_minutes
     return Stage(
-        native=persona.native_language[:20],
-        target=persona.target_language[:20],
+        native=persona.native_language,
+        target=persona.target_language,
         cefr=learner.learner.cefr,
         characters=tuple(
             _character(persona, one, briefs.get(one.id), learner.reached, room) for one in people
