@@ -323,7 +323,7 @@ class Teller:
     learner: str
     style: RetentionStyle
 
-    def lesson(self, notice: LessonNotice, now: int) -> ScheduledTrigger:
+    def lesson(self, notice: LessonNotice, due: int) -> ScheduledTrigger:
         """The next word that a lesson is ready, from another angle each time."""
         title, body = _LESSONS[min(notice.tries, len(_LESSONS) - 1)]
         forms = ", ".join(form[:80] for form, _ in reviews(notice.forms)[:3])
@@ -331,8 +331,8 @@ class Teller:
             _lesson_id(notice.session, notice.tries),
             TriggerType.CURRICULUM,
             TriggerContent(title=title, body=body.format(forms=forms), cta_text="Begin"),
-            due=now,
-            expires=now + FIRST_REVIEW_HOURS * HOUR_MS,
+            due=due,
+            expires=due + FIRST_REVIEW_HOURS * HOUR_MS,
             priority=50,
         )
 
@@ -439,14 +439,16 @@ def planned(
     hard: bool,
 ) -> list[TriggerExpired | TriggerScheduled]:
     """What is planned when a session was evaluated: a kind word where it was hard, the word that
-    a lesson is ready, a reminder for when nothing else follows.
+    a lesson is ready (after a hard session a day later: care goes first), a reminder for when
+    nothing else follows.
 
     A new lesson takes the place of the one before it, and its word the place of that one's.
     """
     events: list[TriggerExpired | TriggerScheduled] = []
+    later = now + FIRST_REVIEW_HOURS * HOUR_MS if hard else now
     fresh: Sequence[ScheduledTrigger] = (
         *([teller.care(session, now)] if hard else []),
-        *([teller.lesson(_noticed(curriculum), now)] if curriculum is not None else []),
+        *([teller.lesson(_noticed(curriculum), later)] if curriculum is not None else []),
         teller.reminder(session, 1, now, queue.slowed),
     )
     old = {item.id for item in queue.waiting if item.id.startswith(_REMINDER)}
