@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 import msgpack
@@ -53,8 +52,8 @@ LOW, HIGH = 0.1, 0.6
 
 
 def point(n: int, form: str = "", **told: Any) -> FrictionPoint:
-    told = {"type": LEXICAL, "severity": LOW, "npc": "marta", "turn": n} | told
-    return FrictionPoint(id=f"s-fp-{n}", session="s", form=form, **told)
+    filled: dict[str, Any] = {"type": LEXICAL, "severity": LOW, "npc": "marta", "turn": n}
+    return FrictionPoint(id=f"s-fp-{n}", session="s", form=form, **(filled | told))
 
 
 def before(*forms: str, session: str = "earlier") -> tuple[FrictionPoint, ...]:
@@ -65,8 +64,9 @@ def before(*forms: str, session: str = "earlier") -> tuple[FrictionPoint, ...]:
 
 
 def story(*points: FrictionPoint, **told: Any) -> Story:
-    told = {"turns": 5, "npcs": {"marta": 2}, "tiers": {2: 5}} | told
-    return Story("s", persona="cafe", points=points, frictions=len(points), **told)
+    filled: dict[str, Any] = {"turns": 5, "npcs": {"marta": 2}, "tiers": {2: 5}}
+    filled |= {"persona": "cafe", "points": points, "frictions": len(points)}
+    return Story("s", **(filled | told))
 
 
 def pending(form: str, status: SpecStatus = SpecStatus.PENDING, attempts: int = 0) -> Pending:
@@ -77,12 +77,12 @@ def pending(form: str, status: SpecStatus = SpecStatus.PENDING, attempts: int = 
 
 
 def evaluated(told: Story, known: Known | None = None, **options: Any) -> LoopResult:
-    options = {
+    filled: dict[str, Any] = {
         "style": RetentionStyle.GAMIFIED,
         "preferences": InstructionalPreferences(),
         "persona": "cafe",
-    } | options
-    return run(told, known or Known(), **options)
+    }
+    return run(told, known or Known(), **(filled | options))
 
 
 def units(result: LoopResult) -> list[str]:
@@ -408,7 +408,7 @@ def test_an_empty_session_completes_with_nothing() -> None:
     assert [done.phase for done in result.phases] == list(Phase)
     assert [done.items for done in result.phases] == [0] * 5
     assert result.curriculum is None
-    assert result.planned == result.settled == ()
+    assert (result.planned, result.settled) == ((), ())
     assert result.rules == {}
     assert (result.coordinates, result.baseline) == (known.coordinates, known.baseline)
     assert result.recommended_tier == known.tier
@@ -647,15 +647,4 @@ def test_nothing_moves_where_nothing_was_tried_and_no_room_is_left() -> None:
 
     done = injection((), story(), known, "cafe")
 
-    assert done.planned == done.settled == ()
-
-
-def test_an_evaluation_takes_milliseconds_at_most() -> None:
-    told = story(*[point(n, f"form {n % 20}", said="so") for n in range(1, 49)])
-    known = Known(history=before(*[f"form {n}" for n in range(100)]))
-
-    began = perf_counter()
-    for _ in range(10):
-        evaluated(told, known)
-
-    assert (perf_counter() - began) / 10 < 0.05
+    assert (done.planned, done.settled) == ((), ())
