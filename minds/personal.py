@@ -27,7 +27,7 @@ from holodeck.messages.ids import partition_of
 from holodeck.messages.persona import Cast, Cue, FormRule, Manner, Persona
 from holodeck.minds.phrases import PhraseError, heard, keys, matcher
 from holodeck.minds.port import Live, Prompt, Said
-from holodeck.minds.refraction import CardRefractor
+from holodeck.minds.refraction import CardRefractor, within
 
 NOTHING: Final = "…"
 """What is said where nothing is."""
@@ -297,7 +297,7 @@ class _Part:
         domains = self.world.vocabulary
         for domain in domains:
             for item, meaning in domain.items.items():
-                if _stands((meaning,), self.words):
+                if self.words and within(keys(meaning), self.words):
                     return item
         for due in self.live.injections:
             rule = self.world.rule(due.form)

@@ -7,7 +7,7 @@ one carries a low risk, and whether the formal one fits depends on the scene.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -207,14 +207,15 @@ def vocabulary_in(world: Persona, texts: Iterable[str]) -> tuple[str, ...]:
     for domain in world.vocabulary:
         for item in domain.items:
             wanted = keys(item)
-            if wanted and any(_within(wanted, one) for one in spoken):
+            if wanted and any(within(wanted, one) for one in spoken):
                 found.append(item)
     return tuple(dict.fromkeys(found))[:32]
 
 
-def _within(wanted: list[str], said: list[str]) -> bool:
+def within(wanted: Sequence[str], said: Sequence[str]) -> bool:
+    """Whether words stand in others, one right after the other."""
     size = len(wanted)
-    return any(said[at : at + size] == wanted for at in range(len(said) - size + 1))
+    return size > 0 and any(said[at : at + size] == wanted for at in range(len(said) - size + 1))
 
 
 def _first_plain(phrases: Iterable[str]) -> str:

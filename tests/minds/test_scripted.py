@@ -17,7 +17,7 @@ def prompt(text: str, *, npc: str = "marta", turn: int = 1, intent: str = "s.1.m
 
 
 def said(question: Prompt, mind: Mind | None = None) -> str:
-    return asyncio.run((mind or ScriptedMind()).reply(question))
+    return asyncio.run((mind or ScriptedMind()).reply(question)).text
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,0 +1,78 @@
+"""What a host thinks with, put together from plain values.
+
+One law: whatever needs a model has something offline behind it, so every kind of mind a session
+may ask for is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from holodeck.messages.session import MindKind
+from holodeck.messages.talk import AnalysisKind
+from holodeck.minds.analysis import OfflineAnalyst
+from holodeck.minds.embedding import HashedNgrams, ServerEmbedder
+from holodeck.minds.model import Budget, ModelAnalyst, ModelMind, ModelRefractor
+from holodeck.minds.personas import Library
+from holodeck.minds.port import Analyst, Embedder, Faculties, Mind, Refractor
+from holodeck.minds.recall import Remembrance
+from holodeck.minds.scripted import ScriptedMind
+from holodeck.minds.server import ModelServer
+
+
+def minds_of(
+    *,
+    model_url: str | None = None,
+    model_key: SecretStr | None = None,
+    model_name: str | None = None,
+    model_timeout_s: float = 20.0,
+    model_retries: int = 2,
+    model_budget_tokens: int = 60_000,
+    embedding_url: str | None = None,
+    embedding_key: SecretStr | None = None,
+    embedding_name: str | None = None,
+    personas: Sequence[Path] = (),
+) -> Faculties:
+    """The faculties of one host.
+
+    Without ``model_url`` and ``model_name`` the offline ones stand in for the model too: sessions
+    that ask for one go on, and each reply names its source.
+
+    Args:
+        model_budget_tokens: of one session, questions and answers together; 0: no bound.
+        embedding_url: where ``embedding_name`` is asked for; None: at ``model_url``.
+        personas: folders of personas beside the packaged ones.
+
+    Raises:
+        PersonaError: a persona cannot be used.
+        StartupError: a server is set and the client library is not installed.
+    """
+    offline = ScriptedMind()
+    spelling = OfflineAnalyst()
+    mind: Mind = offline
+    refractor: Refractor = offline
+    analyst: Analyst = spelling
+    embedder: Embedder = HashedNgrams()
+    server = None
+    if model_url is not None:
+        server = ModelServer(model_url, model_key, model_timeout_s, model_retries)
+    if server is not None and model_name is not None:
+        budget = Budget(model_budget_tokens)
+        mind = ModelMind(server, model_name, fallback=offline, budget=budget)
+        refractor = ModelRefractor(server, model_name, fallback=offline, budget=budget)
+        analyst = ModelAnalyst(server, model_name, fallback=spelling)
+    if embedding_name is not None:
+        if embedding_url is not None:
+            server = ModelServer(embedding_url, embedding_key, model_timeout_s, model_retries)
+        if server is not None:
+            embedder = ServerEmbedder(server, embedding_name)
+    return Faculties(
+        minds={MindKind.SCRIPTED: offline, MindKind.MODEL: mind},
+        refractors={MindKind.SCRIPTED: offline, MindKind.MODEL: refractor},
+        analysts={AnalysisKind.OFFLINE: spelling, AnalysisKind.MODEL: analyst},
+        library=Library([folder.expanduser() for folder in personas]),
+        recall=Remembrance(embedder),
+    )
