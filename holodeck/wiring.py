@@ -202,8 +202,10 @@ def library_of(settings: Settings) -> Library:
 def faculties_of(settings: Settings) -> Faculties:
     """What a host thinks with."""
     offline = OfflineAnalyst()
+    scripted = ScriptedMind()
     return Faculties(
-        minds={MindKind.SCRIPTED: ScriptedMind()},
+        minds={MindKind.SCRIPTED: scripted},
+        refractors={MindKind.SCRIPTED: scripted},
         analysts={AnalysisKind.OFFLINE: offline},
         library=library_of(settings),
         recall=Remembrance(HashedNgrams()),

@@ -19,9 +19,10 @@ from holodeck.actors.host import Host, HostOptions
 from holodeck.actors.keeper import HostKeeper, TilesService
 from holodeck.actors.supervisor import Supervisor, SupervisorOptions
 from holodeck.broker.streams import layout
+from holodeck.config import load_settings
 from holodeck.messages.session import MindKind
-from holodeck.minds import Mind
-from holodeck.wiring import Connection
+from holodeck.minds import Faculties, Mind
+from holodeck.wiring import Connection, faculties_of
 from tests.runtime.minds import EchoMind
 
 
@@ -36,7 +37,9 @@ def made(plan: dict[str, Any]) -> Service:
     match plan["role"]:
         case "host":
             options = HostOptions(**plan["options"])
-            minds: dict[MindKind, Mind] = {MindKind.SCRIPTED: EchoMind()}
+            minds: Faculties | dict[MindKind, Mind] = (
+                faculties_of(load_settings()) if plan["worlds"] else {MindKind.SCRIPTED: EchoMind()}
+            )
             return HostKeeper(
                 lambda lost: Host(connect, streams, options, minds=minds, on_lost=lost)
             )

@@ -30,7 +30,7 @@ from holodeck.messages.codec import unpack
 from holodeck.messages.errors import HolodeckError
 from holodeck.messages.session import MindKind
 from holodeck.messages.subjects import CTL_HOST
-from holodeck.minds import Mind
+from holodeck.minds import Faculties, Mind
 from holodeck.wiring import Connection
 from tests.conftest import ROOT
 from tests.runtime.minds import EchoMind
@@ -92,12 +92,14 @@ class Stage:
     Attributes:
         folder: the store and the logs of the processes.
         broker: a connection with the runtime's rights, for looking.
+        worlds: host processes know the personas and their minds, in place of one that echoes.
     """
 
     folder: Path
     partitions: int = 16
     lease_s: float = LEASE_S
     max_bytes: int = 512 * MIB
+    worlds: bool = False
     processes: list[Process] = field(default_factory=list)
     keepers: list[HostKeeper] = field(default_factory=list)
 
@@ -167,6 +169,7 @@ class Stage:
             "connection": asdict(connection),
             "options": options,
             "max_bytes": self.max_bytes,
+            "worlds": self.worlds,
         }
         path = self.folder / f"{name}.log"
         with path.open("ab") as log:
@@ -204,13 +207,13 @@ class Stage:
         self,
         name: str,
         *,
-        minds: dict[MindKind, Mind] | None = None,
+        minds: Faculties | dict[MindKind, Mind] | None = None,
         connect: Callable[[], Awaitable[Broker]] | None = None,
         **options: Any,
     ) -> HostKeeper:
         """A host on this loop."""
         given = self.host_options(name, **options)
-        mind: dict[MindKind, Mind] = minds if minds is not None else {MindKind.SCRIPTED: EchoMind()}
+        mind = minds if minds is not None else {MindKind.SCRIPTED: EchoMind()}
         keeper = HostKeeper(
             lambda lost: Host(connect or self.connect, self.layout, given, minds=mind, on_lost=lost)
         )

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from holodeck.messages.conversation import InjectionStatus
 from holodeck.messages.fleet import Decision, Routing, SessionGraph
 from holodeck.messages.session import (
     SESSION_COMMAND,
@@ -36,9 +37,10 @@ from holodeck.messages.session import (
     TimerFired,
     TurnAnswered,
 )
+from holodeck.messages.talk import InjectionAdvanced
 from tests.torture.run import Op, Row
 
-_TIMER: Final = re.compile(r"timer\.(session|idle|task)(?:-(.+))?\.(\d+)", re.DOTALL)
+_TIMER: Final = re.compile(r"timer\.(session|idle|task|silence)(?:-(.+))?\.(\d+)", re.DOTALL)
 _REPLY: Final = re.compile(r"turn-(\d+)-reply")
 
 
@@ -82,8 +84,11 @@ def _filled_in(row: Row, command: Any) -> Any:
     tells what that was."""
     for event in row.events:
         match command, event:
-            case StartSession(graph=None), SessionStarted(graph=graph):
-                return command.model_copy(update={"graph": graph})
+            case StartSession(), SessionStarted() as begun:
+                told = {"graph": begun.graph, "context": begun.context, "stage": begun.stage}
+                if begun.context is not None:
+                    told["cast"] = begun.cast  # an empty one is filled in from the persona
+                return command.model_copy(update=told)
             case RouteTask(decision=None), TaskRouted(routing=Routing() as routing):
                 decision = Decision(
                     routing=routing,
@@ -120,8 +125,21 @@ def _told(row: Row) -> Any | None:
     if row.command.startswith("owed."):
         return SettleOwed()
     match row.events[0]:
-        case TurnAnswered(turn=turn, npc=npc, text=text) if _REPLY.fullmatch(row.command):
-            return NpcReply(turn=turn, npc=npc, text=text)
+        case TurnAnswered() as said if _REPLY.fullmatch(row.command):
+            opened = tuple(
+                event.form
+                for event in row.events
+                if isinstance(event, InjectionAdvanced)
+                and event.status is InjectionStatus.OPPORTUNITY
+            )
+            return NpcReply(
+                turn=said.turn,
+                npc=said.npc,
+                text=said.text,
+                opened=opened,
+                speaking_ms=said.speaking_ms,
+                source=said.source,
+            )
         case SessionPaused(reason=reason):
             return Pause(reason=reason)
         case SessionResumed(claim=claim):
@@ -160,6 +178,8 @@ def _start_of(begun: SessionStarted) -> StartSession:
         h1_router=begun.h1_router,
         emergence_offset=begun.emergence_offset,
         started_us=begun.started_us,
+        analysis=begun.analysis,
+        ladder=begun.ladder,
     )
 
 
