@@ -58,6 +58,7 @@ ATTEMPTS: Final = 3
 ACTIVE: Final = frozenset({SpecStatus.PENDING, SpecStatus.INJECTED})
 """Statuses of an injection that waits for its next session: it was not tried yet, or an opening
 was made and the learner did not use it."""
+_OVER: Final = frozenset({SpecStatus.RESOLVED.value, SpecStatus.EXPIRED.value})
 MAX_IDS: Final = 6
 """Friction points a unit names."""
 MAX_EXAMPLES: Final = 3
@@ -472,17 +473,17 @@ def injection(
 ) -> Injected:
     """One directive for each need, and what became of the old ones.
 
-    Old ones of this session's persona are settled first; what is still active keeps its place,
-    and a need of its form adds nothing. Into the room that is left (five may be active) come new
-    ones that are immediate, then deferred ones, the oldest first, then the other new ones. More
-    than seven are not kept deferred: the oldest expire.
+    Old ones of this session's persona, or of none, are settled first; what is still active keeps
+    its place, and a need of its form adds nothing. Into the room that is left (five may be active)
+    come new ones that are immediate, then deferred ones, the oldest first, then the other new
+    ones. More than seven are not kept deferred: the oldest expire.
     """
     missed = frozenset(point.form for point in story.points if point.form)
     held = bool(story.turns)
     stands: dict[str, tuple[Pending, SpecStatus, int]] = {}
     for old in known.injections:
         status, attempts = old.spec.status, old.attempts
-        if held and old.persona == persona:
+        if held and old.persona in (persona, ""):
             status, attempts = tried(old, story, missed)
         stands[old.spec.target_form] = old, status, attempts
     keeps = {form for form, (_, status, _) in stands.items() if status in ACTIVE}
@@ -510,12 +511,16 @@ def injection(
             old, _, attempts = stands[form]
             status = SpecStatus.EXPIRED if form in dropped else spec.status
             stands[form] = old, status, attempts
-    settled = tuple(
+    settled = [
         (form, status.value, attempts)
         for form, (old, status, attempts) in stands.items()
         if (status, attempts) != (old.spec.status, old.attempts)
+    ]
+    # What is over makes room before anything takes it, so that no step on the way has too many.
+    settled.sort(key=lambda one: one[1] not in _OVER)
+    return Injected(
+        tuple(spec for spec in planned if spec.target_form not in dropped), tuple(settled)
     )
-    return Injected(tuple(spec for spec in planned if spec.target_form not in dropped), settled)
 
 
 # --- all of it ----------------------------------------
@@ -558,7 +563,7 @@ def run(
     """What a session came to, and what follows from it.
 
     Args:
-        persona: whose world the session was in; only injections of it can have been tried.
+        persona: whose world the session was in; those of another cannot have been tried.
 
     Soft landing is not its business: ``landing`` is what was known before.
     """

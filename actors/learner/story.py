@@ -178,7 +178,7 @@ class LoopResult:
             in no session yet.
         settled: ``(form, status, attempts)`` of each old one where either changed: resolved and
             expired are over; pending (also: no longer deferred), injected and deferred stay, with
-            that status and as many attempts.
+            that status and as many attempts. Those that are over come first.
         landing: as it was known; the loop does not judge it.
     """
 

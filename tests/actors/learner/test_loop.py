@@ -521,11 +521,13 @@ def knowing(draw: st.DrawFn) -> Known:
 
 
 def kept(known: Known, result: LoopResult) -> dict[str, SpecStatus]:
-    """The injections a learner has after it: what is settled first, then what is planned."""
+    """The injections a learner has after it: one after the other is settled, then planned; at no
+    step are there more active ones than may be."""
     stands = {old.spec.target_form: old.spec.status for old in known.injections}
-    for form, status, _ in result.settled:
-        stands[form] = SpecStatus(status)
-    stands |= {spec.target_form: spec.status for spec in result.planned}
+    steps = [(form, SpecStatus(status)) for form, status, _ in result.settled]
+    for form, status in [*steps, *((one.target_form, one.status) for one in result.planned)]:
+        stands[form] = status
+        assert sum(one in ACTIVE for one in stands.values()) <= MAX_ACTIVE
     over = (SpecStatus.RESOLVED, SpecStatus.EXPIRED)
     return {form: status for form, status in stands.items() if status not in over}
 
