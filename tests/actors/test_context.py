@@ -8,6 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from holodeck.actors.decider import Moment
+from holodeck.actors.npc import relation
+from holodeck.actors.session import session
 from holodeck.actors.session.talk.context import LIMIT, assemble, cast_of, cue
 from holodeck.messages.codec import pack, unpack
 from holodeck.messages.conversation import (
@@ -43,7 +46,7 @@ from holodeck.messages.persona import (
     Scenario,
     WordDomain,
 )
-from holodeck.messages.session import CastMember
+from holodeck.messages.session import CastMember, FrictionFinding, StartSession, TakeTurn
 from holodeck.messages.talk import (
     AnalysisKind,
     Baseline,
@@ -389,6 +392,41 @@ def test_at_most_three_are_tried_and_those_for_others_do_not_count() -> None:
 def test_how_a_form_is_brought_about_is_the_personas_to_say_where_nobody_else_did() -> None:
     context, _ = put_together(learner(injections=(spec(injection_method=""),)))
     assert context.injections[0].method == "Wait to be asked politely."
+
+
+# --- a session that begins with it ----------------------------------------
+
+FINDINGS = st.lists(
+    st.builds(FrictionFinding, type=st.sampled_from(FrictionType), severity=st.floats(0, 1)),
+    max_size=3,
+).map(tuple)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(FINDINGS, st.sampled_from([None, True, False])), max_size=20))
+def test_session_and_npc_agree_on_a_standing_after_every_turn(
+    turns: list[tuple[tuple[FrictionFinding, ...], bool | None]],
+) -> None:
+    context, stage = put_together(cast=only("rita"))
+    start = StartSession(
+        learner="ana", claim=1, persona="harbour", cast=only("rita"), context=context, stage=stage
+    )
+    state, met = session.initial, relation.initial
+    for number, (found, aligned) in enumerate(turns):
+        command: Any = start
+        if number:
+            command = TakeTurn(
+                turn=number, npc="rita", text="olá", frictions=found, register_aligned=aligned
+            )
+        moment = Moment(number + 1, 10**12 + 1000 * number, "sess_1", "ana")
+        events = session.decide(state, command, moment.at)
+        state = session.fold(state, events, moment)
+        if not number:
+            continue
+        met = relation.fold(met, events, moment)
+        assert state.talk is not None
+        assert state.talk.standings["rita"].reputation == met.reputation
+        assert state.talk.standings["rita"].mood == met.mood(moment.at)
 
 
 # --- it always fits ----------------------------------------
