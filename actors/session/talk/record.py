@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from holodeck.actors.session.talk.affect import needs_scaffold
-from holodeck.actors.session.talk.state import OPENNESS_TENTHS
+from holodeck.actors.session.talk.state import LIVE_INJECTIONS, OPENNESS_TENTHS
 from holodeck.messages.conversation import (
     Affect,
     ConversationOutcome,
@@ -356,16 +356,21 @@ class Record:
 
     def _began(self, at: int, event: SessionStarted) -> None:
         self.started, self.started_at, self._since = event, at, at
+        due: list[str] = []
         if event.context is not None:
             self.tier = event.context.recommended_tier
-            for injection in event.context.injections:
-                self.injections[injection.target_form] = (InjectionStatus.PENDING, None)
+            due = [one.target_form for one in event.context.injections]
         if event.stage is not None:
-            for due in event.stage.injections:
-                self.injections.setdefault(due.form, (InjectionStatus.PENDING, None))
+            due = [one.form for one in event.stage.injections] or due
             for character in event.stage.characters:
                 if character.openness_enabled:
                     self.openness[character.npc] = Openness()
+        for place, form in enumerate(dict.fromkeys(due)):
+            live = place < LIVE_INJECTIONS
+            self.injections[form] = (
+                InjectionStatus.PENDING if live else InjectionStatus.DEFERRED,
+                None,
+            )
 
     def _taken(self, at: int, event: TurnTaken) -> None:
         self._settle()

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holodeck.actors.session.talk.exhaust import exhaust
+from holodeck.actors.session.talk.record import Step
 from holodeck.actors.session.talk.view import active
 from holodeck.messages.conversation import (
     ActiveSessionState,
@@ -16,18 +18,36 @@ from holodeck.messages.conversation import (
     InjectionStatus,
     InnerAffect,
     OpennessState,
+    PhonemeResult,
     RefractionLevel,
 )
 from holodeck.messages.errors import RefusedError
+from holodeck.messages.session import ChangeReputation, End, SettleOwed
 from holodeck.messages.talk import (
     AffectChanged,
+    ChooseRefraction,
+    Heard,
     InjectionAdvanced,
     NegotiationCollapsed,
+    OfferRefraction,
     OpennessChanged,
     PronunciationHeard,
     RefractionAsked,
     RefractionChosen,
     TurnAnalysis,
+)
+from tests.actors.session.stories import Story
+from tests.actors.session.worlds import (
+    BAKER,
+    CLERK,
+    FRIEND,
+    JUDGE,
+    WORDINGS,
+    asked,
+    conversation,
+    friction,
+    reply,
+    said,
 )
 from tests.actors.session_record.log import MINUTE, Log, slip
 from tests.actors.session_record.test_exhaust import REQUEST
@@ -208,10 +228,10 @@ def test_checkpoints_without_a_start_are_no_session() -> None:
 
 
 @given(st.lists(turns, max_size=6))
-def test_every_prefix_is_a_state_that_later_checkpoints_only_add_to(said: list[Any]) -> None:
+def test_every_prefix_is_a_state_that_later_checkpoints_only_add_to(told: list[Any]) -> None:
     # given
     log = Log().start()
-    for npc, found, analysis, *_ in said:
+    for npc, found, analysis, *_ in told:
         log.says(npc, "x", *(slip(k, form, s) for k, form, s, _ in found), analysis=analysis)
         log.moves(npc, -0.01).answers(npc)
     log.end()
@@ -231,3 +251,83 @@ def test_every_prefix_is_a_state_that_later_checkpoints_only_add_to(said: list[A
         ):
             assert list(after[: len(before)]) == list(before)
     assert ActiveSessionState.model_validate(states[-1].outside()) == states[-1]
+
+
+# --- a session that was really decided ----------------------------------------
+
+
+def decided() -> Story:
+    """Turns to three NPCs, friction, a refraction, openings, and the end."""
+    told = conversation(reply(0))
+    told.tell(said(1, BAKER, friction("lexical", 0.4, form="pan")), after_s=40)
+    told.tell(reply(1, opened=("subjunctive",)), said(2, BAKER, aligned=True), after_s=30)
+    told.tell(reply(2), asked(), OfferRefraction(number=1, response=WORDINGS), after_s=10)
+    told.tell(ChooseRefraction(number=1, level=RefractionLevel.NATIVE))
+    told.tell(said(3, BAKER, text="¿Me pones un pan?", forms=("subjunctive",)), after_s=20)
+    heard = Heard(comprehensibility=0.6, phonemes=(PhonemeResult(phoneme="θ", accuracy=0.4),))
+    told.tell(said(4, FRIEND, command={"heard": heard}), reply(4, FRIEND), after_s=20)
+    told.tell(ChangeReputation(npc=CLERK, delta=0.4, reason="a gift"))
+    for number in range(5, 9):
+        slow: dict[str, Any] = {"latency_ms": 9000, "hedges": 3, "aligned": False}
+        told.tell(said(number, JUDGE, friction("register", 0.8), **slow), after_s=15)
+    return told
+
+
+def steps_of(told: Story) -> list[Step]:
+    return [(moment.sequence, moment.at, tuple(events)) for moment, events in told.log]
+
+
+def test_the_state_is_the_one_the_session_decides_by() -> None:
+    # given
+    told = decided()
+    talk = told.state.talk
+    assert talk is not None
+
+    # when
+    state = active("sess_1", steps_of(told))
+
+    # then
+    assert state.session.current_npc_id == told.state.npc == JUDGE
+    assert state.session.current_tier == talk.tier == 3
+    assert len(state.friction_monitor.detected_frictions) == sum(told.state.frictions.values())
+    assert state.friction_monitor.current_affective_state is talk.affect
+    assert state.friction_monitor.intervention_needed is talk.intervention is True
+    assert state.pronunciation.average_comprehensibility == talk.average_comprehensibility
+    assert state.pronunciation.phoneme_issues_detected == talk.issues == ("θ",)
+    assert [(one.target_form, one.status) for one in state.injection_status] == [
+        (one.form, one.status) for one in talk.injections
+    ]
+    assert state.refraction_sessions[0].used_in_conversation
+    tracked = state.openness_tracking or {}
+    assert {npc: one.current_score for npc, one in tracked.items()} == {
+        npc: one.openness / 10 for npc, one in talk.standings.items() if npc in (JUDGE, CLERK)
+    }
+    assert len(tracked[JUDGE].violations) == 4
+
+
+def test_what_it_came_to_is_where_the_session_ended() -> None:
+    # given
+    told = decided()
+    talk = told.state.talk
+    assert talk is not None
+    told.tell(End(), after_s=5)
+    while told.state.owed:
+        told.tell(SettleOwed())
+
+    # when
+    found = exhaust("sess_1", steps_of(told))
+
+    # then
+    record = found.session_record
+    assert [one.npc_id for one in record.conversations] == [*told.state.met]
+    assert {one.npc_id: one.new_score for one in found.reputation_updates} == {
+        npc: talk.standings[npc].reputation for npc in told.state.reputation
+    }
+    assert record.metrics.reputation_delta == told.state.reputation
+    assert record.duration_minutes == round(told.state.active_ms / 60_000, 6)
+    assert record.active_tiers == (1, 2, 3)
+    used = {one.target_form for one in found.injection_results if one.learner_used_target_form}
+    assert used == {"subjunctive"}
+    assert {one.npc_id for one in found.new_memories} <= {*told.state.met}
+    assert record.metrics.register_accuracy_score == 0.0
+    assert record.metrics.recovery_rate == round(1 / sum(told.state.frictions.values()), 6)
