@@ -25,6 +25,7 @@ from holodeck.messages.errors import RefusedError, TransientError
 from holodeck.messages.ids import new_id
 from holodeck.messages.persona import Persona
 from holodeck.messages.session import (
+    CastMember,
     NpcReply,
     RefractionAsked,
     StartSession,
@@ -79,17 +80,28 @@ class Conversing:
         library = self._faculties.library
         return library.get(persona) if library is not None and persona else None
 
+    def check(self, persona: str, cast: tuple[CastMember, ...]) -> None:
+        """
+        Raises:
+            RefusedError: ``unknown-persona``, with those there are; ``unknown-npc``.
+        """
+        if self.knows_worlds():
+            cast_of(self._known(persona), cast)
+
+    def _known(self, persona: str) -> Persona:
+        library, found = self._faculties.library, self.world(persona)
+        if library is None or found is None:
+            known = ", ".join(library.names()) if library is not None else "none"
+            raise RefusedError("unknown-persona", f"{persona!r}; there are {known}")
+        return found
+
     async def prepare(self, start: StartSession) -> StartSession:
         """One round trip, to the learner and to every NPC at once.
 
         Both are asked behind the claim this start rests on: whatever was stored before it, such
         as the end of the session before, they know.
         """
-        library, persona = self._faculties.library, self.world(start.persona)
-        assert library is not None
-        if persona is None:
-            known = ", ".join(library.names())
-            raise RefusedError("unknown-persona", f"{start.persona!r}; there are {known}")
+        persona = self._known(start.persona)
         cast = cast_of(persona, start.cast)
         at, after = self._house.now(), start.claim or 0
         asked = cue(persona, ())

@@ -42,6 +42,7 @@ from holodeck.messages.envelope import (
     Answer,
     AwaitReply,
     Checkpoint,
+    CheckStart,
     Envelope,
     Greet,
     ReadState,
@@ -69,6 +70,7 @@ from holodeck.messages.learner import INTERNAL_LEARNER_COMMANDS
 from holodeck.messages.session import (
     INTERNAL_COMMANDS,
     AbandonStart,
+    CastMember,
     End,
     ForkFrom,
     NpcReply,
@@ -160,6 +162,14 @@ class Talks(Protocol):
 
     def knows_worlds(self) -> bool:
         """Whether there is a library, so that a persona is more than a label."""
+        ...
+
+    def check(self, persona: str, cast: tuple[CastMember, ...]) -> None:
+        """Whether a start in that world could be prepared.
+
+        Raises:
+            RefusedError: no such persona, or an NPC of another world.
+        """
         ...
 
     async def prepare(self, start: StartSession) -> StartSession:
@@ -534,6 +544,9 @@ class SessionShell(Shell):
         if not self._admit(work, self.memory):
             return
         body = work.body
+        if isinstance(body, CheckStart):
+            self._check(work, body)
+            return
         if self.unread and not self.sequence and not isinstance(body, BEGINNINGS):
             self._look(work)
             return
@@ -892,6 +905,17 @@ class SessionShell(Shell):
         self.house.answer(
             work, Answer(status="ok", sequence=sequence, state=pack(STATE.dump_python(state)))
         )
+
+    def _check(self, work: Work, body: CheckStart) -> None:
+        """Says whether a start could be prepared; looks at nothing that is stored."""
+        try:
+            self.house.talks.check(body.persona, body.cast)
+        except RefusedError as error:
+            self._refuse(work, error)
+        else:
+            self.house.answer(work, Answer(status="ok", sequence=self.sequence))
+        if self.state.phase is Phase.NEW:
+            self.house.forget(self)
 
     def _await_reply(self, work: Work, turn: int) -> None:
         if self.state.phase is Phase.NEW:

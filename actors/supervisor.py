@@ -36,7 +36,7 @@ from holodeck.messages.control import (
     ResumeSession,
     SpawnSession,
 )
-from holodeck.messages.envelope import HEADER_CONTENT, JSON_CONTENT, ReadState
+from holodeck.messages.envelope import HEADER_CONTENT, JSON_CONTENT, CheckStart, ReadState
 from holodeck.messages.errors import (
     ContractError,
     DecodeError,
@@ -48,7 +48,7 @@ from holodeck.messages.errors import (
 )
 from holodeck.messages.ids import MAX_COMMAND_ID
 from holodeck.messages.learner import ClaimLearner
-from holodeck.messages.session import AbandonStart, ForkFrom, Pause, Resume
+from holodeck.messages.session import AbandonStart, ForkFrom, Pause, Resume, SessionKind
 from holodeck.messages.subjects import ANY, CTL_HOST, CTL_SUPERVISOR, all_tiles
 
 log = structlog.get_logger("holodeck.supervisor")
@@ -538,6 +538,13 @@ class Supervisor:
         if self._live >= self._options.max_sessions * max(1, len(self._hosts)):
             raise RefusedError("at-capacity", f"{self._live} sessions live")
         start = order.start
+        if start.session_kind is SessionKind.CONVERSATION and start.persona:
+            await self._caller.command(
+                "session",
+                order.session,
+                step(order.id, "check"),
+                CheckStart(persona=start.persona, cast=start.cast),
+            )
         if start.session_kind.claims:
             claim = await self._claim(order.id, start.learner, order.session, switch=order.switch)
             start = start.model_copy(update={"claim": claim})

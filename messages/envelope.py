@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from holodeck.messages.base import Message, Millis
+from holodeck.messages.base import Label, Message, Millis
 from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, FleetEvent, ReadFleet
 from holodeck.messages.ids import CommandId, LearnerId, NpcId
 from holodeck.messages.learner import LearnerCommand, LearnerEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
-from holodeck.messages.session import SessionCommand, SessionEvent
+from holodeck.messages.session import CastMember, SessionCommand, SessionEvent
 from holodeck.messages.talk import BriefLearner, BriefNpc
 
 MAX_DEADLINE_MS: Final = 60_000
@@ -66,12 +66,32 @@ class Greet(Message):
     npc: NpcId
 
 
-Query = ReadState | AwaitReply | Greet | BriefLearner | BriefNpc | AskRoute | AskGraph | ReadFleet
+class CheckStart(Message):
+    """Asks whether a start can be prepared at all, before the learner is claimed for it: a claim
+    whose start is refused would keep the learner from others for seconds."""
+
+    kind: Literal["check-start"] = "check-start"
+    persona: Label
+    cast: Annotated[tuple[CastMember, ...], Field(max_length=32)] = ()
+
+
+Query = (
+    ReadState
+    | AwaitReply
+    | Greet
+    | CheckStart
+    | BriefLearner
+    | BriefNpc
+    | AskRoute
+    | AskGraph
+    | ReadFleet
+)
 QUERY_KINDS: Final = frozenset(
     {
         "read-state",
         "await-reply",
         "greet",
+        "check-start",
         "brief-learner",
         "brief-npc",
         "ask-route",
@@ -100,7 +120,9 @@ class _Envelope(Message):
 
 
 class ToSession(_Envelope):
-    body: Annotated[SessionCommand | ReadState | AwaitReply | Greet, Field(discriminator="kind")]
+    body: Annotated[
+        SessionCommand | ReadState | AwaitReply | Greet | CheckStart, Field(discriminator="kind")
+    ]
 
 
 class ToNpc(_Envelope):
