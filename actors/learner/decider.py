@@ -15,8 +15,8 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from holodeck.actors.decider import Decider, Moment
-from holodeck.actors.learner import lessons
 from holodeck.actors.learner.landing import lands, signals_of
+from holodeck.actors.learner.lessons import completed, engaged, mastered
 from holodeck.actors.learner.loop import run
 from holodeck.actors.learner.profile import (
     Profile,
@@ -190,7 +190,7 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
             ``unknown-curriculum``, another lesson waits or none; ``unknown-unit``, the lesson has
             no such unit; ``other-learner``, a trigger is for somebody else; ``trigger-exists``,
             one of that id waits or was delivered; ``trigger-past``, it would expire before it
-            could be said; ``queue-full``, 64 wait, or 64 KiB of text; ``unknown-trigger``, none of
+            could be said; ``queue-full``, 64 wait, or 32 KiB of text; ``unknown-trigger``, none of
             that id was delivered.
     """
     match command:
@@ -283,18 +283,18 @@ def _lesson(profile: Profile | None, result: AdaptiveLessonResult) -> Sequence[L
     done = [unit for unit in result.unit_engagement if unit.completed]
     rate = result.completion_rate
     if result.unit_engagement:
-        rate = lessons.completed(result.unit_engagement, len(units))
+        rate = completed(result.unit_engagement, len(units))
     accuracy = sum(unit.exercise_accuracy for unit in done) / len(done) if done else 0.0
     events: list[LearnerEvent] = [
         LessonReported(
             result=result,
-            engaged=lessons.engaged(rate),
-            mastered=bool(done) and lessons.mastered(round(accuracy, 6)),
+            engaged=engaged(rate),
+            mastered=bool(done) and mastered(round(accuracy, 6)),
         )
     ]
     lesson = profile.queue.lesson
     waiting = {item.id for item in profile.queue.waiting}
-    if lessons.engaged(rate) and lesson is not None and lesson.trigger in waiting:
+    if engaged(rate) and lesson is not None and lesson.trigger in waiting:
         events.append(TriggerExpired(trigger=lesson.trigger))
     return events
 

@@ -17,7 +17,15 @@ from holodeck.actors.learner.evaluation import trend
 from holodeck.actors.learner.landing import COLD_START
 from holodeck.actors.learner.lessons import mastered
 from holodeck.actors.learner.loop import ACTIVE, MAX_ACTIVE, MAX_DEFERRED
-from holodeck.actors.learner.stories import Telling, begun, hear
+from holodeck.actors.learner.stories import (
+    Telling,
+    begun,
+    hear,
+    name_size,
+    newest,
+    point_size,
+    shed,
+)
 from holodeck.actors.learner.story import FrictionPoint, Known, Pending
 from holodeck.actors.learner.triggers import DAY_MS, Queue, Teller, iso
 from holodeck.actors.npc.briefing import saved as saved_relation
@@ -61,7 +69,9 @@ LIVE: Final = 4
 """Sessions of one learner that are told at once. Of more the oldest is forgotten, unevaluated: one
 that was paused and never ended, if there is such."""
 HISTORY: Final = 100
+HISTORY_BYTES: Final = 64 * 1024
 RULES: Final = 100
+RULES_BYTES: Final = 64 * 1024
 FIGURES: Final = 20
 """Sessions whose rates, shares and phonemes are kept one by one."""
 PHONEMES: Final = 64
@@ -69,6 +79,7 @@ ATTENDED: Final = 100
 MET: Final = 128
 LESSONS: Final = 20
 REACHED: Final = 64
+REACHED_BYTES: Final = 24 * 1024
 WORLDS: Final = 16
 """Personas whose reached objectives are kept; those not visited longest go first."""
 STILL_TO_COME_MS: Final = 10_000
@@ -134,7 +145,7 @@ class Profile:
         tiers: sessions in which a tier was met.
         rates, completions: friction a minute and task completion, one a session.
         rules: of its interlanguage, by form.
-        injections: five active, ten deferred.
+        injections: five active ones, and those that wait for their place.
         curriculum: the lesson that waits; lessons: those reported.
         met: NPCs, the newest last; reached: objectives, by persona.
         bad_affect: sessions in a row in which it was anxious or overwhelmed.
@@ -429,13 +440,16 @@ def session_ends(profile: Profile, event: SessionEnded, moment: Moment) -> None:
         before = profile.reached.pop(story.persona, ())
         both = tuple(dict.fromkeys((*before, *story.reached)))
         profile.reached[story.persona] = both[-REACHED:]
-        while len(profile.reached) > WORLDS:
-            del profile.reached[next(iter(profile.reached))]
+        shed(profile.reached, WORLDS, REACHED_BYTES, _world_size)
     for phoneme, (total, times) in story.phonemes.items():
         before_ = profile.phonemes.pop(phoneme, ())
         profile.phonemes[phoneme] = (*before_, round(total / times, 6))[-FIGURES:]
     while len(profile.phonemes) > PHONEMES:
         del profile.phonemes[next(iter(profile.phonemes))]
+
+
+def _world_size(persona: str, reached: tuple[str, ...]) -> int:
+    return name_size(persona) + sum(map(name_size, reached))
 
 
 def _forget(profile: Profile, session: str) -> None:
@@ -454,7 +468,8 @@ def evaluated(profile: Profile, event: LoopCompleted) -> None:
     telling = profile.live.get(event.session)
     _forget(profile, event.session)
     if telling is not None:
-        profile.history = (*profile.history, *telling.story.points)[-HISTORY:]
+        points = (*profile.history, *telling.story.points)[-HISTORY:]
+        profile.history = newest(points, HISTORY_BYTES, point_size)
         profile.persona, profile.session = telling.story.persona, event.session
     if event.skipped:
         return
@@ -474,8 +489,11 @@ def evaluated(profile: Profile, event: LoopCompleted) -> None:
         # The newest last, so that what has not come up for longest goes first.
         profile.rules.pop(rule.form, None)
         profile.rules[rule.form] = rule
-    while len(profile.rules) > RULES:
-        del profile.rules[next(iter(profile.rules))]
+    shed(profile.rules, RULES, RULES_BYTES, _rule_size)
+
+
+def _rule_size(form: str, rule: LanguageRule) -> int:
+    return 2 * name_size(form) + 280
 
 
 def lesson_made(profile: Profile, event: CurriculumGenerated, moment: Moment) -> None:
@@ -507,7 +525,7 @@ _STATUSES: Final = frozenset(status.value for status in SpecStatus)
 
 
 def _admit(profile: Profile, items: Sequence[Pending]) -> None:
-    """Five active and the newest ten deferred, whatever was planned."""
+    """Five active ones and the newest of the others, whatever was planned."""
     active = [item for item in items if item.spec.status in ACTIVE]
     waiting = [
         replace(item, spec=item.spec.model_copy(update={"status": SpecStatus.DEFERRED}))

@@ -6,7 +6,7 @@ session is; what one turn shows of the frictions before it is settled when the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -40,9 +40,40 @@ NPCS: Final = 32
 REACHED: Final = 64
 SAID: Final = 80
 """Characters kept of what was said instead of a form."""
+LONG: Final = 60
+"""Characters of a name that is longer than names are. Lists are bounded by their number; where a
+long name comes in, by their bytes as well."""
+POINT_BYTES: Final = 24 * 1024
+FORM_BYTES: Final = 8 * 1024
 
-
+K = TypeVar("K")
 V = TypeVar("V")
+
+
+def newest(items: Sequence[V], room: int, size: Callable[[V], int]) -> tuple[V, ...]:
+    """The last items that are together no larger than ``room``."""
+    kept = len(items)
+    while kept and (room := room - size(items[kept - 1])) >= 0:
+        kept -= 1
+    return tuple(items[kept:])
+
+
+def shed(items: dict[K, V], count: int, room: int, size: Callable[[K, V], int]) -> None:
+    """Takes the first items out until no more than ``count`` are left, and no more than
+    ``room``."""
+    total = sum(size(key, value) for key, value in items.items())
+    while items and (len(items) > count or total > room):
+        key = next(iter(items))
+        total -= size(key, items.pop(key))
+
+
+def point_size(point: FrictionPoint) -> int:
+    """About the bytes of a friction that is kept."""
+    return len(point.form.encode()) + len(point.said.encode()) + 320
+
+
+def name_size(name: str) -> int:
+    return len(name.encode()) + 3
 
 
 @dataclass(slots=True)
@@ -166,8 +197,14 @@ def _analysed(story: Story, analysis: TurnAnalysis, tier: int) -> None:
     if analysis.comprehensibility is not None:
         _scored(story, analysis.comprehensibility)
     for form in analysis.forms:
-        if form in story.forms or len(story.forms) < FORMS:
+        if form in story.forms or _room_for(story.forms, form):
             story.forms[form] = story.forms.get(form, 0) + 1
+
+
+def _room_for(kept: Mapping[str, Any], name: str) -> bool:
+    if len(kept) >= FORMS:
+        return False
+    return len(name) <= LONG or sum(map(name_size, (*kept, name))) <= FORM_BYTES
 
 
 def _scored(story: Story, score: float) -> None:
@@ -235,6 +272,8 @@ def _friction(telling: Telling, event: FrictionDetected, moment: Moment) -> None
     )
     story.recovered += recovered
     story.points = (*story.points, point)[-POINTS:]
+    if len(point.form) > LONG:
+        story.points = newest(story.points, POINT_BYTES, point_size)
     if event.consequence is not None and not recovered:
         thread.told = (*thread.told, point.id)[-POINTS:]
 
@@ -250,7 +289,9 @@ def _injection(telling: Telling, event: InjectionAdvanced, moment: Moment) -> No
     """What was used once stays used."""
     injections = telling.story.injections
     known = injections.get(event.form)
-    if known is not InjectionStatus.USED and (known is not None or len(injections) < FORMS):
+    if known is not InjectionStatus.USED and (
+        known is not None or _room_for(injections, event.form)
+    ):
         injections[event.form] = event.status
 
 
@@ -266,7 +307,9 @@ def _heard(telling: Telling, event: PronunciationHeard, moment: Moment) -> None:
 def _reached(telling: Telling, event: GoalReached, moment: Moment) -> None:
     story = telling.story
     if event.objective not in story.reached:
-        story.reached = (*story.reached, event.objective)[:REACHED]
+        story.reached = (*story.reached, event.objective)[-REACHED:]
+        if len(event.objective) > LONG:
+            story.reached = newest(story.reached, FORM_BYTES, name_size)
 
 
 def _closed(telling: Telling, event: ConversationClosed, moment: Moment) -> None:

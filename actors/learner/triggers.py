@@ -28,8 +28,8 @@ LOW_ENGAGEMENT: Final = 0.2
 ENOUGH_TO_TELL: Final = 5
 """Deliveries before their share of answers says anything."""
 QUEUE: Final = 64
-QUEUE_BYTES: Final = 64 * 1024
-DELIVERED: Final = 64
+QUEUE_BYTES: Final = 32 * 1024
+DELIVERED: Final = 32
 """Deliveries remembered; their answers count, and a trigger's id is taken as long."""
 FIRST_REVIEW_HOURS: Final = 24
 LESSON_TRIES: Final = 3
@@ -128,7 +128,7 @@ class Queue:
         on: whether anything is said at all.
         hours: of the learner's own day in which it may be, 0 to 23; empty: any.
         offset_minutes: the learner's time minus UTC.
-        waiting: at most 64; delivered: the newest 64.
+        waiting: at most 64; delivered: the newest 32.
         lesson: of the pending curriculum; None: there is none.
     """
 
@@ -223,7 +223,7 @@ class Queue:
         )
 
     def full_with(self, trigger: ScheduledTrigger) -> bool:
-        """Whether there is no room for one more: 64, or 64 KiB of text."""
+        """Whether there is no room for one more: 64, or 32 KiB of text."""
         if len(self.waiting) >= QUEUE:
             return True
         size = sum(_size(item.trigger) for item in self.waiting)

@@ -26,7 +26,8 @@ from holodeck.messages.conversation import (
     TriggerType,
     UnitEngagement,
 )
-from holodeck.messages.learner import LearnerCommand, LearnerEvent
+from holodeck.messages.envelope import AnyEvent
+from holodeck.messages.learner import LearnerCommand
 from holodeck.messages.session import (
     EndReason,
     FrictionDetected,
@@ -70,16 +71,16 @@ class Ana:
         moment = Moment(self.sequence, self.at, writer, "ana")
         self.state = learner.fold(self.state, events, moment)
 
-    def does(self, command: LearnerCommand) -> Sequence[LearnerEvent]:
+    def does(self, command: LearnerCommand) -> Sequence[AnyEvent]:
         """What a command leads to, folded."""
         events = learner.decide(self.state, command, self.at)
         if events:
             self.wrote("ana", *events)
         return events
 
-    def settles(self) -> list[LearnerEvent]:
+    def settles(self) -> list[AnyEvent]:
         """Everything it has to do by itself now."""
-        events: list[LearnerEvent] = []
+        events: list[AnyEvent] = []
         while command := due_command(self.state, self.at):
             events += self.does(command)
         return events

@@ -104,7 +104,7 @@ def test_a_trigger_for_somebody_else_is_refused() -> None:
 def test_a_queue_takes_sixty_four_and_so_much_text() -> None:
     ana = queued(*(trigger(f"t{n}") for n in range(QUEUE)))
     assert refusal(ana, ScheduleTrigger(trigger=trigger("more"))) == "queue-full"
-    # and of long texts as many as are together below 64 KiB
+    # and of long texts as many as are together below 32 KiB
     long = "字" * 500
     ana, number = Ana(at=MONDAY), 0
     while number < QUEUE:
@@ -113,7 +113,7 @@ def test_a_queue_takes_sixty_four_and_so_much_text() -> None:
             break
         ana.does(ScheduleTrigger(trigger=more))
         number += 1
-    assert 30 <= number <= QUEUE_BYTES // len(long.encode())
+    assert 15 <= number <= QUEUE_BYTES // len(long.encode())
     assert refusal(ana, ScheduleTrigger(trigger=trigger("x", body=long))) == "queue-full"
 
 
