@@ -33,6 +33,14 @@ Format = CurriculumFormat
 Style = RetentionStyle
 texts = st.text(max_size=200)
 kinds = st.sampled_from(FrictionType)
+preferences_ = st.builds(
+    InstructionalPreferences,
+    preferred_format=st.sampled_from(CurriculumFormat),
+    explanation_depth=st.sampled_from(("detailed", "standard", "concise")),
+    engages_audio=st.booleans(),
+    engages_video=st.booleans(),
+    average_completion_rate=st.floats(0, 1),
+)
 
 
 def test_every_style_and_format_has_its_row() -> None:
@@ -96,7 +104,7 @@ def test_a_format_is_one_of_the_styles_two(
 
 @given(
     st.sampled_from(RetentionStyle),
-    st.builds(InstructionalPreferences),
+    preferences_,
     st.integers(0, 5),
     st.integers(0, 40),
 )

@@ -443,6 +443,14 @@ def test_metrics_are_told_by_the_story() -> None:
     }
 
 
+preferences_ = st.builds(
+    InstructionalPreferences,
+    preferred_format=st.sampled_from(CurriculumFormat),
+    explanation_depth=st.sampled_from(("detailed", "standard", "concise")),
+    engages_audio=st.booleans(),
+    engages_video=st.booleans(),
+    average_completion_rate=st.floats(0, 1),
+)
 short = st.text("abcé ", max_size=3)
 points = st.lists(
     st.builds(
@@ -533,7 +541,7 @@ def kept(known: Known, result: LoopResult) -> dict[str, SpecStatus]:
 
 
 @laws
-@given(stories, knowing(), st.sampled_from(RetentionStyle), st.builds(InstructionalPreferences))
+@given(stories, knowing(), st.sampled_from(RetentionStyle), preferences_)
 def test_the_loop_keeps_its_caps_and_gives_the_same_again(
     told: Story, known: Known, style: RetentionStyle, preferences: InstructionalPreferences
 ) -> None:
