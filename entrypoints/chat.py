@@ -22,7 +22,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
@@ -365,54 +365,62 @@ def spoken(line: Line, scene: Scene) -> Text:
     return Text(f"  · {line.text}", style=f"italic {GREY}")
 
 
-def told(friction: FrictionDetected) -> tuple[Text, Text]:
-    """A friction in two lines: what it is, and what would have been said."""
+def told(friction: FrictionDetected) -> tuple[Text, str, str]:
+    """A friction: what it is, what was said, and the form that was missed."""
     level = friction.level or severity_level(friction.severity)
     head = Text.assemble(
         (f"{LEVELS[level]:<3} ", f"bold {RED}"), f"{KINDS[friction.type]}, {level.value}"
     )
-    if friction.said and friction.form:
-        rest = f"{friction.said} → {friction.form}"
-    else:
-        rest = friction.form or friction.said or friction.detail
-    return head, Text(f"    {rest}")
+    return head, friction.said, friction.form or ("" if friction.said else friction.detail)
+
+
+WIDE: Final = 27
+"""Cells of the side of the window; 19 rows of them are there in the smallest one."""
 
 
 def panel(scene: Scene, npc: str) -> Text:
     """The side of the window: how things stand with whoever is talked to."""
-    out = Text(overflow="ellipsis", no_wrap=True)
+    rows: list[Text] = []
 
-    def head(text: str) -> None:
-        out.append(f"{text}\n", style="bold")
+    def row(*parts: str | tuple[str, str]) -> None:
+        rows.append(Text.assemble(*parts))
 
     one = scene.people.get(npc) or Person(npc, npc)
-    head(f"{one.name}" + (f" · {one.mood}" if one.mood else ""))
-    out.append(f"tier {one.tier}, {TIERS[one.tier]}\n", style=GREY)
-    head("Standing")
+    row((one.name, "bold"), f" · {one.mood}" if one.mood else "")
+    row((f"tier {one.tier}, {TIERS[one.tier]}", GREY))
+    row(("Standing", "bold"))
     colour = BLUE if one.reputation >= 0 else RED
-    out.append(f"{bar(one.reputation, FLOOR, CEILING, 12)}", style=colour)
-    out.append(f" {one.reputation:+.2f}\n{'':4}{band(one.reputation)}\n")
+    row(
+        (bar(one.reputation, FLOOR, CEILING, 9), colour),
+        f" {one.reputation:+.2f} {band(one.reputation)}",
+    )
     if one.tier == 3 and one.openness is not None:
-        head("Openness")
-        out.append(bar(one.openness, 0.0, 1.0, 13), style=GREEN)
-        out.append(f" {one.openness:.2f} {one.openness_state.value}\n")
-    head("You")
-    out.append(f"{FEELINGS[scene.affect]}\n")
-    out.append(bar(scene.pressure, 0.0, 1.0, 13), style=ORANGE)
-    out.append(f" {scene.pressure:.2f} pressure\n")
-    if scene.level:
-        head(f"Help, level {scene.level}")
-        for action in scene.helps[:3]:
-            out.append(f"+ {HELPS[action]}\n", style=GREEN)
-    head(f"Your turn {scene.turn}" if scene.turn else "Your first turn is yet to come")
+        row(("Openness", "bold"))
+        row((bar(one.openness, 0.0, 1.0, 10), GREEN), f" {one.openness:.2f} {one.openness_state}")
+    row(("You  ", "bold"), FEELINGS[scene.affect])
+    row((bar(scene.pressure, 0.0, 1.0, 10), ORANGE), f" {scene.pressure:.2f} pressure")
+    row((f"Your turn {scene.turn}" if scene.turn else "Your turn comes", "bold"))
     if scene.turn and not scene.frictions:
-        out.append("✓ nothing to mend\n", style=GREEN)
-    for friction in scene.frictions[:3]:
-        for text in told(friction):
-            out.append_text(text).append("\n")
-    if len(scene.frictions) > 3:
-        out.append(f"    and {len(scene.frictions) - 3} more\n")
-    return out
+        row(("✓ nothing to mend", GREEN))
+    for friction in scene.frictions[:2]:
+        head, said, form = told(friction)
+        rows.append(head)
+        both = f"    {said} → {form}"
+        if said and form and len(both) <= WIDE:
+            row(both)
+        else:
+            for text in (said, f"→ {form}" if form else ""):
+                if text:
+                    row(f"    {text}")
+    if len(scene.frictions) > 2:
+        row(f"    and {len(scene.frictions) - 2} more")
+    if scene.level:
+        row((f"Help, level {scene.level}", "bold"))
+        for action in scene.helps[:2]:
+            row((f"+ {HELPS[action]}", GREEN))
+    for line in rows:
+        line.truncate(WIDE, overflow="ellipsis")
+    return Text("\n").join(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,8 +477,10 @@ def summary(scene: Scene, record: PostSessionExhaust, ahead: Ahead | None) -> Re
     section("Where you stand", standings or ["= as before"])
     frictions: list[Text | str] = []
     for friction in scene.found[-8:]:
-        first, second = told(friction)
-        frictions.append(Text.assemble(first, " ", second.plain.strip()))
+        head, said, form = told(friction)
+        frictions.append(
+            Text.assemble(head, ": ", " → ".join(part for part in (said, form) if part))
+        )
     section(f"What gave you trouble ({len(scene.found)})", frictions or ["✓ nothing"])
     if scene.goals:
         section("Reached", [f"✓ {scene.titles.get(goal, goal)}" for goal in scene.goals])
@@ -693,16 +703,16 @@ class Chat(App[str]):
         with Horizontal():
             with VerticalScroll(id="talk", can_focus=False):
                 yield Static(id="live")
-            with Vertical(id="panel"):
+            with VerticalScroll(id="panel", can_focus=False):
                 yield Static(id="standing")
         yield Input(id="line", max_length=MAX_TEXT)
         yield Footer()
 
     def on_mount(self) -> None:
-        self.theme = "textual-dark"
-        self.query_one("#talk", VerticalScroll).anchor()
+        self._main = self.screen  # what is asked for is never on a dialog
+        self._main.query_one("#talk", VerticalScroll).anchor()
         self._draw()
-        self.query_one(Input).focus()
+        self._main.query_one(Input).focus()
         self._open()
         self._listen()
 
@@ -732,22 +742,22 @@ class Chat(App[str]):
                 Static(spoken(line, self.scene), classes="" if line.who else "note")
                 for line in fresh
             ]
-            await self.query_one("#talk").mount(*made, before="#live")
+            await self._main.query_one("#talk").mount(*made, before="#live")
         self._draw()
 
     def _draw(self) -> None:
         one = self.scene.people.get(self.npc)
         about = f"{one.name}, {one.role}" if one is not None and one.role else self.npc
-        self.query_one("#title", Static).update(
+        self._main.query_one("#title", Static).update(
             Text(f"{self.desk.persona.name}  ·  {about}  ·  {self.desk.learner}")
         )
-        self.query_one("#standing", Static).update(panel(self.scene, self.npc))
-        line = self.query_one(Input)
+        self._main.query_one("#standing", Static).update(panel(self.scene, self.npc))
+        line = self._main.query_one(Input)
         line.placeholder = f"Say something to {self.scene.name(self.npc)} (F1 helps)"
         self._draw_live()
 
     def _draw_live(self) -> None:
-        live = self.query_one("#live", Static)
+        live = self._main.query_one("#live", Static)
         texts = []
         if self._echo:
             texts.append(spoken(Line(YOU, self._echo), self.scene))
@@ -763,7 +773,7 @@ class Chat(App[str]):
 
     def note(self, text: str) -> None:
         """Says something that is no part of the conversation."""
-        self.query_one("#talk").mount(
+        self._main.query_one("#talk").mount(
             Static(spoken(Line("", text), self.scene), classes="note"), before="#live"
         )
 
@@ -805,9 +815,13 @@ class Chat(App[str]):
         event.input.clear()
         self._say(text)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody is being waited for."""
+        return any(worker.group == "talk" and worker.is_running for worker in self.workers)
+
     def _busy(self) -> bool:
-        """Whether somebody is being waited for; tells who."""
-        if any(worker.group == "talk" and worker.is_running for worker in self.workers):
+        if self.waiting:
             self.notify(f"{self.scene.name(self.npc)} is still thinking", timeout=2, markup=False)
             return True
         return False
@@ -826,8 +840,8 @@ class Chat(App[str]):
                 self.note(f"{self.scene.name(self.npc)} does not answer")
         except HolodeckError as error:
             self._told(error)
-            if self._echo and not self.query_one(Input).value:
-                self.query_one(Input).value = text
+            if self._echo and not self._main.query_one(Input).value:
+                self._main.query_one(Input).value = text
         self._echo = self._stream = ""
         await self.refresh_scene()
 
@@ -835,7 +849,7 @@ class Chat(App[str]):
         self.push_screen(Dialog(HELP, ANY_KEY))
 
     def action_refract(self) -> None:
-        line = self.query_one(Input)
+        line = self._main.query_one(Input)
         text = line.value.strip()
         if not text:
             self.notify("First write what you want to say, in any language")
@@ -859,7 +873,7 @@ class Chat(App[str]):
             if level is not None:
                 taken: Refraction = getattr(offer.response.refractions, level.value)
                 self._wording = (offer.number, taken.formulation)
-                line = self.query_one(Input)
+                line = self._main.query_one(Input)
                 line.value = taken.formulation
                 line.cursor_position = len(line.value)
         await self.refresh_scene()
@@ -944,7 +958,7 @@ class Chat(App[str]):
     @work(group="sum")
     async def _sum_up(self) -> None:
         """Shows what the session came to, as soon as that is known."""
-        self.query_one(Input).disabled = True
+        self._main.query_one(Input).disabled = True
         why = self.scene.reason
         self.note(f"The session has ended ({why}); what it came to is being worked out")
         try:
