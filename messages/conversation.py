@@ -438,7 +438,7 @@ class ContextLearner(Contract):
     top_friction_areas: Annotated[tuple[Form, ...], Field(max_length=32)] = ()
     phoneme_priorities: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
     session_count: Count = 0
-    days_since_last_session: Amount = 0
+    days_since_last_session: Amount = 0.0
     retention_profile: RetentionStyle = RetentionStyle.MASTERY
     preferred_curriculum_format: AnyFormat = CurriculumFormat.CARDS
 
@@ -823,12 +823,12 @@ class FrictionProfile(Contract):
 
 
 class EngagementMetrics(Contract):
-    days_since_start: Amount = 0
+    days_since_start: Amount = 0.0
     total_sessions: Count = 0
     sessions_last_7_days: Count = Field(default=0, alias="sessionsLast7Days")
     sessions_last_30_days: Count = Field(default=0, alias="sessionsLast30Days")
     average_session_minutes: Amount = 0.0
-    days_since_last_session: Amount = 0
+    days_since_last_session: Amount = 0.0
     weekly_frequency: Amount = 0.0
     lesson_completion_rate: Share = 0.0
     async_trigger_engagement_rate: Share = 0.0
