@@ -448,7 +448,8 @@ def tried(old: Pending, story: Story, missed: frozenset[str]) -> tuple[SpecStatu
 
     Its form used rightly and nowhere missed: resolved, whether it was due or not. Used and missed
     as well, or an opening made and not used: injected, one more attempt. Due and nothing made of
-    it: as it was, one more attempt. At its most attempts: expired. Not due: as it was.
+    it: as it was, one more attempt. At its most attempts: expired. Not due: as it was. One that is
+    deferred takes no place from an active one by being opened.
     """
     form, status, attempts = old.spec.target_form, old.spec.status, old.attempts
     stands = story.injections.get(form)
@@ -458,7 +459,8 @@ def tried(old: Pending, story: Story, missed: frozenset[str]) -> tuple[SpecStatu
     used = stands is InjectionStatus.USED or story.forms.get(form, 0) > 0
     if used and form not in missed:
         return SpecStatus.RESOLVED, attempts
-    if stands in (InjectionStatus.USED, InjectionStatus.OPPORTUNITY):
+    opened = stands in (InjectionStatus.USED, InjectionStatus.OPPORTUNITY)
+    if opened and status is not SpecStatus.DEFERRED:
         status = SpecStatus.INJECTED
     if due and attempts >= old.spec.max_session_attempts:
         status = SpecStatus.EXPIRED

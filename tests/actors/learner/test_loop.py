@@ -316,6 +316,15 @@ def test_a_session_of_another_world_and_one_without_a_turn_try_nothing() -> None
     assert evaluated(story(injections=due, turns=0), known).settled == ()
 
 
+def test_a_deferred_one_that_was_opened_all_the_same_takes_no_place() -> None:
+    active = tuple(pending(f"a{n}") for n in range(5))
+    told = story(injections={"w": InjectionStatus.OPPORTUNITY})
+
+    result = evaluated(told, Known(injections=(*active, pending("w", SpecStatus.DEFERRED))))
+
+    assert result.settled == (("w", "deferred", 1),)
+
+
 def test_a_need_whose_injection_is_active_adds_none() -> None:
     told = story(point(1, "a", severity=HIGH), injections={"a": InjectionStatus.OPPORTUNITY})
 
