@@ -281,6 +281,9 @@ def _detected(found: FrictionFinding, turn: int, npc: str | None) -> FrictionDet
 
 def _reputation(state: SessionState, command: ChangeReputation, now: int) -> Events:
     _in_cast(state, command.npc)
+    if state.talk is not None:
+        standing = state.talk.standings[command.npc]
+        return (ties.moved(command.npc, standing, command.delta, command.reason, state.turns),)
     return (
         ReputationChanged(
             npc=command.npc, delta=command.delta, reason=command.reason, turn=state.turns

@@ -106,11 +106,11 @@ def ratios(samples: Sequence[Sample], baseline: Baseline) -> Ratios:
         if one.latency_ms is not None:
             latency += one.latency_ms
             latencies += 1
-        if one.l1 is not None and one.words:
-            l1 += one.l1 / one.words
+        if one.l1 is not None:
+            l1 += one.l1
             l1_turns += 1
-        if one.hedges is not None and one.words:
-            hedging += one.hedges / one.words
+        if one.hedging is not None:
+            hedging += one.hedging
             hedged += 1
         if one.repairs is not None:
             repairs += one.repairs
@@ -170,7 +170,7 @@ def escalation_signal(samples: Sequence[Sample], baseline: Baseline) -> float:
     """
     last = samples[-SIGNAL_TURNS:]
     shown = ratios(last, baseline)
-    rates = [one.l1 / one.words for one in last if one.l1 is not None and one.words]
+    rates = [one.l1 for one in last if one.l1 is not None]
     l1 = sum(rates) / len(rates) if rates else 0.0
     signal = (
         0.3 * min(1.0, 0.5 * (shown.latency - 1.0))

@@ -47,18 +47,14 @@ def deadline(talk: Talk) -> int | None:
 
 
 def noticed(state: SessionState, talk: Talk, now: int) -> tuple[SilenceNoticed, ...]:
-    """The step that is due. A timer that comes late takes one step after the other."""
+    """The step that is reached. A timer that comes late passes over those before it."""
     due = deadline(talk)
     if due is None or now < due:
         return ()
-    return (
-        SilenceNoticed(
-            turn=state.turns,
-            step=LADDERS[talk.tier][talk.silence][1],
-            after_ms=now - talk.spoke_at,
-            npc=talk.silent_npc or None,
-        ),
-    )
+    waited = now - talk.spoke_at
+    reached = [step for after_ms, step in LADDERS[talk.tier] if waited >= after_ms]
+    npc = talk.silent_npc or None
+    return (SilenceNoticed(turn=state.turns, step=reached[-1], after_ms=waited, npc=npc),)
 
 
 # --- what the events change ----------------------------------------
@@ -83,7 +79,8 @@ def on_silence(state: SessionState, event: SilenceNoticed, moment: Moment) -> No
         state.met.setdefault(event.npc, 0)
     talk = state.talk
     if talk is not None:
-        talk.silence += 1
+        steps = [step for _, step in LADDERS[talk.tier]]
+        talk.silence = steps.index(event.step) + 1 if event.step in steps else len(steps)
         talk.spoke_seq = moment.sequence
         # The NPC's doing is no sign of the learner's life: its silence goes on.
         state.touched_at = moment.at - event.after_ms

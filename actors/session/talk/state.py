@@ -46,16 +46,16 @@ class Sample:
 
     Attributes:
         turn: its number; frictions: how many were found in it.
-        words: of all languages; l1: those of the native one.
-        hedges, repairs: how often.
+        words: of all languages; l1, hedging: share of the native one, and of hedges, in them.
+        repairs: how often it corrected itself.
         latency_ms: from the NPC's last word to the learner's first.
     """
 
     turn: int
     frictions: int = 0
     words: int = 0
-    l1: int | None = None
-    hedges: int | None = None
+    l1: float | None = None
+    hedging: float | None = None
     repairs: int | None = None
     latency_ms: int | None = None
 

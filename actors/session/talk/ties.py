@@ -73,6 +73,14 @@ def clamped(reputation: float) -> float:
     return round(min(CEILING, max(FLOOR, reputation)), 6)
 
 
+def moved(
+    npc: str, standing: Standing | None, delta: float, reason: str, turn: int
+) -> ReputationChanged:
+    """One move of a standing, with where it begins if these two never met."""
+    base = standing.began or None if standing is not None else None
+    return ReputationChanged(npc=npc, delta=delta, reason=reason, turn=turn, base=base)
+
+
 def mood_now(standing: Standing, now: int) -> Mood:
     """The mood as it is by now; it fades while the two say nothing to each other."""
     if not standing.seen_at or standing.mood is Mood.NEUTRAL:
@@ -115,14 +123,14 @@ def reach(state: SessionState, talk: Talk, command: ReachGoal) -> Sequence[Sessi
     objectives = who(talk, command.npc).objectives
     if objectives and command.objective not in objectives:
         raise RefusedError("unknown-objective", command.objective)
-    reached = talk.standings[command.npc].goals
-    if command.objective in reached:
+    standing = talk.standings[command.npc]
+    if command.objective in standing.goals:
         return ()
-    if len(reached) >= MANY:
+    if len(standing.goals) >= MANY:
         raise RefusedError("session-full", f"at most {MANY} goals are reached with an NPC")
     return (
         GoalReached(npc=command.npc, objective=command.objective, turn=state.turns),
-        ReputationChanged(npc=command.npc, delta=GOAL, reason="goal reached", turn=state.turns),
+        moved(command.npc, standing, GOAL, "goal reached", state.turns),
     )
 
 
@@ -153,14 +161,12 @@ def resolve(
         raise RefusedError("unknown-incident", command.incident)
     turn = state.turns
     events: list[SessionEvent] = [
-        IncidentResolved(
-            npc=command.npc, incident=command.incident, resolution=command.resolution
-        ),
-        ReputationChanged(npc=command.npc, delta=REPAIR, reason="incident put right", turn=turn),
-    ]  # fmt: skip
-    moved = mooded(character, standing, now, "repair-attempt", turn)
-    if moved is not None:
-        events.append(moved)
+        IncidentResolved(npc=command.npc, incident=command.incident, resolution=command.resolution),
+        moved(command.npc, standing, REPAIR, "incident put right", turn),
+    ]
+    mood = mooded(character, standing, now, "repair-attempt", turn)
+    if mood is not None:
+        events.append(mood)
     return events
 
 
@@ -188,8 +194,7 @@ def parted(state: SessionState, npc: str, reason: EndReason | None) -> NpcParted
     character = talk.character(npc)
     outcome = standing.outcome or came_out(standing, character, turns, reason)
     failed = standing.collapsed or outcome in _FAILURES
-    moved = standing.reputation - standing.began
-    valence = 2 * moved + FEELING[standing.affect]
+    valence = 2 * (standing.reputation - standing.began) + FEELING[standing.affect]
     return NpcParted(
         npc=npc,
         turns=turns,
@@ -200,6 +205,7 @@ def parted(state: SessionState, npc: str, reason: EndReason | None) -> NpcParted
             valence=round(min(1.0, max(-1.0, valence)), 6),
             importance=0.9 if failed else 0.6,
             openness=standing.openness / 10 if standing.tier == 3 else None,
+            recalled=character.memories if character is not None else (),
         ),
     )
 

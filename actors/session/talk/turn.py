@@ -38,7 +38,7 @@ from holodeck.actors.session.talk.state import (
     Standing,
     Talk,
 )
-from holodeck.actors.session.talk.ties import FLOOR, mood_now, mooded, who
+from holodeck.actors.session.talk.ties import FLOOR, mood_now, mooded, moved, who
 from holodeck.messages.conversation import (
     ConversationOutcome,
     FrictionType,
@@ -124,6 +124,7 @@ def take(state: SessionState, talk: Talk, command: TakeTurn, now: int) -> list[S
         location=command.location or talk.location,
         topic=topic,
         tier=character.tier,
+        base=standing.began or None,
     )
     events: list[SessionEvent] = [taken]
     if findings is not None:
@@ -205,16 +206,15 @@ def _analysed(
         # Nothing is earned by saying nothing, or by saying it in anger.
         delta = delta if sense else min(delta, 0.0)
         if delta:
-            reason = because(findings, aligned)
-            events.append(ReputationChanged(npc=npc, delta=delta, reason=reason, turn=turn))
+            events.append(moved(npc, standing, delta, because(findings, aligned), turn))
     events += _opened(npc, turn, standing, breaches)
     if cause is not None:
         events.append(NegotiationCollapsed(npc=npc, turn=turn, cause=cause))
         events += _fallen(npc, turn, standing)
         events.append(ConversationClosed(npc=npc, outcome=ConversationOutcome.NPC_ENDED))
-    moved = mooded(character, standing, now, _trigger(findings, aligned, sense, cause), turn)
-    if moved is not None:
-        events.append(moved)
+    mood = mooded(character, standing, now, _trigger(findings, aligned, sense, cause), turn)
+    if mood is not None:
+        events.append(mood)
 
 
 def detected(found: FrictionFinding, turn: int, npc: str | None) -> FrictionDetected:
@@ -289,15 +289,11 @@ def sample(taken: TurnTaken, frictions: int = 0) -> Sample:
         words = len(taken.text.split())
         return Sample(taken.turn, frictions, words, latency_ms=latency)
     words = analysis.l1_words + analysis.l2_words + analysis.other_words
-    return Sample(
-        taken.turn,
-        frictions,
-        words,
-        analysis.l1_words,
-        analysis.hedges,
-        analysis.repairs,
-        latency,
-    )
+    l1 = hedging = None
+    if words:
+        l1 = round(analysis.l1_words / words, 6)
+        hedging = round(analysis.hedges / words, 6)
+    return Sample(taken.turn, frictions, words, l1, hedging, analysis.repairs, latency)
 
 
 def because(findings: Sequence[FrictionFinding], aligned: bool | None) -> str:
@@ -365,9 +361,7 @@ def _fallen(npc: str, turn: int, standing: Standing) -> list[ReputationChanged]:
     left = round(standing.reputation - FLOOR, 6)
     while left > 0:
         step = min(1.0, left)
-        events.append(
-            ReputationChanged(npc=npc, delta=-step, reason="negotiation collapsed", turn=turn)
-        )
+        events.append(moved(npc, standing, -step, "negotiation collapsed", turn))
         left = round(left - step, 6)
     return events
 

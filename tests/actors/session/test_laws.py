@@ -19,7 +19,20 @@ from holodeck.actors.session import (
     session,
     task_counts,
 )
+from holodeck.actors.session.talk.affect import pressure_range
+from holodeck.actors.session.talk.openness import openness_after
+from holodeck.actors.session.talk.state import Talk
+from holodeck.messages.base import MAX_MESSAGE
 from holodeck.messages.codec import decode_checkpoint, encode_checkpoint, pack, unpack
+from holodeck.messages.conversation import (
+    ConversationOutcome,
+    OpennessState,
+    PhonemeResult,
+    PreSessionContext,
+    ProfessionalKind,
+    PronunciationResult,
+    RefractionLevel,
+)
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import GraphPoint, SessionGraph
 from holodeck.messages.session import (
@@ -37,6 +50,7 @@ from holodeck.messages.session import (
     ReportEmergence,
     ReportError,
     ReportFriction,
+    ReputationChanged,
     Resume,
     RetryTask,
     RouteTask,
@@ -47,6 +61,24 @@ from holodeck.messages.session import (
     StartTask,
     TakeTurn,
     TimerFired,
+    TurnTaken,
+)
+from holodeck.messages.talk import (
+    AffectChanged,
+    AskRefraction,
+    ChooseRefraction,
+    CloseConversation,
+    FactHeard,
+    Heard,
+    NegotiationCollapsed,
+    OfferRefraction,
+    ReachGoal,
+    RecordAttempt,
+    RecordProfessional,
+    RememberFact,
+    ResolveIncident,
+    Signals,
+    TurnAnalysis,
 )
 from tests.actors.session.stories import (
     JOAN,
@@ -57,6 +89,22 @@ from tests.actors.session.stories import (
     decided,
     fork_of,
     replayed,
+)
+from tests.actors.session.worlds import (
+    BAKER,
+    CHARACTERS,
+    CLERK,
+    FRIEND,
+    JUDGE,
+    OLD_QUARREL,
+    STRANGER,
+    WORDINGS,
+    asked,
+    begin,
+    conversation,
+    open_stage,
+    reply,
+    said,
 )
 from tests.messages.strategies import EVENTS, SESSION_COMMANDS, any_of
 
@@ -127,11 +175,126 @@ LIKELY = st.one_of(
 OPENINGS = st.one_of(
     STARTS.filter(lambda start: start.claim is not None), st.just(fork_of(active().state)), LIKELY
 )
-SCRIPTS = st.builds(
+PAUSES = st.sampled_from([0.0, 1.0, 25.0, 700.0])
+PLAIN = st.builds(
     lambda first, more: [(0.0, first), *more],
     OPENINGS,
-    st.lists(st.tuples(st.sampled_from([0.0, 1.0, 25.0, 700.0]), LIKELY), max_size=25),
+    st.lists(st.tuples(PAUSES, LIKELY), max_size=25),
 )
+
+# Conversations in a world: turns mostly come in order, so that scripts get somewhere.
+WORLD = st.sampled_from([FRIEND, BAKER, JUDGE, CLERK, STRANGER])
+SEVERITIES = st.floats(0, 1)
+REFRACTIONS = st.integers(1, 3)
+FORMS = st.sampled_from(["subjunctive", "past", "article", "else"])
+SOME_FORMS = st.lists(FORMS, max_size=2).map(tuple)
+FACTS = st.builds(FactHeard, fact=st.sampled_from(["has a dog", "is a cook"]))
+WORDS = st.integers(0, 9)
+ANALYSES = st.builds(
+    TurnAnalysis,
+    l1_words=WORDS,
+    l2_words=WORDS,
+    aligned=st.none() | st.booleans(),
+    frictions=st.lists(
+        st.builds(FrictionFinding, type=st.sampled_from(list(FrictionType)), severity=SEVERITIES),
+        max_size=4,
+    ).map(tuple),
+    forms=SOME_FORMS,
+    meaningful=st.sampled_from([True, True, True, False]),
+    aggressive=st.sampled_from([False] * 9 + [True]),
+    hedges=st.integers(0, 2),
+    repairs=st.integers(0, 2),
+    topic=st.sampled_from(["", "bread", "law"]),
+    facts=st.lists(FACTS, max_size=1).map(tuple),
+)
+TURNS = st.builds(
+    TakeTurn,
+    turn=st.integers(1, 8),
+    npc=WORLD,
+    text=st.sampled_from(["¿me da un pan?", "Desearía un pan", "no", "…"]),
+    analysis=st.none() | ANALYSES,
+    frictions=st.none() | st.lists(FINDINGS, max_size=2).map(tuple),
+    signals=st.none()
+    | st.builds(Signals, latency_ms=st.none() | st.sampled_from([0, 1500, 5000, 20_000])),
+    heard=st.none()
+    | st.builds(
+        Heard,
+        comprehensibility=SEVERITIES,
+        phonemes=st.just((PhonemeResult(phoneme="r", accuracy=0.3),)),
+    ),
+    location=st.sampled_from(["", "", "court", "moon"]),
+    refraction=st.none() | REFRACTIONS,
+)
+TALKING = st.one_of(
+    TURNS,
+    TURNS,
+    TURNS,
+    st.builds(NpcReply, turn=st.integers(0, 8), npc=WORLD, text=st.just("sí"), opened=SOME_FORMS),
+    st.builds(ReportFriction, finding=FINDINGS, npc=st.none() | WORLD),
+    st.builds(ChangeReputation, npc=WORLD, delta=st.floats(-1, 1)),
+    st.builds(AskRefraction, number=REFRACTIONS, text=st.just("Brot"), npc=st.none() | WORLD),
+    st.builds(OfferRefraction, number=REFRACTIONS, response=st.just(WORDINGS)),
+    st.builds(
+        ChooseRefraction,
+        number=REFRACTIONS,
+        level=st.none() | st.sampled_from(list(RefractionLevel)),
+    ),
+    st.builds(
+        RecordAttempt,
+        number=REFRACTIONS,
+        result=SEVERITIES.map(
+            lambda share: PronunciationResult(overall_accuracy=share, comprehensibility_score=1)
+        ),
+    ),
+    st.builds(RememberFact, npc=WORLD, fact=FACTS),
+    st.builds(ReachGoal, npc=WORLD, objective=st.sampled_from(["appeal", "bread"])),
+    st.builds(CloseConversation, npc=WORLD, outcome=st.sampled_from(list(ConversationOutcome))),
+    st.builds(
+        ResolveIncident, npc=WORLD, incident=st.sampled_from([OLD_QUARREL, "sess_1-incident-1"])
+    ),
+    st.builds(
+        RecordProfessional,
+        npc=WORLD,
+        type=st.sampled_from(list(ProfessionalKind)),
+        description=st.just("a proposal"),
+    ),
+    st.builds(TimerFired, name=st.sampled_from(["silence", "idle", "session"])),
+    st.builds(Pause),
+    st.builds(Resume, claim=st.integers(1, 99)),
+    st.builds(End),
+    st.builds(SettleOwed),
+    st.just(fork_of(conversation(said(1), asked()).state)),
+)
+STAGES = st.builds(
+    open_stage,
+    ladder=st.booleans(),
+    landing=st.booleans(),
+    pressure=SEVERITIES,
+    tier3_sessions=st.integers(0, 1),
+)
+
+
+def _in_order(start: StartSession, more: list[tuple[float, Any]]) -> list[tuple[float, Any]]:
+    """Most turns and replies get the number that is next, so that scripts lead somewhere."""
+    script: list[tuple[float, Any]] = [(0.0, start), *more]
+    story = Story()
+    for place, (after_s, command) in enumerate(script):
+        if isinstance(command, TakeTurn | NpcReply) and command.turn > 2:
+            number = story.state.turns + isinstance(command, TakeTurn)
+            command = command.model_copy(update={"turn": number})
+            script[place] = (after_s, command)
+        with contextlib.suppress(RefusedError):
+            story.tell(command, after_s=after_s)
+    return script
+
+
+CONVERSATIONS = st.builds(
+    _in_order,
+    st.builds(begin, STAGES, mind=st.sampled_from(list(MindKind))),
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0, 25.0, 250.0]), TALKING), max_size=25),
+)
+SCRIPTS = PLAIN | CONVERSATIONS
+COMMANDS = LIKELY | TALKING
 laws = settings(max_examples=100, deadline=None)
 
 
@@ -199,7 +362,7 @@ def test_a_snapshot_is_the_state_byte_for_byte(script: list[tuple[float, Any]]) 
 
 
 @laws
-@given(SCRIPTS, LIKELY, st.integers(0, 10**6))
+@given(SCRIPTS, COMMANDS, st.integers(0, 10**6))
 def test_deciding_is_pure(script: list[tuple[float, Any]], command: Any, later: int) -> None:
     story = told(script)
     before = dumped(story.state)
@@ -223,8 +386,10 @@ def test_a_command_told_twice_in_a_row_is_obeyed_once(
 ) -> None:
     """But for what has no number or name of its own, which is what command ids are for."""
     story = told(script)
-    command = data.draw(LIKELY)
-    if isinstance(command, ReportFriction | ChangeReputation | ReportError | SettleOwed):
+    command = data.draw(COMMANDS)
+    if isinstance(command, NAMELESS) or (
+        isinstance(command, CloseConversation) and story.state.talk is None
+    ):
         return
     with contextlib.suppress(RefusedError):
         story.tell(command)
@@ -232,6 +397,16 @@ def test_a_command_told_twice_in_a_row_is_obeyed_once(
         with contextlib.suppress(RefusedError):
             story.tell(command)
         assert dumped(story.state) == after
+
+
+NAMELESS = (
+    ReportFriction,
+    ChangeReputation,
+    ReportError,
+    SettleOwed,
+    RememberFact,
+    RecordProfessional,
+)
 
 
 @laws
@@ -338,7 +513,7 @@ def test_only_what_arms_brings_a_deadline_nearer(script: list[tuple[float, Any]]
 @laws
 @given(any_of(SESSION_COMMANDS), st.sampled_from([0, 2**52]))
 def test_no_sound_command_is_ever_a_bug(command: Any, now: int) -> None:
-    for story in (Story(), active()):
+    for story in (Story(), active(), conversation(said(1), reply(1), asked())):
         with contextlib.suppress(RefusedError):
             events = session.decide(story.state, command, max(now, story.at))
             session.fold(story.state, events, Moment(99, max(now, story.at)))
@@ -348,19 +523,108 @@ def test_no_sound_command_is_ever_a_bug(command: Any, now: int) -> None:
 @given(st.lists(any_of(e for e in EVENTS if e.__name__ != "SessionForked"), max_size=8))
 def test_no_stored_event_is_ever_refused(events: list[Any]) -> None:
     """Also where one before it could not be read and was skipped."""
-    for state in (session.initial, active().state):
+    for state in (session.initial, active().state, conversation(said(1), reply(1)).state):
         before = dumped(state)
         dumped(session.fold(state, events, Moment(99, 2**41)))
         assert dumped(state) == before
 
 
 def test_a_copied_state_shares_nothing_that_changes() -> None:
-    state = active().state
-    twin = state.copy()
-    assert twin == state
-    for field in fields(SessionState):
-        value = getattr(state, field.name)
-        if isinstance(value, dict | list | set):
-            assert getattr(twin, field.name) is not value
-        else:
+    for state in (active().state, conversation(said(1), reply(1), asked()).state):
+        twin = state.copy()
+        assert twin == state
+        _share_nothing(twin, state)
+
+
+def _share_nothing(twin: Any, one: Any) -> None:
+    for field in fields(one):
+        value, other = getattr(one, field.name), getattr(twin, field.name)
+        if isinstance(value, Talk):
+            assert other is not value
+            _share_nothing(other, value)
+        elif isinstance(value, dict | list | set):
+            assert other is not value
+            if isinstance(value, dict) and field.name == "standings":
+                for npc, standing in value.items():
+                    assert other[npc] is not standing
+                    _share_nothing(other[npc], standing)
+        elif not isinstance(value, PreSessionContext):  # frozen all the way, but of a dict
             hash(value)  # frozen: may be shared
+
+
+# --- of conversations alone ----------------------------------------
+
+
+@laws
+@given(CONVERSATIONS)
+def test_a_standing_stays_in_its_range_whatever_is_said(script: list[tuple[float, Any]]) -> None:
+    """And is what its deltas add up to, clamped with every step."""
+    talk = told(script).state.talk
+    assert talk is not None
+    kept = {one.npc: one.reputation for one in CHARACTERS}
+    for happened in told(script).events:
+        if isinstance(happened, ReputationChanged):
+            assert -1.0 <= happened.delta <= 1.0
+            moved = kept[happened.npc] + happened.delta
+            kept[happened.npc] = round(min(1.0, max(-0.5, moved)), 6)
+    for npc, standing in talk.standings.items():
+        assert -0.5 <= standing.reputation <= 1.0
+        assert standing.reputation == kept[npc]
+        if standing.collapsed:
+            event("collapsed")
+
+
+@laws
+@given(CONVERSATIONS)
+def test_pressure_stays_in_its_tiers_range(script: list[tuple[float, Any]]) -> None:
+    story = told(script)
+    tier = 0
+    for happened in story.events:
+        if isinstance(happened, TurnTaken):
+            tier = happened.tier
+        if isinstance(happened, AffectChanged):
+            first = isinstance(script[0][1], StartSession) and script[0][1].stage
+            low, high = pressure_range(
+                2 if tier == 2 else 3 if tier == 3 else 1, bool(first and first.tier3_sessions)
+            )
+            assert low <= happened.pressure <= high
+            assert 0.0 <= happened.signal <= 1.0
+
+
+@laws
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=10))
+def test_openness_collapses_at_the_same_turn_by_steps_and_at_once(breaches: list[int]) -> None:
+    story = conversation()
+    for number, count in enumerate(breaches, 1):
+        findings = tuple(
+            FrictionFinding(type=FrictionType.REGISTER, severity=0.1) for _ in range(count)
+        )
+        story.tell(said(number, JUDGE, *findings))
+        assert story.state.talk is not None
+        standing = story.state.talk.standings[JUDGE]
+        tenths, called = openness_after(sum(breaches[:number]))
+        assert standing.openness == tenths
+        assert standing.collapsed is (called is OpennessState.COLLAPSED)
+        if standing.collapsed:
+            assert standing.reputation == -0.5
+            return
+
+
+@laws
+@given(CONVERSATIONS)
+def test_who_broke_off_hears_nothing_more(script: list[tuple[float, Any]]) -> None:
+    left: set[str] = set()
+    for happened in told(script).events:
+        if isinstance(happened, NegotiationCollapsed):
+            assert happened.npc not in left
+            left.add(happened.npc)
+        if isinstance(happened, TurnTaken):
+            assert happened.npc not in left
+
+
+@laws
+@given(CONVERSATIONS)
+def test_no_checkpoint_of_a_conversation_is_too_large(script: list[tuple[float, Any]]) -> None:
+    for moment, events in told(script).log[1:]:
+        if events[0].kind != "session.forked":
+            assert len(encode_checkpoint(moment.at, events)) < MAX_MESSAGE
