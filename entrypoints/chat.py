@@ -696,7 +696,7 @@ class Chat(App[str]):
         self._stream = ""
         self._wording: tuple[int, str] | None = None
         self._reading = asyncio.Lock()
-        self._closing = False
+        self._summing = False
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -730,8 +730,8 @@ class Chat(App[str]):
                     elif isinstance(event, TurnAnswered):
                         self._stream = ""
             await self._show_lines()
-        if self.scene.phase == "ended" and not self._closing:
-            self._closing = True
+        if self.scene.phase == "ended" and not self._summing:
+            self._summing = True
             self._sum_up()
 
     async def _show_lines(self) -> None:
@@ -928,7 +928,7 @@ class Chat(App[str]):
 
     @work(group="leave", exclusive=True)
     async def action_interrupt(self) -> None:
-        if self.scene.phase != "active" or self._closing:
+        if self.scene.phase != "active" or self._summing:
             self.exit("ended" if self.scene.phase == "ended" else "left")
             return
         await self._pause(anyway=True)

@@ -499,7 +499,8 @@ async def test_pieces_of_an_answer_appear_as_they_come() -> None:
         await settled(pilot, lambda: "Rosa ‹ ¡Buenas!" in shown(app))
         await typed(pilot, "Ayer voy")
         await settled(pilot, lambda: any("¡Muy bien!▌" in line for line in shown(app)))
-        assert "grammar, medium" in side(app)  # what was found is told before the answer
+        # What was found is told before the answer.
+        await settled(pilot, lambda: "grammar, medium" in side(app))
         session.go.set()
         await settled(pilot, lambda: "Rosa ‹ ¡Muy bien!" in shown(app))
         assert not any("▌" in line for line in shown(app))
@@ -516,6 +517,7 @@ async def test_nobody_is_spoken_to_while_thinking_and_nothing_typed_is_lost() ->
         await typed(pilot, "uno")
         await settled(pilot, lambda: "you › uno" in shown(app))
         await typed(pilot, "dos")
+        await settled(pilot, lambda: len(app._notifications) == 1)
         assert app.query_one(Input).value == "dos"
         session.go.set()
         await settled(pilot, lambda: "Rosa ‹ ¡Muy bien!" in shown(app))
