@@ -38,8 +38,8 @@ Word = Annotated[str, Field(min_length=1, max_length=80)]
 Line = Annotated[str, Field(min_length=1, max_length=500)]
 Phrase = Annotated[str, Field(min_length=1, max_length=2000)]
 """What may be found in an utterance, token by token, whatever its case: ``*`` stands for any one
-word, ``a|b`` for either. In a file ``<name>`` stands for any word of that group; a loaded persona
-has the words themselves."""
+word, ``a|b`` for either, ``^`` and ``$`` for the beginning and end of a sentence. In a file
+``<name>`` stands for any word of that group; a loaded persona has the words themselves."""
 
 
 def _words(value: Any) -> Any:

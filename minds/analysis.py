@@ -7,7 +7,7 @@ is one it fails on. What it says is what lists can tell; ``docs/analysis.md`` ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -120,13 +120,19 @@ class World:
         look_for(_Kind.INSULT, lexicon.insults)
         for at, fact in enumerate(persona.facts):
             look_for(_Kind.FACT, (fact.hears,), at)
+        self.target.update(key for text in _spoken(persona) for key in keys(text))
+        self.target -= self.names - {key for word in lexicon.target for key in keys(word)}
         self.entries = tuple(entries)
         self.matcher = Matcher(phrases)
         self.target.discard(BREAK)
         self.native.discard(BREAK)
         self._plain = {plain(key) for key in self.target}
+        self._closed = lexicon.closed
         self._near: dict[str, set[str]] = {}
-        for word in self.target:
+        spelled = {
+            key for domain in persona.vocabulary for word in domain.items for key in keys(word)
+        }
+        for word in self.target if lexicon.closed else spelled:
             if len(word) >= SPELLED:
                 for rest in near(word):
                     self._near.setdefault(rest, set()).add(word)
@@ -160,7 +166,12 @@ class World:
 
     def meant(self, word: str) -> str:
         """The target word that ``word``, of five letters or more, is one letter away from; empty:
-        there is none."""
+        there is none.
+
+        Where the lists are open, an unknown word is more often another form of a word than a
+        misspelt one. There only words of the vocabulary are thought of, with the same first and
+        the same last letter.
+        """
         if len(word) < SPELLED:
             return ""
         bare = plain(word)
@@ -168,9 +179,26 @@ class World:
             one
             for rest in near(word)
             for one in self._near.get(rest, ())
-            if one_off(word, one) or one_off(bare, plain(one))
+            if (one_off(word, one) or one_off(bare, plain(one)))
+            and (self._closed or (one[0] == word[0] and one[-1] == word[-1]))
         }
         return min(close, default="")
+
+
+def _spoken(persona: Persona) -> Iterator[str]:
+    """What the persona itself says in the target language alone."""
+    for rule in persona.forms:
+        yield from rule.right
+        yield from rule.examples
+        yield from rule.wants.values()
+    for card in persona.refractions:
+        yield from (card.basic.text, card.native.text, card.formal.text)
+    for npc in persona.npcs:
+        if npc.tier > 1:
+            yield npc.greeting
+            yield from (line for cue in npc.cues for line in cue.says)
+            yield from (line for lines in npc.lines.values() for line in lines)
+            yield from (line for line in npc.silence.values() if not line.startswith("("))
 
 
 def _nearest(sure: Sequence[Tongue], at: int) -> Tongue | None:
@@ -365,7 +393,8 @@ class _Turn:
 
     def _register(self, target: int) -> tuple[RegisterClass | None, RegisterViolation | None]:
         """How formal it was, None without a word of the target language, and how that does not
-        fit: with a companion everything fits. A misfit is a friction, unless a rule of register has found one."""
+        fit: with a companion everything fits. A misfit is a friction, unless a rule of register
+        has found one already."""
         hits = self.hits
         casual = _Kind.INFORMAL in hits or _Kind.FAMILIAR in hits
         formal = _Kind.FORMAL in hits or _Kind.DISTANT in hits
@@ -509,7 +538,8 @@ class _Turn:
     ) -> float | None:
         """Chance that somebody who knows only the target language understands without effort.
 
-        1 - 0.8 of the native words' share - 0.4 of the unknown words' share - a quarter of the
+        1 - 0.8 of the native words' share - 0.4 of the unknown words' share (0.1 where the lists
+        are open, since most of them are only words the author did not list) - a quarter of the
         severities of lexical and morphosyntactic frictions of the target words, at most 0.4; 0.1
         where nothing was said; None without a word. An estimate of ours, fitted to nothing.
         """
@@ -526,7 +556,8 @@ class _Turn:
             if one.type in (FrictionType.LEXICAL, FrictionType.MORPHOSYNTACTIC)
             and one.detail != "said in the native language"
         )
-        left = 1.0 - 0.8 * native / counted - 0.4 * other / counted - min(0.4, slips / 4)
+        unknown = 0.4 if self.persona.lexicon.closed else 0.1
+        left = 1.0 - (0.8 * native + unknown * other) / counted - min(0.4, slips / 4)
         return round(max(0.0, left), 6)
 
     def _facts(self) -> tuple[FactHeard, ...]:

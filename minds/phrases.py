@@ -35,8 +35,8 @@ _WORD: Final = re.compile(
 _STOPS: Final = frozenset(".?!;:\u2026\n\u00bf\u00a1\u3002\uff01\uff1f\uff1b\u061f\u0964\u06d4")
 _ELIDED: Final = frozenset(
     {
-        "all", "c", "coll", "d", "dall", "dell", "j", "l", "m", "n", "nell", "qu", "quell",
-        "quest", "s", "sull", "t", "un",
+        "all", "anch", "c", "coll", "com", "cos", "d", "dall", "dell", "dov", "j", "l", "m", "n",
+        "nell", "qu", "quand", "quell", "quest", "s", "sull", "t", "un",
     }
 )  # fmt: skip
 """What may stand before an apostrophe as a word of its own: ``l'albero`` is two words, ``don't``
@@ -178,6 +178,7 @@ def _any_script(text: str, out: list[Token]) -> None:
 
 Slot = frozenset[str] | None
 """What one word of a phrase may be; None: any word."""
+_EDGE: Final = frozenset({BREAK})
 
 
 class PhraseError(ValueError):
@@ -187,7 +188,8 @@ class PhraseError(ValueError):
 def slots(phrase: str) -> list[tuple[Slot, ...]]:
     """The ways in which a phrase may be said, each as one slot a word.
 
-    ``*`` stands for any one word, ``a|b`` for either. An alternative that is more than one word,
+    ``*`` stands for any one word, ``a|b`` for either, ``^`` and ``$`` for the beginning and the end
+    of a sentence. An alternative that is more than one word,
     such as ``l'albero``, makes a way of its own.
 
     Raises:
@@ -197,8 +199,8 @@ def slots(phrase: str) -> list[tuple[Slot, ...]]:
     choices: list[list[tuple[Slot, ...]]] = []
     ways = 1
     for part in phrase.split():
-        if part == "*":
-            choices.append([(None,)])
+        if part in ("*", "^", "$"):
+            choices.append([(None if part == "*" else _EDGE,)])
             continue
         single: set[str] = set()
         many: list[tuple[Slot, ...]] = []
@@ -217,7 +219,7 @@ def slots(phrase: str) -> list[tuple[Slot, ...]]:
         if many:
             choices.append(many)
             ways *= len(many)
-    if not any(slot is not None for choice in choices for way in choice for slot in way):
+    if not any(slot and slot != _EDGE for choice in choices for way in choice for slot in way):
         raise PhraseError(f"{phrase!r} holds no word")
     if ways > MAX_WAYS:
         raise PhraseError(f"{phrase!r} may be said in more than {MAX_WAYS} ways")
@@ -260,7 +262,7 @@ class Matcher:
         for tag, phrase in phrases:
             for way in slots(phrase):
                 at = min(
-                    (i for i, slot in enumerate(way) if slot is not None),
+                    (i for i, slot in enumerate(way) if slot and slot != _EDGE),
                     key=lambda i: len(way[i] or ()),
                 )
                 for word in way[at] or ():
@@ -274,20 +276,23 @@ class Matcher:
             words: keys of tokens, ``BREAK`` between sentences.
         """
         by_word = self._by_word
-        count = len(words)
+        said = (BREAK, *words, BREAK)
+        count = len(said)
         out: list[Hit] = []
-        for index, word in enumerate(words):
+        for index, word in enumerate(said):
             for at, way, tag in by_word.get(word, ()):
                 start = index - at
                 stop = start + len(way)
                 if start < 0 or stop > count:
                     continue
                 for i, slot in enumerate(way, start):
-                    if (words[i] not in slot) if slot is not None else not words[i]:
+                    if (said[i] not in slot) if slot is not None else not said[i]:
                         break
                 else:
-                    free = tuple(i for i, slot in enumerate(way, start) if slot is None)
-                    out.append(Hit(tag, start, stop, free))
+                    free = tuple(i - 1 for i, slot in enumerate(way, start) if slot is None)
+                    first = start if way[0] is not _EDGE else start + 1
+                    last = stop if way[-1] is not _EDGE else stop - 1
+                    out.append(Hit(tag, first - 1, last - 1, free))
         return out
 
     def any(self, words: Sequence[str]) -> bool:
