@@ -158,4 +158,4 @@ class Npc:
             "npc", self.id, new_id("ask"), ReadState(after=after, learner=check_id(learner))
         )
         found = RELATION_STATE.validate_python(unpack(answer.state or b""))
-        return Standing(found, band(found.reputation))
+        return Standing(found, band(found.standing(int(time.time() * 1000))))

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.conformance import agent_sessions, drop_in, fleet, wire
+from tests.conformance import (
+    agent_sessions,
+    drop_in,
+    fleet,
+    learners,
+    loops,
+    npcs,
+    records,
+    talk,
+    wire,
+)
 from tests.conformance.runner import Adapter, Adapters
 
-MODULES: Final = (agent_sessions, drop_in, fleet, wire)
+MODULES: Final = (agent_sessions, drop_in, fleet, learners, loops, npcs, records, talk, wire)
 
 
 def _merged() -> Adapters:
