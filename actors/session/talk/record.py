@@ -314,7 +314,9 @@ class Record:
             case PronunciationHeard():
                 self.heard.append(event)
             case InjectionAdvanced():
-                self.injections[event.form] = (event.status, event.npc)
+                # What was used once stays used.
+                if self.injections.get(event.form, ("", None))[0] is not InjectionStatus.USED:
+                    self.injections[event.form] = (event.status, event.npc)
             case OpennessChanged():
                 openness = self.openness.setdefault(event.npc, Openness())
                 openness.score = event.score

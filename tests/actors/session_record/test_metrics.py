@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holodeck.actors.decider import Moment
+from holodeck.actors.learner.loop import measured
+from holodeck.actors.learner.stories import Telling, begun, hear
 from holodeck.actors.session.talk.exhaust import recovers
 from holodeck.actors.session.talk.metrics import (
     code_switch_ratio,
@@ -24,7 +27,7 @@ from holodeck.actors.session.talk.metrics import (
 )
 from holodeck.messages.conversation import Consequence, FrictionType
 from holodeck.messages.errors import RefusedError
-from holodeck.messages.session import SessionPaused, SessionResumed
+from holodeck.messages.session import SessionPaused, SessionResumed, SessionStarted
 from holodeck.messages.talk import NegotiationCollapsed, PronunciationHeard, TurnAnalysis
 from tests.actors.session_record.log import MINUTE, Log, parted, slip
 
@@ -282,7 +285,7 @@ turns = st.tuples(
         l2_words=st.integers(0, 9),
         meaningful=st.booleans(),
         forms=st.sets(st.sampled_from(["a", "b"])).map(tuple),
-        comprehensibility=st.none() | st.floats(0, 1),
+        comprehensibility=st.none() | st.integers(0, 100).map(lambda hundredths: hundredths / 100),
     ),
     st.none() | st.booleans(),
     st.none() | st.integers(0, 5000),
@@ -342,3 +345,36 @@ def test_recovered_frictions_are_those_the_rule_says_turn_by_turn(said: list[Any
 
     # then
     assert metrics(log.steps).recovery_rate == recovery_rate(recovered, total)
+
+
+@given(st.lists(turns, max_size=8))
+def test_a_learner_that_hears_of_the_session_event_by_event_comes_to_the_same_figures(
+    said: list[Any],
+) -> None:
+    # given
+    log = Log().start()
+    for npc, found, analysis, aligned, speaking, after in said:
+        slips = [slip(k, form, s, consequence=c) for k, form, s, c in found]
+        log.says(
+            npc, "two words", *slips,
+            analysis=analysis, aligned=aligned, speaking_ms=speaking, after_ms=after,
+        )  # fmt: skip
+        log.moves(npc, 0.05).answers(npc)
+    met = list(dict.fromkeys(npc for npc, *_ in said))
+    log.end(
+        *(parted(npc, "completed-successfully" if npc == "lia" else "abandoned") for npc in met)
+    )
+
+    # when
+    telling: Telling | None = None
+    for sequence, at, events in log.steps:
+        for event in events:
+            moment = Moment(sequence, at, "s1", "ana")
+            if isinstance(event, SessionStarted):
+                telling = begun(event, moment)
+            elif telling is not None:
+                hear(telling, event, moment)
+
+    # then
+    assert telling is not None
+    assert measured(telling.story) == metrics(log.steps)
