@@ -212,11 +212,13 @@ class _Part:
         line = self._pick(Manner.DEFAULT, Manner.QUESTION, Manner.WARM, Manner.COLD, Manner.REPEAT)
         if line is not None:
             return line
-        written = next((self._filled(one) for one in self.npc.lines.get(Manner.DEFAULT, ())), None)
-        if not written:
-            return NOTHING if self.past[-1:] != [NOTHING] else "…?"
+        default = self.npc.lines.get(Manner.DEFAULT, ())
+        written = next((line for line in map(self._filled, default) if line), "")
+        last = self.past[-1] if self.past else ""
         # The only line there is, and it was the last one said.
-        return f"{NOTHING} {written}"
+        return next(
+            one for one in (written, f"{NOTHING} {written}".rstrip(), "…?") if one not in ("", last)
+        )
 
     # -- lines ----------------------------------------
 
