@@ -136,7 +136,7 @@ class Profile:
 
     Attributes:
         learner: its id.
-        preferred_minutes: how long a session should take.
+        preferred_minutes: how long a session should take; None: it never said.
         baseline: what is usual in its turns.
         shares: observed share of the target language, one a session.
         phonemes: mean accuracy, one a session, by phoneme.
@@ -163,7 +163,7 @@ class Profile:
     target_language: str = ""
     style: RetentionStyle = RetentionStyle.MASTERY
     preferences: InstructionalPreferences = field(default_factory=InstructionalPreferences)
-    preferred_minutes: float = 20.0
+    preferred_minutes: float | None = None
     baseline: Baseline = field(default_factory=Baseline)
     coordinates: Coordinates = field(default_factory=Coordinates)
     shares: tuple[float, ...] = ()

@@ -82,8 +82,8 @@ class Thread:
 
     Attributes:
         npc, turn: of the last turn, 0 before any.
-        meaningful, forms: what it showed.
-        told: ids of the frictions somebody said the consequence of.
+        meaningful, forms, found: what it showed; ``found``: kind and form of its frictions.
+        waiting: numbers of the frictions that nothing was shown of yet.
         parted: NPCs whose parting has come.
     """
 
@@ -91,7 +91,8 @@ class Thread:
     turn: int = 0
     meaningful: bool = False
     forms: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    found: tuple[tuple[FrictionType, str], ...] = ()
+    waiting: tuple[int, ...] = ()
     parted: tuple[str, ...] = ()
 
     def copy(self) -> Thread:
@@ -215,41 +216,35 @@ def _scored(story: Story, score: float) -> None:
 def settle(telling: Telling) -> None:
     """What the last turn shows of the frictions before it."""
     story, thread = telling.story, telling.thread
-    if not thread.turn:
+    turn, found = thread.turn, thread.found
+    thread.turn, thread.found = 0, ()
+    if not turn or not thread.waiting:
         return
-    found: list[tuple[FrictionType, str]] = []
-    waiting = False
-    for point in story.points:
-        if point.npc == thread.npc:
-            if point.turn == thread.turn:
-                found.append((point.type, point.form))
-            elif not point.recovered and point.id not in thread.told:
-                waiting = True
-    if waiting:
-        story.points = tuple(_recovered(telling, point, found) for point in story.points)
-    thread.turn = 0
-
-
-def _recovered(
-    telling: Telling, point: FrictionPoint, found: list[tuple[FrictionType, str]]
-) -> FrictionPoint:
-    story, thread = telling.story, telling.thread
-    if (
-        point.recovered
-        or point.npc != thread.npc
-        or point.turn >= thread.turn
-        or point.id in thread.told
-        or not recovers(
-            point.type,
-            point.form,
-            meaningful=thread.meaningful,
-            used=thread.forms,
-            found=found,
-        )
-    ):
-        return point
-    story.recovered += 1
-    return replace(point, recovered=True)
+    left = []
+    points = list(story.points)
+    # Points are kept from the end, without gaps: the newest has the number ``frictions``.
+    before = story.frictions - len(points) + 1
+    for number in thread.waiting:
+        if number < before:
+            continue
+        point = points[number - before]
+        if (
+            point.npc == thread.npc
+            and point.turn < turn
+            and recovers(
+                point.type,
+                point.form,
+                meaningful=thread.meaningful,
+                used=thread.forms,
+                found=found,
+            )
+        ):
+            points[number - before] = replace(point, recovered=True)
+            story.recovered += 1
+        else:
+            left.append(number)
+    if len(left) < len(thread.waiting):
+        story.points, thread.waiting = tuple(points), tuple(left)
 
 
 def _friction(telling: Telling, event: FrictionDetected, moment: Moment) -> None:
@@ -274,8 +269,10 @@ def _friction(telling: Telling, event: FrictionDetected, moment: Moment) -> None
     story.points = (*story.points, point)[-POINTS:]
     if len(point.form) > LONG:
         story.points = newest(story.points, POINT_BYTES, point_size)
-    if event.consequence is not None and not recovered:
-        thread.told = (*thread.told, point.id)[-POINTS:]
+    if event.consequence is None:
+        thread.waiting = (*thread.waiting, story.frictions)[-POINTS:]
+    if event.turn == thread.turn and npc == thread.npc:
+        thread.found = (*thread.found, (event.type, event.form))[-POINTS:]
 
 
 def _affect(telling: Telling, event: AffectChanged, moment: Moment) -> None:

@@ -586,6 +586,7 @@ def test_a_brief_tells_what_the_next_session_has_to_know() -> None:
     first = ana.brief()
     assert (first.learner.session_count, first.learner.days_since_last_session) == (0, 0)
     assert (first.pressure, first.recommended_tier, first.landing) == (0.325, 1, False)
+    assert first.preferred_minutes is None
     kinds = [FrictionType.LEXICAL, FrictionType.REGISTER, FrictionType.CULTURAL]
     ana.starts("s1")
     for n, kind in enumerate(kinds, 1):
