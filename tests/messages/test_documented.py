@@ -154,5 +154,6 @@ def test_every_reason_in_the_code_is_documented() -> None:
 
 def test_no_reason_is_documented_that_the_code_does_not_give() -> None:
     codes = {"undecodable", "invalid-id"}  # these are codes of errors
+    codes |= {"no-fleet", "no-context"}  # and these are chosen between where nobody answers
     reasons = reasons_in("actors") | reasons_in("holodeck")
     assert set(rows("Why a command is refused")) - reasons == codes
