@@ -57,8 +57,10 @@ def minds_of(
     analyst: Analyst = spelling
     embedder: Embedder = HashedNgrams()
     server = None
+    servers: list[ModelServer] = []
     if model_url is not None:
         server = ModelServer(model_url, model_key, model_timeout_s, model_retries)
+        servers.append(server)
     if server is not None and model_name is not None:
         budget = Budget(model_budget_tokens)
         mind = ModelMind(server, model_name, fallback=offline, budget=budget)
@@ -67,6 +69,7 @@ def minds_of(
     if embedding_name is not None:
         if embedding_url is not None:
             server = ModelServer(embedding_url, embedding_key, model_timeout_s, model_retries)
+            servers.append(server)
         if server is not None:
             embedder = ServerEmbedder(server, embedding_name)
     return Faculties(
@@ -75,4 +78,5 @@ def minds_of(
         analysts={AnalysisKind.OFFLINE: spelling, AnalysisKind.MODEL: analyst},
         library=Library([folder.expanduser() for folder in personas]),
         recall=Remembrance(embedder),
+        closers=tuple(one.close for one in servers),
     )

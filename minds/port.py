@@ -179,6 +179,7 @@ class Faculties:
         analysts: who looks at turns, by the kind a session asks for.
         library: the personas it knows; None: none.
         recall: finds memories; None: the newest are taken.
+        closers: each closes connections one of them holds.
     """
 
     minds: Mapping[MindKind, Mind] = field(default_factory=dict)
@@ -186,3 +187,9 @@ class Faculties:
     analysts: Mapping[AnalysisKind, Analyst] = field(default_factory=dict)
     library: Library | None = None
     recall: Recall | None = None
+    closers: tuple[Callable[[], Awaitable[None]], ...] = ()
+
+    async def close(self) -> None:
+        """Closes every connection; whoever thinks again opens new ones."""
+        for close in self.closers:
+            await close()
