@@ -6,6 +6,7 @@ same. A turn's index is its place among all turns of the session, either side's,
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import reduce
 from typing import Final
@@ -133,7 +134,7 @@ def _friction(record: Record, struggle: Struggle) -> RawFriction:
     window: tuple[int, ...] = ()
     if meeting is not None and event.turn in record.places:
         places = meeting.places
-        before = sum(place < struggle.index for place in places)
+        before = bisect_left(places, struggle.index)
         window = tuple(places[max(0, before - WINDOW) : before + WINDOW + 1])
     told = record.said[struggle.index].text if event.turn in record.places else event.said
     return RawFriction(

@@ -233,6 +233,7 @@ class Record:
     _active_ms: int = 0
     _since: int | None = None
     _turn: TurnTaken | None = None
+    _made: list[ConversationTurn] = field(default_factory=list)
     _fresh: list[Struggle] = field(default_factory=list)
     _open: dict[str, _Open] = field(default_factory=dict)
 
@@ -256,7 +257,11 @@ class Record:
         return self._active_ms + running
 
     def turns(self, places: Iterable[int]) -> tuple[ConversationTurn, ...]:
-        return tuple(self.said[place].turn() for place in places)
+        """Those at these places; each is made once. For a record that was read to its end."""
+        made = self._made
+        for place in range(len(made), len(self.said)):
+            made.append(self.said[place].turn())
+        return tuple(made[place] for place in places)
 
     def index(self, number: int) -> int:
         """Place of the learner's turn ``number`` among all turns; before the first one, 0."""

@@ -53,7 +53,7 @@ def active(session: str, steps: Iterable[Step], now: int | None = None) -> Activ
         ),
         conversation=ActiveConversation(
             turn_count=len(record.said),
-            turns=tuple(said.turn() for said in record.said),
+            turns=record.turns(range(len(record.said))),
             current_topic_id=record.topic,
             topics_discussed=tuple(record.topics),
         ),
