@@ -299,7 +299,7 @@ class _Part:
         domains = self.world.vocabulary
         for domain in domains:
             for item, meaning in domain.items.items():
-                if self.words and within(keys(meaning), self.words):
+                if self.words and within(_meant(meaning), self.words):
                     return item
         for due in self.live.injections:
             rule = self.world.rule(due.form)
@@ -334,6 +334,11 @@ def _stands(phrases: tuple[str, ...], words: Sequence[str]) -> bool:
         return matcher(phrases).any(words)
     except PhraseError:
         return False
+
+
+@lru_cache(maxsize=8192)
+def _meant(meaning: str) -> tuple[str, ...]:
+    return tuple(keys(meaning))
 
 
 @lru_cache(maxsize=4096)
