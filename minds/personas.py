@@ -163,6 +163,8 @@ class _Document:
         line = event.start_mark.line + 1
         match event:
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                if event.tag is not None:
+                    return self._break((), f"the tag {event.tag} is not taken", line)
                 if len(self._open) >= MAX_DEPTH:
                     return self._break((), "is nested too deep", line)
                 mapping = isinstance(event, yaml.MappingStartEvent)
