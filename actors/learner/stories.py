@@ -83,7 +83,8 @@ class Thread:
     Attributes:
         npc, turn: of the last turn, 0 before any.
         meaningful, forms, found: what it showed; ``found``: kind and form of its frictions.
-        waiting: numbers of the frictions that nothing was shown of yet.
+        waiting: numbers of the frictions that nothing was shown of yet; recovered: of those that
+            later turns showed to be; their points say so once the session has ended.
         parted: NPCs whose parting has come.
     """
 
@@ -93,6 +94,7 @@ class Thread:
     forms: tuple[str, ...] = ()
     found: tuple[tuple[FrictionType, str], ...] = ()
     waiting: tuple[int, ...] = ()
+    recovered: tuple[int, ...] = ()
     parted: tuple[str, ...] = ()
 
     def copy(self) -> Thread:
@@ -220,10 +222,8 @@ def settle(telling: Telling) -> None:
     thread.turn, thread.found = 0, ()
     if not turn or not thread.waiting:
         return
-    left = []
-    points = list(story.points)
-    # Points are kept from the end, without gaps: the newest has the number ``frictions``.
-    before = story.frictions - len(points) + 1
+    points, left = story.points, []
+    before = _first(story)
     for number in thread.waiting:
         if number < before:
             continue
@@ -239,12 +239,16 @@ def settle(telling: Telling) -> None:
                 found=found,
             )
         ):
-            points[number - before] = replace(point, recovered=True)
             story.recovered += 1
+            thread.recovered = (*thread.recovered, number)[-POINTS:]
         else:
             left.append(number)
-    if len(left) < len(thread.waiting):
-        story.points, thread.waiting = tuple(points), tuple(left)
+    thread.waiting = tuple(left)
+
+
+def _first(story: Story) -> int:
+    """Number of the oldest point kept: they are kept from the end, without gaps."""
+    return story.frictions - len(story.points) + 1
 
 
 def _friction(telling: Telling, event: FrictionDetected, moment: Moment) -> None:
@@ -336,8 +340,12 @@ def _parted(telling: Telling, event: NpcParted, moment: Moment) -> None:
 
 def _ended(telling: Telling, event: SessionEnded, moment: Moment) -> None:
     settle(telling)
-    telling.story.ended_at = moment.at
-    telling.story.active_ms = event.active_ms
+    story, thread = telling.story, telling.thread
+    story.points = tuple(
+        replace(point, recovered=True) if number in thread.recovered else point
+        for number, point in enumerate(story.points, _first(story))
+    )
+    story.ended_at, story.active_ms = moment.at, event.active_ms
 
 
 BAD: Final = frozenset({"anxious", "overwhelmed"})
