@@ -135,8 +135,8 @@ def _plain(made: Any) -> Any:
                 elif key in ("default", "const", "enum"):
                     kept[key] = value
                 elif key != "title":
-                    name = _RANGES[key] if key in _RANGES else key
-                    kept[name] = _plain(value)
+                    name = str(key)
+                    kept[_RANGES.get(name, name)] = _plain(value)
             return kept
         case list():
             return [_plain(inner) for inner in made]
