@@ -12,6 +12,7 @@ from holodeck.actors.learner.triggers import iso
 from holodeck.messages.codec import pack
 from holodeck.messages.conversation import (
     AdaptiveLessonResult,
+    Consequence,
     ContextInjection,
     ContextLearner,
     ContextPersona,
@@ -49,13 +50,14 @@ SER: Final = "ser/estar"
 
 
 class Ana:
-    """Keeps the state, and the time, of one learner."""
+    """Keeps the state, and the time, of one learner; and what was written, by writer."""
 
     def __init__(self, at: int = MONDAY + 9 * HOUR) -> None:
         self.state: LearnerState = learner.initial
         self.at = at
         self.sequence = 0
         self.turns: dict[str, int] = {}
+        self.steps: dict[str, list[tuple[int, int, tuple[Any, ...]]]] = {}
 
     @property
     def profile(self) -> Profile:
@@ -70,6 +72,7 @@ class Ana:
         self.sequence += 1
         moment = Moment(self.sequence, self.at, writer, "ana")
         self.state = learner.fold(self.state, events, moment)
+        self.steps.setdefault(writer, []).append((self.sequence, self.at, events))
 
     def does(self, command: LearnerCommand) -> Sequence[AnyEvent]:
         """What a command leads to, folded."""
@@ -126,6 +129,7 @@ class Ana:
         severity: float = 0.5,
         kind: FrictionType = FrictionType.MORPHOSYNTACTIC,
         aligned: bool | None = True,
+        consequence: Consequence | None = None,
         also: Sequence[Any] = (),
     ) -> None:
         """One turn in which the forms ``missed`` were missed."""
@@ -136,7 +140,13 @@ class Ana:
         )
         frictions = [
             FrictionDetected(
-                type=kind, severity=severity, turn=number, npc=npc, form=form, said=f"no {form}"
+                type=kind,
+                severity=severity,
+                turn=number,
+                npc=npc,
+                form=form,
+                said=f"no {form}",
+                consequence=consequence,
             )
             for form in missed
         ]

@@ -16,16 +16,20 @@ from holodeck.actors.learner.loop import MAX_ACTIVE, MAX_DEFERRED
 from holodeck.actors.learner.profile import ATTENDED, FIGURES, HISTORY, LIVE, PHONEMES, RULES
 from holodeck.actors.learner.stories import FORMS, NPCS, POINTS
 from holodeck.actors.learner.triggers import QUEUE
+from holodeck.actors.session.talk.exhaust import exhaust
+from holodeck.actors.session.talk.record import read
 from holodeck.messages.base import MAX_MESSAGE, MAX_STATE
 from holodeck.messages.codec import pack, unpack
 from holodeck.messages.conversation import (
     Affect,
+    Consequence,
     ConversationOutcome,
     FrictionType,
     InjectionStatus,
     InnerAffect,
     PhonemeResult,
     SpecStatus,
+    Tier,
 )
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.learner import ClaimLearner, LoopCompleted, RunLoop, ScheduleTrigger
@@ -130,6 +134,50 @@ def test_every_session_is_evaluated_once_and_after_its_end(steps: list[Any]) -> 
     for session in ("s1", "s2", "s3"):
         assert ana.does(RunLoop(session=session)) == ()
     assert set(ana.profile.live if ana.state.profile else ()).isdisjoint(ended)
+
+
+@laws
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from("abc"), max_size=2),
+            st.sampled_from(["iris", "marta", "pau"]),
+            st.booleans(),
+            st.sets(st.sampled_from("abc"), max_size=1),
+            st.sampled_from(list(Consequence)) | st.none(),
+            st.integers(0, 5),
+            st.sampled_from([True, False, None]),
+            st.sampled_from(MORE[:1] + MORE[4:5]) | st.none(),
+        ),
+        max_size=20,
+    )
+)
+def test_the_learner_and_the_sessions_record_tell_the_same(turns: list[Any]) -> None:
+    ana = Ana()
+    ana.starts("s1")
+    tiers: dict[str, Tier] = {"iris": 1, "marta": 2, "pau": 3}
+    for missed, npc, meaningful, forms, consequence, l1, aligned, also in turns:
+        ana.says(
+            "s1",
+            *missed,
+            npc=npc,
+            tier=tiers[npc],
+            l1=l1,
+            aligned=aligned,
+            also=[] if also is None else [also],
+            meaningful=meaningful,
+            forms=tuple(forms),
+            consequence=consequence,
+        )
+    ana.ends("s1")
+    points = ana.profile.live["s1"].story.points
+    record = read(ana.steps["s1"])
+    assert [point.recovered for point in points] == [
+        struggle.recovered for struggle in record.struggles
+    ][-POINTS:]
+    told = ana.settles()[0]
+    assert isinstance(told, LoopCompleted)
+    assert told.metrics == exhaust("s1", ana.steps["s1"]).session_record.metrics
 
 
 @laws
