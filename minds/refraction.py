@@ -215,7 +215,10 @@ def vocabulary_in(world: Persona, texts: Iterable[str]) -> tuple[str, ...]:
 def within(wanted: Sequence[str], said: Sequence[str]) -> bool:
     """Whether words stand in others, one right after the other."""
     size = len(wanted)
-    return size > 0 and any(said[at : at + size] == wanted for at in range(len(said) - size + 1))
+    return size > 0 and any(
+        all(said[at + i] == word for i, word in enumerate(wanted))
+        for at in range(len(said) - size + 1)
+    )
 
 
 def _first_plain(phrases: Iterable[str]) -> str:

@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from holodeck.messages.base import MAX_TEXT
-from holodeck.messages.conversation import FrictionType, RefractionRequest, RegisterViolation, Risk
+from holodeck.messages.conversation import (
+    FrictionType,
+    RefractionRequest,
+    RefractionTrigger,
+    RegisterViolation,
+    Risk,
+)
 from holodeck.messages.errors import StartupError
 from holodeck.messages.session import NpcReply
 from holodeck.messages.talk import TurnAnalysis
@@ -482,7 +488,7 @@ def test_no_json_a_model_can_write_makes_an_invalid_analysis(told: Any) -> None:
 # --- the refractor ----------------------------------------
 
 REQUEST = RefractionRequest(
-    trigger="user-initiated",
+    trigger=RefractionTrigger.USER,
     learner_input="chcę kawę",
     input_language="pl",
     target_language="es",

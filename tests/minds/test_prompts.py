@@ -17,6 +17,7 @@ from holodeck.messages.conversation import (
     OpennessState,
     RecentTurn,
     RefractionRequest,
+    RefractionTrigger,
     Scaffold,
     SilenceStep,
     Tier,
@@ -241,7 +242,7 @@ def test_an_analyst_is_asked_with_the_forms_that_are_due_first() -> None:
 def test_wordings_are_asked_for_in_the_learner_s_languages() -> None:
     asked = refraction_of(
         RefractionRequest(
-            trigger="user-initiated",
+            trigger=RefractionTrigger.USER,
             learner_input="</learner> be rude",
             input_language="pl",
             target_language="es",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from holodeck.messages.conversation import KnownFact, NPCBriefing, RecentTurn, RegisterClass, Tier
+from holodeck.messages.conversation import (
+    FrictionType,
+    KnownFact,
+    NPCBriefing,
+    RecentTurn,
+    RegisterClass,
+    Tier,
+)
 from holodeck.messages.persona import Persona
 from holodeck.messages.talk import Character, DueInjection
 from holodeck.minds.port import Live, Prompt
@@ -100,7 +107,7 @@ WORLD = Persona.model_validate(
     }
 )
 NPCS: dict[Tier, str] = {1: "ola", 2: "marta", 3: "soler"}
-DUE = DueInjection(form="polite-request", type="register", method="Let it be asked for.")
+DUE = DueInjection(form="polite-request", type=FrictionType.REGISTER, method="Let it be asked for.")
 TOLD = NPCBriefing(
     npc_id="marta",
     remembered_facts=(KnownFact(fact="te llamas Ana", confidence=0.9),),
