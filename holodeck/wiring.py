@@ -20,13 +20,8 @@ from holodeck.broker.nats import connect as connect_nats
 from holodeck.broker.streams import Layout, layout
 from holodeck.config import Settings, load_settings
 from holodeck.messages.errors import StartupError
-from holodeck.messages.session import MindKind
-from holodeck.messages.talk import AnalysisKind
-from holodeck.minds import Faculties, ScriptedMind
-from holodeck.minds.analysis import OfflineAnalyst
-from holodeck.minds.embedding import HashedNgrams
+from holodeck.minds import Faculties, minds_of
 from holodeck.minds.personas import Library
-from holodeck.minds.recall import Remembrance
 
 DAY_S: Final = 86_400.0
 
@@ -194,19 +189,35 @@ def supervisor_options(settings: Settings) -> SupervisorOptions:
     )
 
 
+def persona_folders(settings: Settings) -> list[Path]:
+    """Where further personas lie."""
+    return [settings.personas] if settings.personas is not None else []
+
+
 def library_of(settings: Settings) -> Library:
-    """The personas that come with the program, and those of the settings' folder."""
-    return Library()
+    """The personas that come with the program, and those of the settings' folder.
+
+    Raises:
+        PersonaError: one of them cannot be used.
+    """
+    return Library([folder.expanduser() for folder in persona_folders(settings)])
 
 
 def faculties_of(settings: Settings) -> Faculties:
-    """What a host thinks with."""
-    offline = OfflineAnalyst()
-    scripted = ScriptedMind()
-    return Faculties(
-        minds={MindKind.SCRIPTED: scripted},
-        refractors={MindKind.SCRIPTED: scripted},
-        analysts={AnalysisKind.OFFLINE: offline},
-        library=library_of(settings),
-        recall=Remembrance(HashedNgrams()),
+    """What a host thinks with.
+
+    Raises:
+        PersonaError, StartupError: as in :func:`minds_of`.
+    """
+    return minds_of(
+        model_url=settings.model_url,
+        model_key=settings.model_key,
+        model_name=settings.model_name,
+        model_timeout_s=settings.model_timeout_s,
+        model_retries=settings.model_retries,
+        model_budget_tokens=settings.model_budget_tokens,
+        embedding_url=settings.embedding_url,
+        embedding_key=settings.embedding_key,
+        embedding_name=settings.embedding_name,
+        personas=persona_folders(settings),
     )

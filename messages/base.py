@@ -29,7 +29,7 @@ Millis = Annotated[int, Field(ge=0, le=2**53)]
 class Message(BaseModel):
     """Frozen and closed: an unknown field is an error, not a surprise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Event(BaseModel):
@@ -40,7 +40,7 @@ class Event(BaseModel):
     that cannot bridge raises the schema version and gets an upcaster in :mod:`codec`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 def _json_text(value: str) -> str:
