@@ -34,6 +34,8 @@ NOTHING: Final = "…"
 _WARM: Final = frozenset({Mood.PLEASED, Mood.WARM, Mood.AMUSED})
 _COLD: Final = frozenset({Mood.IRRITATED, Mood.COLD, Mood.IMPATIENT})
 _DISTRESS: Final = frozenset({Affect.FRUSTRATED, Affect.ANXIOUS, Affect.WITHDRAWN})
+_MODELLED: Final = frozenset({FrictionType.LEXICAL, FrictionType.MORPHOSYNTACTIC})
+"""What it is enough to use oneself; anything else needs a scene its author wrote."""
 _BLANK: Final = re.compile(r"\{(fact|form|word|said)\}")
 _REMEMBERS_EVERY: Final = 4
 """Turns without a cue until something that is remembered is brought up."""
@@ -188,6 +190,21 @@ class _Part:
             line = self._of(cue.says)
             if line is not None and not any(line in text for text in self.past):
                 return line, opened
+        return (None, ()) if unasked else self._modelled()
+
+    def _modelled(self) -> tuple[str | None, tuple[str, ...]]:
+        """A due form in use, and a question behind it; of forms no cue of this NPC opens."""
+        with_cue = {form for cue in self.npc.cues for form in cue.opens}
+        for due in self.live.injections:
+            rule = self.world.rule(due.form)
+            if rule is None or due.form in with_cue or rule.type not in _MODELLED:
+                continue
+            line = next(
+                (one for one in rule.examples if not any(one in text for text in self.past)), None
+            )
+            asked = self._pick(Manner.QUESTION)
+            if line is not None and asked is not None:
+                return f"{line} {asked}", (due.form,)
         return None, ()
 
     def _coloured(self) -> str | None:
@@ -320,7 +337,7 @@ def _right_way(rule: FormRule, said: Sequence[str]) -> str:
     if plain:
         return plain
     if rule.examples:
-        return rule.examples[0]
+        return rule.examples[0].rstrip(".")
     return rule.form if rule.type is FrictionType.LEXICAL else ""
 
 

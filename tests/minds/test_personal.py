@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from holodeck.messages.base import MAX_TEXT
 from holodeck.messages.conversation import (
     Affect,
+    FrictionType,
     KnownFact,
     Mood,
     NPCBriefing,
@@ -260,6 +261,19 @@ def test_an_opening_is_not_made_with_the_same_words_again() -> None:
 
     assert said.opened == ()
     assert said.text not in cue.says
+
+
+def test_a_form_no_cue_opens_is_used_before_a_question_and_once_only() -> None:
+    due = DUE.model_copy(update={"form": "gender-cafe", "type": FrictionType.MORPHOSYNTACTIC})
+    live = Live(injections=(due,))
+
+    said = answer(prompt("eh", live=live))
+    again = answer(prompt("eh", turn=2, live=live, recent=npc_said(said.text)))
+
+    assert said.opened == ("gender-cafe",)
+    assert said.text.startswith("Un café solo, como siempre. ")
+    assert said.text.endswith(of(Manner.QUESTION))
+    assert again.opened == ()
 
 
 # --- silence ----------------------------------------

@@ -61,6 +61,7 @@ WORLD = Persona.model_validate(
                 "type": "morphosyntactic",
                 "right": ["un café"],
                 "wants": {"una café": "un café"},
+                "examples": ["Un café solo, como siempre."],
             },
         ],
         "npcs": [
