@@ -11,12 +11,14 @@ from rich.console import Console
 from textual.containers import VerticalScroll
 from textual.widgets import Input, Static
 
-from holodeck.entrypoints.chat import (
+import holodeck
+from holodeck.actors.session import Phase
+from holodeck.config import load_settings
+from holodeck.deck import Deck
+from holodeck.entrypoints.chat import Chat, Desk, Dialog, sit_down
+from holodeck.entrypoints.scene import (
     YOU,
     Ahead,
-    Chat,
-    Desk,
-    Dialog,
     Line,
     Scene,
     bar,
@@ -73,6 +75,7 @@ from holodeck.messages.talk import (
 )
 from holodeck.messages.tiles import Tile
 from holodeck.session import Offer, Reply, Step
+from holodeck.wiring import library_of
 
 WORLD = Persona.model_validate(
     {
@@ -397,7 +400,13 @@ class Script:
         step = self.store(TurnAnswered(turn=0, npc=npc, text="¡Buenas!"))
         return Reply(0, npc, "¡Buenas!", step.events)
 
-    async def refract(self, text: str, *, npc: str | None = None) -> Offer:
+    async def refract(
+        self,
+        text: str,
+        *,
+        npc: str | None = None,
+        timeout: float = 15.0,  # noqa: ASYNC109 - as the session has it
+    ) -> Offer:
         self.calls.append(("refract", text, npc))
         return Offer(7, OFFER)
 
@@ -451,6 +460,10 @@ def shown(app: Chat) -> list[str]:
 
 def side(app: Chat) -> str:
     return str(app.screen_stack[0].query_one("#standing", Static).visual)
+
+
+def dialog(app: Chat) -> str:
+    return drawn(app.screen._content) if isinstance(app.screen, Dialog) else ""
 
 
 async def typed(pilot: Any, text: str) -> None:
@@ -642,10 +655,6 @@ async def test_an_end_shows_what_it_came_to(keys: tuple[str, ...]) -> None:
     assert app.return_value == "ended"
 
 
-def dialog(app: Chat) -> str:
-    return drawn(app.screen._content) if isinstance(app.screen, Dialog) else ""
-
-
 @pytest.mark.parametrize("key", ["ctrl+e", "escape"])
 async def test_a_dialog_is_left_by_escape(key: str) -> None:
     session = Script(STARTED)
@@ -673,6 +682,106 @@ async def test_help_and_line_are_there_in_every_size(size: tuple[int, int]) -> N
         app.simulate_key("f1")
         await settled(pilot, lambda: isinstance(app.screen, Dialog))
         assert "Ctrl-R" in dialog(app)
+
+
+# --- the window, with a real runtime ----------------------------------------
+
+
+@pytest.fixture
+async def deck() -> AsyncIterator[Deck]:
+    async with holodeck.local(broker="memory") as deck:
+        yield deck
+
+
+async def met(deck: Deck, **wanted: Any) -> Chat:
+    """The window of a conversation with Marta of the café, begun or gone on with."""
+    world = library_of(load_settings()).get("barcelona-cafe")
+    assert world is not None
+    return Chat(await sit_down(deck, world, "ana", npc="marta", **wanted))
+
+
+async def said(pilot: Any, app: Chat, text: str) -> None:
+    turn = app.scene.turn
+    await typed(pilot, text)
+    await settled(pilot, lambda: app.scene.turn == turn + 1 and not app.waiting)
+
+
+async def test_a_conversation_is_held_left_taken_up_and_remembered(deck: Deck) -> None:
+    app = await met(deck)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "Marta ‹ Buenas." in " ".join(shown(app)))
+        await said(pilot, app, "Hola, Marta. Me llamo Ana.")
+        assert "  · Marta will remember: se llama Ana" in shown(app)
+        await said(pilot, app, "Yo gusto el café.")
+        assert "grammar, medium" in side(app)
+        assert "gustar" in side(app)
+        app.query_one(Input).value = "the bill please"
+        app.simulate_key("ctrl+r")
+        await settled(pilot, lambda: isinstance(app.screen, Dialog))
+        app.simulate_key("3")
+        await settled(pilot, lambda: not isinstance(app.screen, Dialog) and not app.waiting)
+        app.simulate_key("enter")
+        await settled(pilot, lambda: app.scene.turn == 3 and not app.waiting)
+        assert "✓ nothing to mend" in side(app)
+        before = shown(app)
+        app.simulate_key("ctrl+p")
+        await settled(pilot, lambda: app.return_value is not None)
+    assert app.return_value == "paused"
+    left = app.desk.session.id
+    standing = app.scene.people["marta"].reputation
+    assert (await deck.session(left).state()).phase is Phase.PAUSED
+
+    app = await met(deck)
+    assert (app.desk.session.id, app.desk.fresh) == (left, False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "  · You are back" in shown(app))
+        assert shown(app)[: len(before)] == before
+        assert app.scene.people["marta"].reputation == standing
+        await pressed(pilot, "ctrl+e", "enter")
+        await settled(pilot, lambda: "How it went" in dialog(app))
+        assert "Yo gusto el → gustar" in dialog(app)
+        assert "▲ Marta" in dialog(app)
+        assert "being worked out" not in dialog(app)
+        app.simulate_key("enter")
+        await settled(pilot, lambda: app.return_value is not None)
+    assert app.return_value == "ended"
+    used = (await deck.session(left).record()).refraction_data
+    assert [(one.selected_level, one.used_in_conversation) for one in used] == [("formal", True)]
+
+    app = await met(deck)
+    assert app.desk.fresh
+    assert app.desk.session.id != left
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: any("se llama Ana" in line for line in shown(app)))
+        await settled(pilot, lambda: any(line.startswith("Marta ‹") for line in shown(app)))
+        assert app.scene.people["marta"].reputation == pytest.approx(standing)
+        app.simulate_key("ctrl+c")
+        await settled(pilot, lambda: app.return_value is not None)
+
+
+async def test_a_session_that_ends_by_itself_shows_what_it_came_to(deck: Deck) -> None:
+    app = await met(deck)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: len(shown(app)) > 0)
+        await deck.session(app.desk.session.id).end("time-limit")
+        await settled(pilot, lambda: "How it went" in dialog(app))
+        assert any("time-limit" in line for line in shown(app))
+        app.simulate_key("enter")
+        await settled(pilot, lambda: app.return_value is not None)
+
+
+async def test_a_session_that_is_named_is_begun_or_gone_on_with_and_not_twice(deck: Deck) -> None:
+    first = (await met(deck, session="s1")).desk
+    again = (await met(deck, session="s1")).desk
+    assert (first.fresh, again.fresh) == (True, False)
+    await deck.session("s1").end()
+    with pytest.raises(RefusedError, match="session-ended"):
+        await met(deck, session="s1")
+
+
+async def test_nobody_is_met_who_is_not_of_that_world(deck: Deck) -> None:
+    with pytest.raises(RefusedError, match="there is rosa, don-luis"):
+        await sit_down(deck, WORLD, "ana", npc="jordi")
 
 
 async def test_what_is_said_is_never_read_as_markup() -> None:
