@@ -267,16 +267,13 @@ def _friction(state: SessionState, command: ReportFriction, now: int) -> Events:
 
 
 def _detected(found: FrictionFinding, turn: int, npc: str | None) -> FrictionDetected:
-    return FrictionDetected(
-        type=found.type,
-        severity=found.severity,
-        turn=turn,
-        npc=npc,
-        detail=found.detail,
-        form=found.form,
-        said=found.said,
-        consequence=found.consequence,
+    detected = FrictionDetected(
+        type=found.type, severity=found.severity, turn=turn, npc=npc, detail=found.detail
     )
+    if not (found.form or found.said or found.consequence):
+        return detected
+    more = {"form": found.form, "said": found.said, "consequence": found.consequence}
+    return detected.model_copy(update=more)
 
 
 def _reputation(state: SessionState, command: ChangeReputation, now: int) -> Events:
@@ -338,8 +335,9 @@ def _turn(state: SessionState, command: TakeTurn, now: int) -> Events:
     _in_cast(state, command.npc)
     if state.talk is not None:
         return turns.take(state, state.talk, command, now)
-    findings, aligned, analysis = command.frictions, command.register_aligned, command.analysis
-    if analysis is not None:
+    findings, aligned = command.frictions, command.register_aligned
+    if command.analysis is not None:
+        analysis = command.analysis
         findings = analysis.frictions if findings is None else findings
         aligned = analysis.aligned if aligned is None else aligned
     events: list[SessionEvent] = [

@@ -57,7 +57,7 @@ _LEAST: Final = 0.01
 Help = Literal["activate_companion", "lower_difficulty"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ratios:
     """Means over the last five analysed turns, the first four by the learner's own.
 
@@ -75,19 +75,17 @@ class Ratios:
 
     def reasons(self) -> tuple[str, ...]:
         """The signals away from the usual, such as ``latency above-baseline 2.4``."""
-        told = (
+        found = []
+        for name, ratio in (
             ("latency", self.latency),
             ("l1", self.l1),
             ("hedging", self.hedging),
             ("repair", self.repair),
-        )
-        found = [
-            f"{name} above-baseline {ratio:.1f}"
-            if ratio > 1
-            else f"{name} below-baseline {ratio:.1f}"
-            for name, ratio in told
-            if ratio > 1.2 or ratio < 0.8
-        ]
+        ):
+            if ratio > 1.2:
+                found.append(f"{name} above-baseline {ratio:.1f}")
+            elif ratio < 0.8:
+                found.append(f"{name} below-baseline {ratio:.1f}")
         if self.frictions:
             found.append(f"frictions {self.frictions:.1f}")
         return tuple(found)
@@ -97,33 +95,34 @@ def ratios(samples: Sequence[Sample], baseline: Baseline) -> Ratios:
     """What the last turns show, the newest last; of none: everything is as usual."""
     if not samples:
         return Ratios()
-    latency, latencies, l1, l1_turns = 0, 0, 0.0, 0
-    hedging, hedged, repairs, repaired = 0.0, 0, 0, 0
     frictions = words = 0
+    latency, l1, hedging, repairs = [], [], [], []
     for one in samples:
         frictions += one.frictions
         words += one.words
         if one.latency_ms is not None:
-            latency += one.latency_ms
-            latencies += 1
+            latency.append(one.latency_ms)
         if one.l1 is not None:
-            l1 += one.l1
-            l1_turns += 1
+            l1.append(one.l1)
         if one.hedging is not None:
-            hedging += one.hedging
-            hedged += 1
+            hedging.append(one.hedging)
         if one.repairs is not None:
-            repairs += one.repairs
-            repaired += 1
+            repairs.append(one.repairs)
     turns = len(samples)
     return Ratios(
-        latency / latencies / max(baseline.latency_ms, 1.0) if latencies else 1.0,
-        l1 / l1_turns / max(baseline.l1, _LEAST) if l1_turns else 1.0,
-        hedging / hedged / max(baseline.hedging, _LEAST) if hedged else 1.0,
-        repairs / repaired / max(baseline.repair, _LEAST) if repaired else 1.0,
+        _ratio(latency, baseline.latency_ms),
+        _ratio(l1, baseline.l1),
+        _ratio(hedging, baseline.hedging),
+        _ratio(repairs, baseline.repair),
         frictions / turns,
         words / turns,
     )
+
+
+def _ratio(measured: Sequence[float], usual: float) -> float:
+    if not measured:
+        return 1.0
+    return sum(measured) / len(measured) / (usual if usual > _LEAST else _LEAST)
 
 
 def inferred(shown: Ratios) -> InnerAffect:
@@ -169,14 +168,16 @@ def escalation_signal(samples: Sequence[Sample], baseline: Baseline) -> float:
     a mean. Quick answers take something off; below 0 it is 0.
     """
     last = samples[-SIGNAL_TURNS:]
-    shown = ratios(last, baseline)
-    rates = [one.l1 for one in last if one.l1 is not None]
-    l1 = sum(rates) / len(rates) if rates else 0.0
-    signal = (
-        0.3 * min(1.0, 0.5 * (shown.latency - 1.0))
-        + 0.4 * min(1.0, shown.frictions / 3)
-        + 0.3 * min(1.0, 2.0 * l1)
+    latency = _ratio(
+        [one.latency_ms for one in last if one.latency_ms is not None], baseline.latency_ms
     )
+    rates = [one.l1 for one in last if one.l1 is not None]
+    frictions = sum([one.frictions for one in last])
+    signal = 0.3 * min(1.0, 0.5 * (latency - 1.0))
+    if frictions:
+        signal += 0.4 * min(1.0, frictions / len(last) / 3)
+    if rates:
+        signal += 0.3 * min(1.0, 2.0 * sum(rates) / len(rates))
     return round(min(1.0, max(0.0, signal)), 6)
 
 

@@ -212,7 +212,10 @@ class Talk:
 
     def character(self, npc: str) -> Character | None:
         """Who that is; None: it is of another world."""
-        return next((one for one in self.stage.characters if one.npc == npc), None)
+        for one in self.stage.characters:
+            if one.npc == npc:
+                return one
+        return None
 
     def refraction(self, number: int) -> Refracted | None:
         return next((one for one in reversed(self.refractions) if one.number == number), None)

@@ -9,7 +9,6 @@ and collapse · mood · injections · pronunciation · refractions · facts · a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -96,8 +95,7 @@ def take(state: SessionState, talk: Talk, command: TakeTurn, now: int) -> list[S
             ``unknown-refraction``.
     """
     npc, turn, analysis = command.npc, command.turn, command.analysis
-    character = who(talk, npc)
-    standing = talk.standings[npc]
+    character, standing = who(talk, npc), talk.standings[npc]
     if standing.collapsed:
         raise RefusedError("npc-left", f"{npc} broke the conversation off")
     places = talk.stage.locations
@@ -298,14 +296,15 @@ def sample(taken: TurnTaken, frictions: int = 0) -> Sample:
 
 def because(findings: Sequence[FrictionFinding], aligned: bool | None) -> str:
     """Why a standing moves, such as ``clean turn, register fits``."""
-    if findings:
-        counted = Counter(found.type.value for found in findings)
+    if len(findings) > 1:
+        kinds = [str(found.type) for found in findings]
+        counted = {kind: kinds.count(kind) for kind in kinds}
         causes = [
             f"{kind} friction" if count == 1 else f"{count} {kind} frictions"
             for kind, count in counted.items()
         ]
     else:
-        causes = ["clean turn"]
+        causes = [f"{findings[0].type} friction" if findings else "clean turn"]
     if aligned:
         causes.append("register fits")
     return ", ".join(causes)
@@ -492,11 +491,20 @@ def on_answer(talk: Talk, event: TurnAnswered, moment: Moment) -> None:
 
 def on_friction(talk: Talk, event: FrictionDetected) -> None:
     if talk.samples and talk.samples[-1].turn == event.turn:
-        last = talk.samples[-1]
-        talk.samples = (*talk.samples[:-1], replace(last, frictions=last.frictions + 1))
+        *earlier, last = talk.samples
+        again = Sample(
+            last.turn,
+            last.frictions + 1,
+            last.words,
+            last.l1,
+            last.hedging,
+            last.repairs,
+            last.latency_ms,
+        )
+        talk.samples = (*earlier, again)
     standing = talk.standings.get(event.npc or "")
     if standing is not None:
-        kind = event.type.value
+        kind = str(event.type)
         standing.frictions[kind] = standing.frictions.get(kind, 0) + 1
 
 
