@@ -27,7 +27,6 @@ from holodeck.messages.persona import Persona
 from holodeck.messages.session import (
     CastMember,
     NpcReply,
-    RefractionAsked,
     StartSession,
     TakeTurn,
     TurnTaken,
@@ -39,6 +38,7 @@ from holodeck.messages.talk import (
     LearnerBrief,
     NpcBrief,
     OfferRefraction,
+    RefractionAsked,
     TurnAnalysis,
 )
 from holodeck.minds.port import Faculties, Prompt, Utterance

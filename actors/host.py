@@ -1045,7 +1045,7 @@ class Host:
         _, partition, _, identity = cell.key.split(".")
         if int(partition) not in self.owned:
             return
-        due = next_due(cell.state)
+        due = next_due(cell.state, self.now())
         if due:
             self.arm_learner(identity, due)
 

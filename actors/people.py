@@ -116,7 +116,8 @@ class LearnerShell(FoldShell):
         house.when_folded(self.kind, self.partition, after, folded)
 
     def _asked(self, work: Work, body: BriefLearner) -> None:
-        if isinstance(due_command(self._state(), self.house.now()), RunLoop):
+        profile = self._state().profile
+        if profile is not None and profile.owed:
             if not self.asking:
                 asyncio.get_running_loop().call_later(LOOP_PATIENCE_S, self._answer_all)
             self.asking.append((work, body))
@@ -150,14 +151,18 @@ class LearnerShell(FoldShell):
             return
         state, now = self._state(), house.now()
         body = due_command(state, now)
-        if not isinstance(body, RunLoop) and self.asking:
+        if self.asking and not (state.profile is not None and state.profile.owed):
             self._answer_all()
-        due = next_due(state)
+        due = next_due(state, now)
         if body is None:
             if due:
                 house.arm_learner(self.identity, max(due, now + 1000))
             return
-        name = f"loop.{body.session}" if isinstance(body, RunLoop) else f"triggers.{due}"
+        name = (
+            f"loop.{body.session}"
+            if isinstance(body, RunLoop)
+            else f"triggers.{state.last_sequence}"
+        )
         if name == self._sent and house.time() < self._sent_at + AGAIN_S:
             house.arm_learner(self.identity, now + round(1000 * AGAIN_S))
             return

@@ -84,7 +84,7 @@ from holodeck.messages.session import (
     TimerFired,
 )
 from holodeck.messages.subjects import CHECKPOINT, writer_filter
-from holodeck.messages.talk import AnalysisKind, TurnAnalysis
+from holodeck.messages.talk import AnalysisKind, OfferRefraction, TurnAnalysis
 
 log = structlog.get_logger("holodeck.shell")
 
@@ -195,8 +195,6 @@ class Talks(Protocol):
 class House(Protocol):
     """What a shell needs of the host it lives in."""
 
-    talks: Talks
-
     ns: str
     partitions: int
     incarnation: str
@@ -205,6 +203,8 @@ class House(Protocol):
     mailbox: int
     high: int
 
+    @property
+    def talks(self) -> Talks: ...
     def now(self) -> int: ...
     def time(self) -> float: ...
     def valid(self) -> bool: ...
@@ -215,6 +215,7 @@ class House(Protocol):
         self, kind: str, identity: str, command: str, body: Any, seconds: float
     ) -> Answer: ...
     def arm(self, shell: SessionShell, due: int) -> None: ...
+    def arm_learner(self, identity: str, due: int) -> None: ...
     def committed(self, shell: SessionShell, work: Work, events: Sequence[Any]) -> None: ...
     def wrote(self, sequence: int, at: int, events: Sequence[Any]) -> None: ...
     def forget(self, shell: SessionShell) -> None: ...
@@ -854,7 +855,7 @@ class SessionShell(Shell):
         self.internal(f"timer.{name}.{armed_by}", command)
         self.house.arm(self, now + 1000)
 
-    def internal(self, command: str, body: TimerFired | NpcReply) -> None:
+    def internal(self, command: str, body: TimerFired | NpcReply | OfferRefraction) -> None:
         """A command of this session to itself."""
         now = self.house.now()
         self.submit(

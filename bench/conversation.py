@@ -13,8 +13,7 @@ from bench._report import Report, Row, median, say
 from bench._runtime import ray_argument, running
 from holodeck.broker.streams import layout
 from holodeck.deck import Deck
-from holodeck.minds import Library
-from holodeck.wiring import Connection
+from holodeck.minds.personas import Library
 
 HELP = "full turns a second (the whole micro-loop) beside the plain commands of the same run"
 FLOOR = 0.5
@@ -50,7 +49,7 @@ async def _talk(options: argparse.Namespace, run: int) -> dict[str, Any]:
             persona=world.id,
             cast=tuple(npc.id for npc in world.npcs),
         )
-        deck = await Deck.open(Connection(**runtime.connection), runtime.ns)
+        deck = await Deck.open(runtime.connection, runtime.ns)
         tiles = deck.broker.log(layout(runtime.ns).tiles)
         generator = await Child.start("bench._generator", order=plan.order())
         try:

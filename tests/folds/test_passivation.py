@@ -62,7 +62,7 @@ def folds_of(bucket: Slow, clock: Clock, valid: Callable[[], bool] = lambda: Tru
     async def refold(_cell: Any) -> None:
         raise AssertionError("nothing has to be folded again")
 
-    folds = Folds(bucket, clock, refold, valid)  # type: ignore[arg-type]
+    folds = Folds(bucket, clock, refold, valid, lambda _cell: None)  # type: ignore[arg-type]
     folds.partition("3", set())
     turn = (TurnTaken(turn=1, npc="marta", text="hola"),)
     for number in range(CELLS):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import holodeck
 from holodeck.config import load_settings
 from holodeck.deck import Deck
 from holodeck.messages.conversation import InjectionStatus, RefractionLevel
@@ -338,4 +337,3 @@ async def test_starting_in_a_world_asks_everybody_in_one_round(stage: Stage) -> 
         assert set(context.npc_briefings) == set(npcs)
     with pytest.raises(HolodeckError):
         await started(deck, learner="l1")
-    assert holodeck.Session

@@ -85,7 +85,11 @@ def _filled_in(row: Row, command: Any) -> Any:
     for event in row.events:
         match command, event:
             case StartSession(), SessionStarted() as begun:
-                told = {"graph": begun.graph, "context": begun.context, "stage": begun.stage}
+                told: dict[str, Any] = {
+                    "graph": begun.graph,
+                    "context": begun.context,
+                    "stage": begun.stage,
+                }
                 if begun.context is not None:
                     told["cast"] = begun.cast  # an empty one is filled in from the persona
                 return command.model_copy(update=told)
@@ -98,8 +102,10 @@ def _filled_in(row: Row, command: Any) -> Any:
                 )
                 return command.model_copy(update={"decision": decision})
             case End(graph=None) | TimerFired(graph=None), SessionEnded(h1=H1Delta() as h1):
-                told = SessionGraph(graph=h1.last, own_change=h1.own_change, crossings=h1.crossings)
-                return command.model_copy(update={"graph": told})
+                point = SessionGraph(
+                    graph=h1.last, own_change=h1.own_change, crossings=h1.crossings
+                )
+                return command.model_copy(update={"graph": point})
             case _:
                 pass
     return command

@@ -12,7 +12,12 @@ from __future__ import annotations
 from typing import Final
 
 from holodeck.actors.session import SessionState
-from holodeck.actors.session.decider import idle_deadline, session_deadline, task_deadline
+from holodeck.actors.session.decider import (
+    idle_deadline,
+    session_deadline,
+    silence_deadline,
+    task_deadline,
+)
 from holodeck.messages.session import TimerFired
 from tests.torture.checker.histories import Histories, History
 from tests.torture.checker.report import Finding
@@ -65,6 +70,8 @@ def _deadline(state: SessionState, timer: TimerFired) -> tuple[int | None, int, 
         case "task":
             task = state.tasks.get(timer.task or "")
             return (None, 0, True) if task is None else (task_deadline(task), task.armed, True)
+        case "silence":
+            return silence_deadline(state), state.talk.spoke_seq if state.talk else 0, True
 
 
 def _stands(history: History, sequence: int) -> bool:
