@@ -264,6 +264,8 @@ class _Turn:
         self.words = [token.key for token in self.tokens]
         self.tongues = world.tongues(self.words)
         self.frictions: list[FrictionFinding] = []
+        self.told: list[set[int]] = []
+        """Places of which a rule has said what is wrong."""
         self.hits: dict[_Kind, list[tuple[_Entry, Hit]]] = {}
         for hit in world.matcher.find(self.words):
             entry = world.entries[hit.tag]
@@ -351,8 +353,10 @@ class _Turn:
             self._add(FrictionType.PRAGMATIC, 0.8, "", self._said(hit.start, hit.stop), "anger")
 
     def _forms(self) -> tuple[str, ...]:
-        """Wrong phrases become frictions, one a place and form, the longest; the forms of right
-        phrases that lie in no wrong one of their form are returned, those expected first.
+        """Wrong phrases become frictions: of those of which one lies within the other only one, of
+        an expected form before others, one that says what is wanted before one that does not, the
+        longer before the shorter. The forms of right phrases that lie in no wrong one of their form
+        are returned, those expected first.
 
         Rules of register hold beyond tier 1 with somebody who wants it formal.
         """
@@ -361,15 +365,28 @@ class _Turn:
             RegisterClass.TECHNICAL,
         )
         taken: dict[int, list[Hit]] = {}
-        wrong = self.hits.get(_Kind.WRONG, [])
-        for entry, hit in sorted(wrong, key=lambda one: (one[1].start - one[1].stop, one[1].start)):
-            rule = self.persona.forms[entry.at]
+        wrong = [
+            (self.persona.forms[entry.at], entry, hit)
+            for entry, hit in self.hits.get(_Kind.WRONG, ())
+        ]
+        wrong.sort(
+            key=lambda one: (
+                one[0].form not in self.expected,
+                not one[1].wants,
+                one[2].start - one[2].stop,
+                one[2].start,
+            )
+        )
+        for rule, entry, hit in wrong:
             places = taken.setdefault(entry.at, [])
-            if any(_overlap(hit, other) for other in places):
-                continue
+            known = any(_overlap(hit, other) for other in places)
             places.append(hit)
-            if rule.type is FrictionType.REGISTER and not strict:
+            if known or (rule.type is FrictionType.REGISTER and not strict):
                 continue
+            place = set(range(hit.start, hit.stop))
+            if any(place <= other or other <= place for other in self.told):
+                continue
+            self.told.append(place)
             detail = f"better: {entry.wants}" if entry.wants else rule.explanation
             self._add(rule.type, rule.severity, rule.form, self._said(hit.start, hit.stop), detail)
         used = {
@@ -501,7 +518,7 @@ class _Turn:
         words beside a target one as well."""
         closed = self.persona.lexicon.closed
         for i, tongue in enumerate(self.tongues):
-            if tongue is not Tongue.OTHER:
+            if tongue is not Tongue.OTHER or any(i in place for place in self.told):
                 continue
             meant = self.world.meant(self.words[i])
             if meant:
@@ -510,16 +527,23 @@ class _Turn:
                 self._add(FrictionType.LEXICAL, 0.2, "", self._said(i, i + 1), "unknown word")
 
     def _compare(self) -> None:
-        """What was said beside the phrase that was sought."""
+        """What was said beside the phrase that was sought.
+
+        What is only unfinished is no friction: one stretch of the phrase and no more, at the end of
+        the sentence, or at its beginning where the phrase's own beginning is left out.
+        """
         sought = [plain(word) for word in self.sought]
-        said = [plain(word) for word in self.words if word]
-        if not sought:
-            return
+        said = [plain(word) for word in self.words]
         width = len(sought)
-        if any(said[i : i + width] == sought for i in range(len(said) - width + 1)):
-            return
+        start, at, length = _common(said, sought)
         missing = list((Counter(sought) - Counter(said)).elements())
-        if width - len(missing) < min(2, width):
+        if not sought or length == width or width - len(missing) < min(2, width):
+            return
+        stop = start + length
+        if length == width - len(missing) and (
+            (at + length == width or not any(said[stop : stop + 1]))
+            and (at == 0 or not any(said[max(0, start - 1) : start]))
+        ):
             return
         phrase = " ".join(self.sought).replace("' ", "'")
         shown = self._said(0, len(self.tokens))
@@ -586,3 +610,17 @@ _MISFIT: Final = {
 
 def _overlap(a: Hit, b: Hit) -> bool:
     return a.start < b.stop and b.start < a.stop
+
+
+def _common(said: Sequence[str], sought: Sequence[str]) -> tuple[int, int, int]:
+    """The longest stretch of one that stands in the other: where in each it begins, its length."""
+    best = (0, 0, 0)
+    ends = [0] * (len(sought) + 1)
+    for i, word in enumerate(said):
+        before = 0
+        for j, other in enumerate(sought):
+            length = before + 1 if word == other else 0
+            before, ends[j + 1] = ends[j + 1], length
+            if length > best[2]:
+                best = (i - length + 1, j - length + 1, length)
+    return best

@@ -292,6 +292,36 @@ def test_a_sought_word_that_is_not_there_is_noticed_only_by_who_knows_it() -> No
     assert (found.form, found.detail) == ("e dietro la scatola blu", "without: blu")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "il gatto è dietro la scatola",
+        "è dietro la",
+        "scatola blu",
+        "How is it? è dietro la scatola",
+    ],
+)
+def test_a_phrase_that_is_only_unfinished_is_no_friction(text: str) -> None:
+    assert picture(text, sought=SOUGHT).frictions == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("il gatto è dietro la casa", "without: scatola blu"),
+        ("scatola blu è dietro la", "in another order"),
+        ("il gatto è dietro la scatola, sì, blu", "in another order"),
+    ],
+)
+def test_another_word_or_another_order_is_a_friction(text: str, detail: str) -> None:
+    assert [one.detail for one in picture(text, sought=SOUGHT).frictions] == [detail]
+
+
+def test_one_place_is_told_once() -> None:
+    assert [one.said for one in picture("è accanto al coniglio roja").frictions] == ["roja"]
+    assert len(picture("è di fronte al l'letto").frictions) == 1
+
+
 def test_a_turn_that_does_not_try_the_phrase_is_not_held_against_it() -> None:
     assert picture("How do you say box?", sought=SOUGHT).frictions == ()
 
