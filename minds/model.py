@@ -47,6 +47,8 @@ log = structlog.get_logger("holodeck.minds")
 REPLY_TOKENS: Final = 300
 ANALYSIS_TOKENS: Final = 600
 REFRACTION_TOKENS: Final = 900
+ANALYSIS_S: Final = 8.0
+"""Seconds for an analysis: the turn is not stored before it, and its sender waits for that."""
 _SESSIONS: Final = 100_000
 """Whose spending is remembered; of more the one heard of longest ago is forgotten."""
 
@@ -262,10 +264,22 @@ class ModelAnalyst:
     and the topic stay the offline analyst's.
     """
 
-    def __init__(self, server: ModelServer, model: str, *, fallback: Analyst) -> None:
+    def __init__(
+        self,
+        server: ModelServer,
+        model: str,
+        *,
+        fallback: Analyst,
+        patience_s: float = ANALYSIS_S,
+    ) -> None:
+        """
+        Args:
+            patience_s: seconds after which the offline analysis has to do.
+        """
         self._server = server
         self._model = model
         self._fallback = fallback
+        self._patience_s = patience_s
 
     async def analyse(self, utterance: Utterance) -> TurnAnalysis:
         """What the model found; what the offline analyst did, where it found nothing usable."""
@@ -273,7 +287,11 @@ class ModelAnalyst:
         base = await found if isawaitable(found) else found
         try:
             answer = await self._server.chat(
-                analysis_of(utterance), model=self._model, most_tokens=ANALYSIS_TOKENS, json=True
+                analysis_of(utterance),
+                model=self._model,
+                most_tokens=ANALYSIS_TOKENS,
+                json=True,
+                within_s=self._patience_s,
             )
             return _merged(base, _object(answer.text), utterance)
         except ModelError as error:

@@ -150,6 +150,7 @@ class ModelServer:
         most_tokens: int,
         heard: Callable[[str], None] | None = None,
         json: bool = False,
+        within_s: float | None = None,
     ) -> Answer:
         """The model's next message.
 
@@ -157,6 +158,7 @@ class ModelServer:
             most_tokens: how long the answer may be.
             heard: told each piece as it comes; once it was told one, nothing is repeated.
             json: the answer is one JSON object, so far as the server can be made to give one.
+            within_s: seconds for the whole call, where they are fewer than ``total_s``.
 
         Raises:
             ModelError: there was no answer, for whatever reason.
@@ -179,7 +181,7 @@ class ModelServer:
             pieces.clear()
             return await self._stream(wanted, pieces, heard)
 
-        return await self._tried(attempt, lambda: bool(pieces) and heard is not None)
+        return await self._tried(attempt, lambda: bool(pieces) and heard is not None, within_s)
 
     async def vectors(self, texts: Sequence[str], *, model: str) -> NDArray[np.float64]:
         """What the embedding model makes of each text: shape (texts, dimensions).
@@ -199,7 +201,7 @@ class ModelServer:
                 raise ModelError("garbage")
             return rows
 
-        return await self._tried(attempt, lambda: False)
+        return await self._tried(attempt, lambda: False, None)
 
     async def close(self) -> None:
         """Closes the connections; the next call opens new ones."""
@@ -241,10 +243,16 @@ class ModelServer:
                         pass
         return Answer("".join(pieces), cut, tokens)
 
-    async def _tried(self, attempt: Callable[[], Awaitable[T]], begun: Callable[[], bool]) -> T:
+    async def _tried(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        begun: Callable[[], bool],
+        within_s: float | None,
+    ) -> T:
         if not self.breaker.lets_through():
             raise ModelError("resting")
-        deadline = time.monotonic() + self.total_s
+        seconds = self.total_s if within_s is None else min(within_s, self.total_s)
+        deadline = time.monotonic() + seconds
         number = 0
         try:
             while True:

@@ -460,6 +460,18 @@ async def test_without_a_usable_analysis_the_offline_one_stands(act: Act) -> Non
     assert await analysed(act) == Counted().analyse(utterance())
 
 
+async def test_a_turn_does_not_wait_longer_for_its_analysis_than_it_may() -> None:
+    async with ModelStage(stalls()) as stage:
+        server = server_of(stage, timeout_s=60.0)
+        analyst = ModelAnalyst(server, "small", fallback=Counted(), patience_s=0.2)
+        began = time.monotonic()
+        found = await analyst.analyse(utterance())
+        await server.close()
+
+    assert found.source == "offline"
+    assert time.monotonic() - began < 5.0
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
