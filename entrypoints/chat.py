@@ -471,6 +471,8 @@ class Chat(App[str]):
                 await self._pause()
             case "end":
                 await self._end()
+            case _:
+                pass
 
     @work(group="leave", exclusive=True)
     async def action_end(self) -> None:
@@ -528,7 +530,7 @@ class Chat(App[str]):
             self._told(error)
             return
         content = Group(
-            summary(self.scene, record, ahead), Text("\nEnter: leave", style=f"italic {GREY}")
+            summary(self.scene, record, ahead), Text("\n↑ ↓: read on    Enter: leave", style=f"italic {GREY}")
         )
         await self.push_screen_wait(Dialog(content, ANY_KEY))
         self.exit("ended")

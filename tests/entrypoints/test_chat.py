@@ -54,6 +54,7 @@ from holodeck.messages.session import (
     Outcome,
     ReputationChanged,
     SessionEnded,
+    SessionKind,
     SessionPaused,
     SessionStarted,
     TurnAnswered,
@@ -118,7 +119,7 @@ WORLD = Persona.model_validate(
     }
 )
 STARTED = SessionStarted(
-    session_kind="conversation",
+    session_kind=SessionKind.CONVERSATION,
     learner="ana",
     persona="bakery",
     stage=Stage(
