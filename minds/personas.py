@@ -6,29 +6,21 @@ at once, each fault with its line.
 
 from __future__ import annotations
 
-import difflib
 import re
-import types
-import typing
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from holodeck.messages.errors import ContractError
 from holodeck.messages.persona import Fault, Manner, Persona
+from holodeck.minds.documents import Document, Way, meant_by, text_of
 from holodeck.minds.phrases import PhraseError, slots
 
-MAX_FILE: Final = 1024 * 1024
-"""The largest persona file taken, in bytes."""
-MAX_DEPTH: Final = 16
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "config" / "personas"
 """Where the personas that come with the program lie."""
 
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _GROUP: Final = re.compile(r"<([^<>\s|]+)>")
 _BLANK: Final = re.compile(r"\{([^{}]*)\}")
 _FILLED: Final = {
@@ -36,10 +28,6 @@ _FILLED: Final = {
     "again": frozenset({"fact"}),
     "lines": frozenset({"form", "word", "said", "fact"}),
 }
-_NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
-
-Way = tuple[str | int, ...]
-"""Where something stands: keys and indices from the top."""
 
 
 class PersonaError(ContractError):
@@ -81,20 +69,15 @@ def check(path: Path) -> tuple[Fault, ...]:
 
 
 def _read(path: Path) -> tuple[Persona | None, tuple[Fault, ...]]:
-    try:
-        if path.stat().st_size > MAX_FILE:
-            return None, (Fault(path="", problem=f"is over {MAX_FILE} bytes"),)
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        return None, (Fault(path="", problem=f"cannot be read: {error}"),)
-    return parse(text)
+    text = text_of(path)
+    return parse(text) if isinstance(text, str) else (None, (text,))
 
 
 def parse(text: str) -> tuple[Persona | None, tuple[Fault, ...]]:
     """The persona a YAML text says, and what is wrong with it; None where no persona came out."""
-    document = _Document(unicodedata.normalize("NFC", text))
+    document = _Document(text, Persona)
     if document.broken:
-        return None, tuple(document.faults)
+        return None, document.told()
     data = document.data
     if not isinstance(data, dict):
         return None, (Fault(path="", problem="is no mapping of names to values", line=1),)
@@ -107,135 +90,14 @@ def parse(text: str) -> tuple[Persona | None, tuple[Fault, ...]]:
             document.shape_fault(told)
     for way, problem in _checks(data):
         document.fault(way, problem)
-    faults = sorted(dict.fromkeys(document.faults), key=lambda fault: (fault.line, fault.path))
-    return persona, tuple(faults)
+    return persona, document.told()
 
 
-# --- YAML as data with lines ----------------------------------------
+# --- groups ----------------------------------------
 
 
-class _Open:
-    """A list or mapping that is being read."""
-
-    __slots__ = ("key", "value", "way")
-
-    def __init__(self, value: dict[str, Any] | list[Any], way: Way) -> None:
-        self.value, self.way = value, way
-        self.key: str | None = None
-
-
-class _Document:
-    """A YAML text as plain data, and the line each part stands in.
-
-    Only what JSON knows comes out: a plain scalar is a truth value where it is exactly ``true`` or
-    ``false``, so that the Norwegian or Spanish word ``no`` stays a word.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.data: Any = None
-        self.lines: dict[Way, int] = {(): 1}
-        self.faults: list[Fault] = []
-        self.broken = False
-        self._open: list[_Open] = []
-        try:
-            for event in yaml.parse(text, Loader=_LOADER):
-                self._take(event)
-                if self.broken:
-                    break
-        except (yaml.YAMLError, ValueError) as error:
-            mark = getattr(error, "problem_mark", None)
-            problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-            self._break((), f"is no YAML: {problem}", mark.line + 1 if mark is not None else 0)
-
-    def fault(self, way: Way, problem: str) -> None:
-        line = self.lines.get(way)
-        upper = way
-        while line is None:
-            upper = upper[:-1]
-            line = self.lines.get(upper)
-        self.faults.append(Fault(path=".".join(map(str, way)), problem=problem, line=line))
-
-    def _break(self, way: Way, problem: str, line: int) -> None:
-        self.faults.append(Fault(path=".".join(map(str, way)), problem=problem, line=line))
-        self.broken = True
-
-    def _take(self, event: Any) -> None:
-        line = event.start_mark.line + 1
-        match event:
-            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                if event.tag is not None:
-                    return self._break((), f"the tag {event.tag} is not taken", line)
-                if len(self._open) >= MAX_DEPTH:
-                    return self._break((), "is nested too deep", line)
-                mapping = isinstance(event, yaml.MappingStartEvent)
-                if (
-                    self._open
-                    and isinstance(self._open[-1].value, dict)
-                    and (self._open[-1].key is None)
-                ):
-                    return self._break(self._open[-1].way, "a key must be a word", line)
-                value: dict[str, Any] | list[Any] = {} if mapping else []
-                self._open.append(_Open(value, self._put(value, line)))
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                self._open.pop()
-            case yaml.ScalarEvent():
-                self._scalar(event, line)
-            case yaml.AliasEvent():
-                self._break((), "anchors and aliases are not taken", line)
-            case yaml.DocumentStartEvent() if self.data is not None:
-                self._break((), "holds more than one document", line)
-            case _:
-                pass
-        return None
-
-    def _scalar(self, event: Any, line: int) -> None:
-        top = self._open[-1] if self._open else None
-        if top is not None and isinstance(top.value, dict) and top.key is None:
-            top.key = event.value
-            if event.value in top.value:
-                self.fault(top.way, f"{event.value!r} stands there twice")
-                self.faults[-1] = self.faults[-1].model_copy(update={"line": line})
-            self.lines[(*top.way, event.value)] = line
-            return
-        if event.tag is not None and event.tag != "!":
-            self._break(top.way if top else (), f"the tag {event.tag} is not taken", line)
-            return
-        self._put(_plain(event.value) if event.implicit[0] else event.value, line)
-
-    def _put(self, value: Any, line: int) -> Way:
-        if not self._open:
-            self.data = value
-            return ()
-        top = self._open[-1]
-        if isinstance(top.value, dict):
-            assert top.key is not None
-            way: Way = (*top.way, top.key)
-            top.value[top.key] = value
-            top.key = None
-        else:
-            way = (*top.way, len(top.value))
-            top.value.append(value)
-            self.lines[way] = line
-        return way
-
-    def shape_fault(self, told: Any) -> None:
-        """A fault of the schema's, in plain words."""
-        if told["type"] == "too_short" and len(told["input"]) > told["ctx"]["actual_length"]:
-            return  # what is missing is there, and has faults of its own
-        way: Way = tuple(step for step in told["loc"] if step != "[key]")
-        problem = told["msg"][:1].lower() + told["msg"][1:]
-        if told["type"] == "extra_forbidden":
-            names = _fields_at(way[:-1])
-            meant = _meant(str(way[-1]), names)
-            problem = f"is not known{meant}"
-            if not meant and names:
-                problem += f" (known: {', '.join(sorted(names))})"
-        elif told["type"] == "missing":
-            problem = "is missing"
-        elif isinstance(told.get("input"), str | int | float):
-            shown = repr(told["input"])
-            problem += f" (it says {shown if len(shown) <= 60 else shown[:57] + '...'})"
-        self.fault(way, problem.removeprefix("value error, "))
+class _Document(Document):
+    """A persona's text."""
 
     def fill_groups(self, data: dict[str, Any]) -> None:
         """Puts the words of each group where a phrase names it."""
@@ -251,7 +113,7 @@ class _Document:
 
             def words(found: re.Match[str], way: Way = way) -> str:
                 if not known.get(found[1]):
-                    self.fault(way, f"there is no group {found[1]!r}{_meant(found[1], known)}")
+                    self.fault(way, f"there is no group {found[1]!r}{meant_by(found[1], known)}")
                 return known.get(found[1]) or found[1]
 
             filled = _GROUP.sub(words, phrase)
@@ -265,23 +127,6 @@ class _Document:
                 holder[key] = filled
             else:
                 holder[filled] = holder.pop(key)
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    """A hint at the known name that is nearest, if one is near."""
-    meant = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {meant[0]!r}?" if meant else ""
-
-
-def _plain(value: str) -> str | int | float | bool | None:
-    """A plain scalar's value: a number, a truth, nothing, or a word."""
-    if value in ("", "~", "null"):
-        return None
-    if value in ("true", "false"):
-        return value == "true"
-    if _NUMBER.fullmatch(value):
-        return float(value) if any(c in value for c in ".eE") else int(value)
-    return value
 
 
 # --- what the schema alone cannot say ----------------------------------------
@@ -348,7 +193,7 @@ def _checks(data: dict[str, Any]) -> Iterator[tuple[Way, str]]:
 
     def points(way: Way, name: Any, known: dict[str, Any], kind: str) -> Iterator[tuple[Way, str]]:
         if isinstance(name, str) and name not in known:
-            yield way, f"there is no {kind} {name!r}{_meant(name, known)}"
+            yield way, f"there is no {kind} {name!r}{meant_by(name, known)}"
 
     for kind, key in (
         ("npcs", "id"), ("locations", "id"), ("scenarios", "id"), ("norms", "id"),
@@ -418,28 +263,6 @@ def _blanks(at: Way, npc: dict[str, Any]) -> Iterator[tuple[Way, str]]:
     for manner, said in lines.items() if isinstance(lines, dict) else ():
         for i, line in enumerate(_list(said)):
             yield from unknown((*at, "lines", manner, i), line, _FILLED["lines"])
-
-
-def _fields_at(way: Way) -> list[str]:
-    """The field names of the part of the schema that stands there."""
-    model: type[BaseModel] | None = Persona
-    for step in way:
-        if model is None:
-            break
-        if isinstance(step, str) and step in model.model_fields:
-            model = _model_in(model.model_fields[step].annotation)
-    return list(model.model_fields) if model is not None else []
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model an annotation is made of, if any."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    for part in typing.get_args(annotation):
-        found = _model_in(part)
-        if found is not None:
-            return found
-    return None
 
 
 # --- the library ----------------------------------------
