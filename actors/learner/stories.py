@@ -86,6 +86,7 @@ class Thread:
         waiting: numbers of the frictions that nothing was shown of yet; recovered: of those that
             later turns showed to be; their points say so once the session has ended.
         parted: NPCs whose parting has come.
+        estimate: of the turn's comprehensibility, until a pronunciation engine has heard it.
     """
 
     npc: str = ""
@@ -96,6 +97,7 @@ class Thread:
     waiting: tuple[int, ...] = ()
     recovered: tuple[int, ...] = ()
     parted: tuple[str, ...] = ()
+    estimate: float | None = None
 
     def copy(self) -> Thread:
         return replace(self)
@@ -153,6 +155,7 @@ def _turn(telling: Telling, event: TurnTaken, moment: Moment) -> None:
     thread.npc, thread.turn = event.npc, event.turn
     thread.meaningful = meaningful(event)
     thread.forms = analysis.forms if analysis is not None else ()
+    thread.estimate = None if analysis is None else analysis.comprehensibility
     story.turns += 1
     story.tiers[event.tier] = story.tiers.get(event.tier, 0) + 1
     _put(story.npcs, event.npc, event.tier)
@@ -297,7 +300,12 @@ def _injection(telling: Telling, event: InjectionAdvanced, moment: Moment) -> No
 
 
 def _heard(telling: Telling, event: PronunciationHeard, moment: Moment) -> None:
-    story = telling.story
+    story, thread = telling.story, telling.thread
+    if event.turn == thread.turn and thread.estimate is not None:
+        # What was heard goes before what was estimated.
+        story.scores = round(story.scores - thread.estimate, 6)
+        story.scored -= 1
+        thread.estimate = None
     _scored(story, event.comprehensibility)
     for result in event.phonemes:
         if result.phoneme in story.phonemes or len(story.phonemes) < FORMS:
@@ -335,7 +343,6 @@ def _parted(telling: Telling, event: NpcParted, moment: Moment) -> None:
         thread.parted = (*thread.parted, event.npc)[:NPCS]
     if event.parting is not None:
         _put(story.outcomes, event.npc, event.parting.outcome.value)
-        _put(story.npcs, event.npc, story.npcs.get(event.npc) or event.parting.tier)
 
 
 def _ended(telling: Telling, event: SessionEnded, moment: Moment) -> None:
