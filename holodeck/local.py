@@ -62,6 +62,7 @@ class Local:
         self._wanted = hosts
         self._kind = broker
         self._minds = minds
+        self._faculties: Faculties | None = None
         self._settings = settings or load_settings()
         self.server: EmbeddedServer | None = None
         self.hosts: list[HostKeeper] = []
@@ -126,7 +127,9 @@ class Local:
                 self.runtime_connection, layout, supervisor_options(settings)
             )
             await self.supervisor.start()
-            minds = faculties_of(settings) if self._minds is None else self._minds
+            if self._minds is None:
+                self._faculties = faculties_of(settings)
+            minds = self._faculties if self._minds is None else self._minds
             for index in range(self._wanted):
                 options = replace(
                     host_options(settings, f"host-{index}"), threaded_lease=self._memory is None
@@ -173,6 +176,9 @@ class Local:
         for keeper in self.hosts:
             await keeper.stop()
         self.hosts.clear()
+        if self._faculties is not None:
+            await self._faculties.close()
+            self._faculties = None
         for part in ("tiles", "supervisor"):
             service = self.__dict__.pop(part, None)
             if service is not None:

@@ -18,7 +18,9 @@ from holodeck.messages.conversation import (
     SilenceStep,
     Tier,
 )
+from holodeck.messages.curriculum import Curriculum, Skill
 from holodeck.messages.persona import Persona
+from holodeck.messages.practice import GeneratorKind, SkillTier, Supply
 from holodeck.messages.session import MindKind
 from holodeck.messages.talk import AnalysisKind, Character, DueInjection, TurnAnalysis
 
@@ -170,6 +172,36 @@ class Library(Protocol):
     def names(self) -> Sequence[str]: ...
 
 
+class Curricula(Protocol):
+    """The curricula a host knows."""
+
+    def get(self, curriculum: str) -> Curriculum | None: ...
+
+    def names(self) -> Sequence[str]: ...
+
+
+class Questions(Protocol):
+    """Makes questions."""
+
+    def generate(
+        self,
+        skill: Skill,
+        tier: SkillTier,
+        seed: str,
+        avoid: frozenset[str],
+        errors: Sequence[str] = (),
+        prior: Sequence[str] = (),
+    ) -> Supply | Awaitable[Supply]:
+        """A question, at once, or later where a model is asked; what comes of it in any case.
+
+        Args:
+            seed: the same arguments give the same question.
+            avoid: tasks that were asked before in this session.
+            errors: the learner's last errors in this skill; prior: the last questions' texts.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Faculties:
     """What a host thinks with.
@@ -179,6 +211,8 @@ class Faculties:
         analysts: who looks at turns, by the kind a session asks for.
         library: the personas it knows; None: none.
         recall: finds memories; None: the newest are taken.
+        curricula: those it knows; None: none.
+        questions: who makes questions, by the kind a practice session asks for.
         closers: each closes connections one of them holds.
     """
 
@@ -187,6 +221,8 @@ class Faculties:
     analysts: Mapping[AnalysisKind, Analyst] = field(default_factory=dict)
     library: Library | None = None
     recall: Recall | None = None
+    curricula: Curricula | None = None
+    questions: Mapping[GeneratorKind, Questions] = field(default_factory=dict)
     closers: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     async def close(self) -> None:
