@@ -18,6 +18,7 @@ from holodeck.actors.decider import Decider, Moment
 from holodeck.actors.learner.landing import lands, signals_of
 from holodeck.actors.learner.lessons import completed, engaged, mastered
 from holodeck.actors.learner.loop import run
+from holodeck.actors.learner.practice import PracticeProfile, holding
 from holodeck.actors.learner.profile import (
     Profile,
     edited,
@@ -57,6 +58,7 @@ from holodeck.messages.learner import (
     TriggerExpired,
     TriggerScheduled,
 )
+from holodeck.messages.practice import AnswerGiven, PracticeSummed, ReviewCredited, SkillMoved
 from holodeck.messages.session import (
     FrictionDetected,
     NpcParted,
@@ -86,7 +88,7 @@ from holodeck.messages.talk import (
     PronunciationHeard,
 )
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 RECENT: Final = 20
 """How many sessions a learner remembers one by one."""
 
@@ -133,6 +135,7 @@ class LearnerState:
         friction, reputations, tasks: messages of that family that reached the learner.
         checkpoints: all that named it.
         profile: what sessions with a persona, edits and triggers need; None before the first.
+        practice: how far it has come, by curriculum; None before the first practice session.
     """
 
     claim: Claim | None = None
@@ -149,13 +152,17 @@ class LearnerState:
     checkpoints: int = 0
     last_sequence: int = 0
     profile: Profile | None = None
+    practice: dict[str, PracticeProfile] | None = None
 
     def copy(self) -> LearnerState:
-        profile = self.profile
+        profile, practice = self.profile, self.practice
         return replace(
             self,
             friction_totals=dict(self.friction_totals),
             profile=None if profile is None else profile.copy(),
+            practice=None
+            if practice is None
+            else {name: one.copy() for name, one in practice.items()},
         )
 
 
@@ -412,6 +419,9 @@ def _ended(state: LearnerState, event: SessionEnded, moment: Moment) -> None:
     profile = state.profile
     if profile is not None and moment.writer in profile.live:
         session_ends(profile, event, moment)
+    practised = holding(state.practice, moment.writer)
+    if practised is not None:
+        practised.ends(moment.writer)
 
 
 def _confirm(state: LearnerState, session: str, number: int | None) -> None:
@@ -423,6 +433,30 @@ def _confirm(state: LearnerState, session: str, number: int | None) -> None:
 def _release(state: LearnerState, session: str) -> None:
     if state.claim is not None and state.claim.session == session:
         state.claim = None
+
+
+# --- practice ----------------------------------------
+
+
+def _practised(
+    state: LearnerState,
+    event: AnswerGiven | SkillMoved | ReviewCredited | PracticeSummed,
+    moment: Moment,
+) -> None:
+    """What a practice session says; one that was never heard to begin is not known."""
+    session, at = moment.writer, moment.at
+    held = holding(state.practice, session)
+    if held is None:
+        return
+    match event:
+        case AnswerGiven():
+            held.answer(session, event, at)
+        case SkillMoved():
+            held.move(session, event, at)
+        case ReviewCredited():
+            held.credit(session, event)
+        case PracticeSummed():
+            held.sum(session, event, at)
 
 
 # --- what only learners with a profile hear of ----------------------------------------
@@ -525,6 +559,10 @@ learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
         TriggerDelivered: _said,
         TriggerAnswered: _answer,
         TriggerExpired: _expired,
+        AnswerGiven: _practised,
+        SkillMoved: _practised,
+        ReviewCredited: _practised,
+        PracticeSummed: _practised,
     },
     _seen,
 )

@@ -1,0 +1,266 @@
+"""What practice sessions left behind in their learner, by curriculum.
+
+One law: every answer is kept the moment it is given, and what is kept only goes on: a session that
+was left open and is taken up again after a later one takes nothing back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from holodeck.messages.practice import (
+    AnswerGiven,
+    Category,
+    PracticeSummed,
+    ReviewCredited,
+    SkillMoved,
+    SkillRecord,
+    SkillState,
+    SkillTier,
+    Trigger,
+)
+
+HISTORY: Final = 50
+"""Sessions of a curriculum that are remembered one by one."""
+ROWS: Final = 12
+"""Skills of such a session at most; all of them stand in its own last checkpoint."""
+OPEN: Final = 64
+"""Sessions of a curriculum that may be open at once; of more the oldest is heard no more."""
+DAYS: Final = 400
+"""Days on which was practised that are remembered."""
+SPEEDS: Final = 10
+REVIEWS: Final = 4
+DAY_MS: Final = 86_400_000
+
+
+class PastSkill(NamedTuple):
+    """One skill of a session that is over."""
+
+    skill: str
+    category: Category
+    attempted: int
+    correct: int
+    tier_before: SkillTier
+    tier_after: SkillTier
+    state_before: SkillState
+    state_after: SkillState
+
+
+@dataclass(frozen=True, slots=True)
+class PastPractice:
+    """One session that is over.
+
+    Attributes:
+        number: among those of its curriculum, from 1.
+        at: its end, ms since 1970 UTC.
+        accuracy: 0 to 1.
+        duration_ms: of active time.
+        finished: it was not left early.
+        rows: what was attempted, at most :data:`ROWS`; more: how many skills beyond.
+    """
+
+    session: str
+    number: int
+    at: int
+    answered: int
+    correct: int
+    accuracy: float
+    duration_ms: int
+    finished: bool
+    rows: tuple[PastSkill, ...] = ()
+    more: int = 0
+
+
+@dataclass(slots=True)
+class PracticeProfile:
+    """How far a learner has come in one curriculum.
+
+    Attributes:
+        sessions: number of the last one that began.
+        answers, right: ever.
+        first_at, last_at: of the first and the last answer, ms since 1970 UTC; 0: none.
+        days: on which was practised, counted from 1970 UTC; the newest 400, the newest last.
+        records: by skill, also of skills that the curriculum has no more.
+        live: number of each open session, the one begun last at the end.
+        history: the newest 50, the newest last.
+    """
+
+    sessions: int = 0
+    answers: int = 0
+    right: int = 0
+    first_at: int = 0
+    last_at: int = 0
+    days: tuple[int, ...] = ()
+    records: dict[str, SkillRecord] = field(default_factory=dict)
+    live: dict[str, int] = field(default_factory=dict)
+    history: tuple[PastPractice, ...] = ()
+
+    def copy(self) -> PracticeProfile:
+        return replace(self, records=dict(self.records), live=dict(self.live))
+
+    def count(self, state: SkillState) -> int:
+        """Skills in a state."""
+        return sum(record.state is state for record in self.records.values())
+
+    def due(self, at: int) -> list[str]:
+        """Mastered skills that are to be reviewed at a moment, the most overdue first."""
+        found = [
+            (record.card.due_at, record.skill)
+            for record in self.records.values()
+            if record.state is SkillState.MASTERED
+            and record.card is not None
+            and record.card.due_at <= at
+        ]
+        return [skill for _, skill in sorted(found)]
+
+    # --- how it changes ----------------------------------------
+
+    def begins(self, session: str, number: int) -> None:
+        self.sessions = max(self.sessions, number)
+        self.live[session] = number
+        while len(self.live) > OPEN:
+            del self.live[next(iter(self.live))]
+
+    def answer(self, session: str, event: AnswerGiven, at: int) -> None:
+        record = self._record(event.skill)
+        self.records[event.skill] = answered(record, event, self.live[session], at)
+        self.answers += 1
+        self.right += event.correct
+        self.first_at = self.first_at or at
+        self.last_at = at
+        day = at // DAY_MS
+        if day not in self.days[-1:]:
+            self.days = (*self.days, day)[-DAYS:]
+
+    def move(self, session: str, event: SkillMoved, at: int) -> None:
+        record = self._record(event.skill)
+        if _current(record, self.live[session]) or _further(record, event):
+            self.records[event.skill] = moved(record, event, at)
+
+    def credit(self, session: str, event: ReviewCredited) -> None:
+        record = self._record(event.skill)
+        if _current(record, self.live[session]):
+            self.records[event.skill] = credited(record, event)
+
+    def sum(self, session: str, event: PracticeSummed, at: int) -> None:
+        tried = [row for row in event.rows if row.attempted]
+        past = PastPractice(
+            session=session,
+            number=event.number,
+            at=at,
+            answered=event.answered,
+            correct=event.correct,
+            accuracy=event.accuracy,
+            duration_ms=event.duration_ms,
+            finished=event.finished,
+            rows=tuple(
+                PastSkill(
+                    row.skill,
+                    row.category,
+                    row.attempted,
+                    row.correct,
+                    row.tier_before,
+                    row.tier_after,
+                    row.state_before,
+                    row.state_after,
+                )
+                for row in tried[:ROWS]
+            ),
+            more=max(0, len(tried) - ROWS),
+        )
+        self.history = (*self.history, past)[-HISTORY:]
+
+    def ends(self, session: str) -> None:
+        self.live.pop(session, None)
+
+    def _record(self, skill: str) -> SkillRecord:
+        return self.records.get(skill) or SkillRecord(skill=skill)
+
+
+Practised = dict[str, PracticeProfile]
+"""By curriculum."""
+
+
+def holding(practised: Practised | None, session: str) -> PracticeProfile | None:
+    """The profile a session writes to; None: it is no practice session, or over."""
+    for profile in (practised or {}).values():
+        if session in profile.live:
+            return profile
+    return None
+
+
+# --- one record ----------------------------------------
+
+
+def _current(record: SkillRecord, number: int) -> bool:
+    """Whether no later session has asked for the skill."""
+    return record.session <= number
+
+
+def _further(record: SkillRecord, event: SkillMoved) -> bool:
+    """Whether a session that goes on after a later one has brought the skill further."""
+    if record.state is SkillState.MASTERED:
+        return False
+    if event.state is SkillState.MASTERED:
+        return True
+    ahead = event.tier is SkillTier.PROVE and record.tier is SkillTier.LEARN
+    return ahead and record.state is not SkillState.RUSTY
+
+
+def answered(record: SkillRecord, event: AnswerGiven, number: int, at: int) -> SkillRecord:
+    """A record after one more answer.
+
+    Counters of the tier are those the session counted, unless a later session has counted on.
+
+    Args:
+        number: of the session it was given in.
+    """
+    update: dict[str, object] = {
+        "total": record.total + 1,
+        "right": record.right + event.correct,
+        "speeds": (*record.speeds, event.speed)[-SPEEDS:],
+        "streak": record.streak + 1 if event.correct else 0,
+        "last_at": max(record.last_at, at),
+        "session": max(record.session, number),
+    }
+    if event.category is Category.REVIEW:
+        update["reviewed"] = (*record.reviewed, event.correct)[-REVIEWS:]
+    if event.counted and _current(record, number) and record.state is not SkillState.MASTERED:
+        update |= {"attempts": event.attempts, "correct": event.hits}
+    return record.model_copy(update=update)
+
+
+def moved(record: SkillRecord, event: SkillMoved, at: int) -> SkillRecord:
+    """A record in its new state and tier; counters of a tier that is over, or begins, are 0."""
+    update: dict[str, object] = {"state": event.state, "tier": event.tier}
+    if event.trigger is not Trigger.FIRST:
+        update |= {"attempts": 0, "correct": 0}
+    if event.state is SkillState.MASTERED:
+        update |= {"mastered_at": at, "rusty_at": 0}
+    elif event.state is SkillState.RUSTY:
+        update |= {"rusty_at": at}
+    return record.model_copy(update=update)
+
+
+def credited(record: SkillRecord, event: ReviewCredited) -> SkillRecord:
+    return record.model_copy(update={"card": event.card})
+
+
+def briefed(
+    practised: Practised | None, curriculum: str, skills: Iterable[str] = ()
+) -> tuple[tuple[SkillRecord, ...], int]:
+    """What a session that begins has to know: the records by name, and its number, from 1.
+
+    Args:
+        skills: only of these; empty: all there are.
+    """
+    profile = (practised or {}).get(curriculum)
+    if profile is None:
+        return (), 1
+    wanted = set(skills)
+    found = (
+        profile.records[skill] for skill in sorted(profile.records) if not wanted or skill in wanted
+    )
+    return tuple(found), profile.sessions + 1
