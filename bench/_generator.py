@@ -48,7 +48,7 @@ class Plan:
         rate: commands a second (open loop); 0: closed loop.
         one_turn: in place of the mix each session takes one turn, once.
         persona: in place of the mix each session is a conversation in this world; ``cast``: the
-            NPCs of it, one a session.
+            NPCs of it, one a session; ``touchy``: those that would break off.
         file: where to write what was acknowledged; empty: nowhere.
     """
 
@@ -67,6 +67,7 @@ class Plan:
     one_turn: bool = False
     persona: str = ""
     cast: tuple[str, ...] = ()
+    touchy: tuple[str, ...] = ()
     warmup_s: float = 0.0
     seconds: float = 0.0
     deadline_s: float = 30.0
@@ -112,7 +113,9 @@ class Player:
         self.script: Script | TalkScript
         if plan.persona:
             self.npc = plan.cast[number % len(plan.cast)]
-            self.script = TalkScript(self.npc, f"{plan.seed}.{self.id}")
+            self.script = TalkScript(
+                self.npc, f"{plan.seed}.{self.id}", touchy=self.npc in plan.touchy
+            )
         else:
             self.npc = f"npc-{number % plan.npcs:03d}"
             self.script = Script(self.npc, f"{plan.seed}.{self.id}")

@@ -101,11 +101,14 @@ class TalkScript:
     """The turns of one conversation in a world, each with all that can be found in it.
 
     Of ten turns three hold a friction and one of these two; levels, register, forms, signals and
-    pronunciation vary, so that affect, reputation, mood and what else moves do move.
+    pronunciation vary, so that affect, reputation, mood and what else moves do move. To an NPC that
+    would break off, nothing is said that costs its openness more than six times.
     """
 
-    def __init__(self, npc: str, seed: str) -> None:
+    def __init__(self, npc: str, seed: str, *, touchy: bool = False) -> None:
         self._npc = npc
+        self._breaches = 6 if touchy else 0
+        self._touchy = touchy
         self._chance = random.Random(seed)
         self._turn = 0
 
@@ -123,6 +126,14 @@ class TalkScript:
             for _ in range(1 + (chance.random() < 1 / 3) if hard else 0)
         ]
         l1 = chance.randrange(3) if hard else 0
+        aligned = chance.random() < 0.85
+        breaches = [one for one in found if one["type"] in ("register", "cultural")]
+        if self._touchy and (breaches or not aligned):
+            cost = len(breaches) + (not aligned)
+            if cost <= self._breaches:
+                self._breaches -= cost
+            else:
+                found, aligned = [one for one in found if one not in breaches], True
         body = {
             "kind": "take-turn",
             "turn": self._turn,
@@ -139,7 +150,7 @@ class TalkScript:
                 "l2_words": 18 - l1,
                 "unique_words": 15,
                 "level": "neutral",
-                "aligned": chance.random() < 0.85,
+                "aligned": aligned,
                 "frictions": found,
                 "forms": [f"form-{chance.randrange(12)}"],
                 "comprehensibility": round(0.6 + chance.random() * 0.4, 2),

@@ -48,6 +48,7 @@ async def _talk(options: argparse.Namespace, run: int) -> dict[str, Any]:
             seconds=options.seconds,
             persona=world.id,
             cast=tuple(npc.id for npc in world.npcs),
+            touchy=tuple(npc.id for npc in world.npcs if npc.openness_enabled),
         )
         deck = await Deck.open(runtime.connection, runtime.ns)
         tiles = deck.broker.log(layout(runtime.ns).tiles)
