@@ -119,7 +119,7 @@ class TalkScript:
         found = [
             {
                 "type": chance.choice(FRICTIONS),
-                "severity": round(chance.random(), 2),
+                "severity": round(chance.random() * (0.7 if self._touchy else 1.0), 2),
                 "form": f"form-{chance.randrange(12)}",
                 "said": "un café",
             }
