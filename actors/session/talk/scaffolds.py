@@ -68,9 +68,16 @@ def next_level(level: int, needed: bool, escalates: bool, affect: Affect, landin
     return min(MOST, max(LANDING if landing else 0, level))
 
 
+_TAKEN: Final = {
+    (tier, level): tuple(action for since, action in steps if level >= since)
+    for tier, steps in ACTIONS.items()
+    for level in range(MOST + 1)
+}
+
+
 def actions(tier: Tier, level: int) -> tuple[Scaffold, ...]:
-    """What a level consists of."""
-    return tuple(action for since, action in ACTIONS[tier] if level >= since)
+    """What a level, 0 to 5, consists of."""
+    return _TAKEN[tier, min(MOST, max(0, level))]
 
 
 def brings_companion(tier: Tier, level: int, inner: InnerAffect, escalates: bool) -> bool:

@@ -7,7 +7,7 @@ stands in the journal.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from holodeck.actors.session.talk.scaffolds import LANDING, actions
 from holodeck.messages.conversation import (
@@ -40,8 +40,7 @@ ATTEMPTS: Final = 2
 """Openings made for one form in one session, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """What one analysed turn showed of the learner; None: not measured.
 
     Attributes:

@@ -295,16 +295,10 @@ def sample(taken: TurnTaken, frictions: int = 0) -> Sample:
 
 
 def because(findings: Sequence[FrictionFinding], aligned: bool | None) -> str:
-    """Why a standing moves, such as ``clean turn, register fits``."""
-    if len(findings) > 1:
-        kinds = [str(found.type) for found in findings]
-        counted = {kind: kinds.count(kind) for kind in kinds}
-        causes = [
-            f"{kind} friction" if count == 1 else f"{count} {kind} frictions"
-            for kind, count in counted.items()
-        ]
-    else:
-        causes = [f"{findings[0].type} friction" if findings else "clean turn"]
+    """Why a standing moves, such as ``clean turn, register fits``; each kind of friction once."""
+    causes = list(dict.fromkeys([f"{found.type} friction" for found in findings]))
+    if not findings:
+        causes.append("clean turn")
     if aligned:
         causes.append("register fits")
     return ", ".join(causes)
@@ -369,9 +363,9 @@ def _trigger(
     findings: Sequence[FrictionFinding], aligned: bool | None, sense: bool, cause: str | None
 ) -> str:
     """What the turn is to the NPC's mood; what failed is no success."""
-    if findings and all(found is HESITATION for found in findings):
+    if len(findings) == 1 and findings[0] is HESITATION:
         return "hesitation" if cause is None and sense else "communication-failure"
-    trigger = trigger_of((found.type for found in findings), aligned)
+    trigger = trigger_of([found.type for found in findings], aligned)
     failed = trigger == "successful-communication" and (not sense or cause is not None)
     return "communication-failure" if failed else trigger
 
@@ -492,16 +486,7 @@ def on_answer(talk: Talk, event: TurnAnswered, moment: Moment) -> None:
 def on_friction(talk: Talk, event: FrictionDetected) -> None:
     if talk.samples and talk.samples[-1].turn == event.turn:
         *earlier, last = talk.samples
-        again = Sample(
-            last.turn,
-            last.frictions + 1,
-            last.words,
-            last.l1,
-            last.hedging,
-            last.repairs,
-            last.latency_ms,
-        )
-        talk.samples = (*earlier, again)
+        talk.samples = (*earlier, last._replace(frictions=last.frictions + 1))
     standing = talk.standings.get(event.npc or "")
     if standing is not None:
         kind = str(event.type)

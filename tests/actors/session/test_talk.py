@@ -10,6 +10,7 @@ from holodeck.actors.session.decider import friction_rate
 from holodeck.actors.session.talk.state import Standing, Talk
 from holodeck.messages.conversation import (
     Affect,
+    FrictionType,
     InjectionStatus,
     InnerAffect,
     Mood,
@@ -129,7 +130,7 @@ def test_a_session_without_a_world_is_what_it_was() -> None:
     assert told.state.talk is None
     taken, found, moved = told.events[1:]
     assert taken == TurnTaken(turn=1, npc="marta", text="turn 1", analysed=True)
-    assert found == FrictionDetected(type="lexical", severity=0.4, turn=1, npc="marta")
+    assert found == FrictionDetected(type=FrictionType.LEXICAL, severity=0.4, turn=1, npc="marta")
     assert moved == ReputationChanged(npc="marta", delta=0.03, reason="turn", turn=1)
 
 
@@ -290,7 +291,7 @@ def test_the_first_negotiation_ends_at_seven_tenths_of_pressure() -> None:
         (
             said(1, BAKER, friction("lexical", 1), friction("lexical", 1), aligned=True),
             -0.05,
-            "2 lexical frictions, register fits",
+            "lexical friction, register fits",
         ),
         (said(1, BAKER, friction("morphosyntactic", 1)), -0.05, "morphosyntactic friction"),
     ],
