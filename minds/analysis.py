@@ -15,7 +15,19 @@ from typing import Final
 from holodeck.messages.conversation import FrictionType, RegisterClass, RegisterViolation, Tier
 from holodeck.messages.persona import FactRule, Norm, Persona
 from holodeck.messages.talk import Character, FactHeard, FrictionFinding, TurnAnalysis
-from holodeck.minds.phrases import BREAK, Hit, Matcher, Token, keys, near, one_off, plain, tokens
+from holodeck.minds.phrases import (
+    BREAK,
+    Hit,
+    Matcher,
+    PhraseError,
+    Token,
+    keys,
+    matcher,
+    near,
+    one_off,
+    plain,
+    tokens,
+)
 from holodeck.minds.port import Utterance
 
 MAX_FRICTIONS: Final = 16
@@ -254,7 +266,7 @@ class _Turn:
     """One utterance while it is looked at."""
 
     def __init__(self, world: World, utterance: Utterance, sought: Sequence[str]) -> None:
-        self.world, self.persona = world, world.persona
+        self.world, self.persona, self.utterance = world, world.persona, utterance
         self.character: Character = utterance.character
         self.tier: Tier = utterance.character.tier
         self.expected = frozenset(utterance.expected)
@@ -289,6 +301,9 @@ class _Turn:
                 for one in self.frictions
             ):
                 self._compare()
+        fitting = f"register-{self.character.register_level.value}"
+        if fitting in self.expected and level is self.character.register_level and not violation:
+            forms = (fitting, *forms)[:16]
         self.frictions.sort(key=lambda one: (one.form not in self.expected, -one.severity))
         topics = Counter(entry.at for entry, _ in self.hits.get(_Kind.TOPIC, ()))
         topic = max(topics, key=lambda at: (topics[at], -at), default=None)
@@ -394,7 +409,17 @@ class _Turn:
             for entry, hit in self.hits.get(_Kind.RIGHT, ())
             if not any(_overlap(hit, other) for other in taken.get(entry.at, ()))
         }
+        used.update((form, None) for form in self.utterance.expected if self._word_used(form))
         return tuple(sorted(used, key=lambda form: form not in self.expected)[:16])
+
+    def _word_used(self, form: str) -> bool:
+        """Whether an expected form that is a word or phrase, not a rule, was said."""
+        if self.persona.rule(form) is not None:
+            return False
+        try:
+            return matcher((form,)).any(self.words)
+        except PhraseError:
+            return False
 
     def _breaches(self) -> None:
         seen: set[int] = set()

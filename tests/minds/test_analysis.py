@@ -149,6 +149,21 @@ def test_expected_forms_come_first() -> None:
     assert later.frictions[0].form == "colour-agreement"
 
 
+def test_an_expected_word_counts_as_a_form_once_it_is_said() -> None:
+    expected = ("coniglio", "e dietro la scatola", "adjective-after-noun", "|", "register-formal")
+    found = picture("il coniglio e dietro la scatola", expected=expected)
+    assert found.forms[:2] == ("coniglio", "e dietro la scatola")
+    assert "adjective-after-noun" not in found.forms
+    assert "coniglio" not in picture("il coniglio").forms
+
+
+def test_an_expected_register_counts_once_it_is_met() -> None:
+    due = ("register-formal",)
+    assert cafe("nuria-bosch", "Quisiera una licencia", expected=due).forms[:1] == due
+    assert "register-formal" not in cafe("nuria-bosch", "¿Puedes venir?", expected=due).forms
+    assert "register-formal" not in cafe("marta", "Quisiera un café", expected=due).forms
+
+
 # --- the native language
 
 
