@@ -75,13 +75,17 @@ from pydantic import JsonValue
 from holodeck.messages.curriculum import Skill
 from holodeck.messages.errors import ContractError
 from holodeck.messages.practice import SkillTier, Supply
-from holodeck.minds.questions import numbers, products, sums
+from holodeck.minds.questions import fractions, measure, numbers, products, sums
 from holodeck.minds.questions.family import POOL, Family, Space, space
 
 __all__ = ["FAMILIES", "POOL", "Family", "faults", "generate", "tasks"]
 
 FAMILIES: Final[Mapping[str, Family[Any]]] = MappingProxyType(
-    {one.name: one for one in (*numbers.FAMILIES, *sums.FAMILIES, *products.FAMILIES)}
+    {
+        one.name: one
+        for room in (numbers, sums, products, fractions, measure)
+        for one in room.FAMILIES
+    }
 )
 
 

@@ -19,7 +19,7 @@ from math import prod
 from random import Random
 from typing import Annotated, Final, Generic, TypeVar
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
 from holodeck.messages.base import Message
 from holodeck.messages.errors import ContractError
@@ -37,8 +37,17 @@ Value = int | Fraction | Decimal | str
 """A key or an option; of one question all are of kinds that compare by value."""
 Slip = tuple[str, Value]
 """A typical mistake: its name, and what it comes to."""
-Span = Annotated[tuple[int, int], Field(min_length=2, max_length=2)]
-"""The least and the greatest, both included."""
+
+
+def _rising(pair: tuple[int, int]) -> tuple[int, int]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"{pair[0]} is above {pair[1]}")
+    return pair
+
+
+_Bound = Annotated[int, Field(ge=1, le=1_000_000)]
+Span = Annotated[tuple[_Bound, _Bound], AfterValidator(_rising)]
+"""The least and the greatest, both included; from 1 to a million."""
 _T = TypeVar("_T")
 
 
@@ -55,7 +64,7 @@ def shuffled(chance: Random, of: Iterable[_T]) -> list[_T]:
     return out
 
 
-def through(span: Span) -> range:
+def through(span: tuple[int, int]) -> range:
     return range(span[0], span[1] + 1)
 
 
@@ -92,23 +101,6 @@ class Params(Message):
 
     kinds: Annotated[tuple[str, ...], Field(min_length=1)] = ("plain",)
     choice: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.25
-
-    @model_validator(mode="after")
-    def _spans_go_up(self) -> Params:
-        for name, value in self:
-            pair = isinstance(value, tuple) and len(value) == 2
-            if pair and isinstance(value[0], int) and name in self.spans() and value[0] > value[1]:
-                raise ValueError(f"{name}: {value[0]} is above {value[1]}")
-        return self
-
-    @classmethod
-    def spans(cls) -> frozenset[str]:
-        """The names of those that are a least and a greatest."""
-        return frozenset(
-            name
-            for name, field in cls.model_fields.items()
-            if field.annotation in (Span, tuple[int, int])
-        )
 
 
 P = TypeVar("P", bound=Params)
