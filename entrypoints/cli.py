@@ -39,7 +39,9 @@ from holodeck.broker.port import Broker, Record
 from holodeck.config import Settings, unknown_variables
 from holodeck.deck import Deck
 from holodeck.entrypoints import show
+from holodeck.entrypoints.contracts import contracts_app
 from holodeck.entrypoints.fleet import fleet
+from holodeck.entrypoints.persona import persona_app
 from holodeck.entrypoints.running import (
     CommandId,
     Given,
@@ -84,6 +86,7 @@ from holodeck.messages.session import (
     TaskRouted,
 )
 from holodeck.messages.subjects import writer_filter
+from holodeck.messages.talk import AnalysisKind
 from holodeck.session import Session, Step, step_of
 from holodeck.wiring import layout_of, library_of
 
@@ -128,6 +131,8 @@ app.add_typer(sessions, name="session")
 app.add_typer(tiles, name="tiles")
 app.add_typer(send, name="send")
 app.add_typer(fleet, name="fleet")
+app.add_typer(persona_app, name="persona")
+app.add_typer(contracts_app, name="contracts")
 send.add_typer(tasks, name="task")
 
 Id = Annotated[str, typer.Argument(help="Id of the session.", show_default=False)]
@@ -636,6 +641,43 @@ def _found(found: Findings) -> list[tuple[str, str]]:
     ]
 
 
+@app.command()
+def chat(
+    ctx: typer.Context,
+    persona: Annotated[str, typer.Option("--persona", "-p", help="The world to talk in.")],
+    npc: Annotated[
+        str | None, typer.Option("--npc", help="Whom to talk to first; else the world's first.")
+    ] = None,
+    learner: Annotated[
+        str | None, typer.Option("--learner", help="Who learns; else your user name.")
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", help="Go on with this one, or start it under this id."),
+    ] = None,
+    mind: Annotated[
+        str, typer.Option("--mind", help="Who answers: scripted (offline) or model.")
+    ] = "scripted",
+    url: Annotated[
+        str | None, typer.Option("--url", help="NATS server of a runtime; else the one here.")
+    ] = None,
+) -> None:
+    """Talks with an NPC, here in the terminal.
+
+    Goes on where you left off, if you paused. Where no runtime is up, one is started in this
+    program for as long as you talk, on the same store.
+
+    [bold]Examples:[/bold]
+
+      holodeck chat --persona barcelona-cafe
+      holodeck chat --persona barcelona-cafe --npc jordi --learner ana --mind model
+    """
+    # The window's library takes half a second to load: no other command waits for it.
+    from holodeck.entrypoints.chat import chat as talk
+
+    talk(ctx, persona, npc, learner, session, mind, url)
+
+
 @contextmanager
 def _bar(out: Out) -> Iterator[Callable[[Summary], None] | None]:
     """A progress bar on a terminal, nothing elsewhere."""
@@ -667,7 +709,9 @@ def session_start(
     learner: Annotated[str, typer.Option("--learner", "-l", help="Who learns.")],
     session: Annotated[str | None, typer.Option("--session", help="Its id; else fresh.")] = None,
     name: Annotated[str, typer.Option("--name", help="For people.")] = "",
-    persona: Annotated[str, typer.Option("--persona")] = "",
+    persona: Annotated[
+        str, typer.Option("--persona", help="The world; holodeck persona list shows them.")
+    ] = "",
     kind: Annotated[SessionKind, typer.Option("--kind")] = SessionKind.CONVERSATION,
     cast: Annotated[
         list[str] | None,
@@ -684,6 +728,12 @@ def session_start(
     idle: Annotated[
         float, typer.Option("--idle", min=0, help="Seconds without a command; 0: none.")
     ] = 0.0,
+    analysis: Annotated[
+        AnalysisKind, typer.Option("--analysis", help="Who looks at turns, in a persona's world.")
+    ] = AnalysisKind.NONE,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="Silence is answered by deadline.")
+    ] = False,
     switch: Annotated[
         bool, typer.Option("--switch", help="Pause the session that holds the learner.")
     ] = False,
@@ -710,6 +760,8 @@ def session_start(
             mind=mind,
             session_timeout_s=timeout,
             idle_timeout_s=idle,
+            analysis=analysis,
+            ladder=ladder,
             session=session,
             switch=switch,
             id=command_id,
