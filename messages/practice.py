@@ -162,13 +162,13 @@ class SkillRecord(Event):
     correct: int = 0
     total: int = 0
     right: int = 0
-    speeds: tuple[float, ...] = ()
+    speeds: Annotated[tuple[float, ...], Field(max_length=10)] = ()
     streak: int = 0
     last_at: int = 0
     mastered_at: int = 0
     rusty_at: int = 0
     session: int = 0
-    reviewed: tuple[bool, ...] = ()
+    reviewed: Annotated[tuple[bool, ...], Field(max_length=4)] = ()
     card: Card | None = None
 
 
@@ -234,11 +234,13 @@ class PracticeBrief(Message):
 
     Attributes:
         number: of this practice session of the curriculum, from 1.
+        days: on which the learner practised, this one counted; 0: not known.
     """
 
     course: Course
     records: Annotated[tuple[SkillRecord, ...], Field(max_length=400)] = ()
     number: Annotated[int, Field(ge=1)] = 1
+    days: Annotated[int, Field(ge=0)] = 0
 
 
 class Supply(Message):
@@ -403,6 +405,16 @@ class AnswerGiven(Event):
     counted: bool = True
 
 
+class FeedbackClosed(Event):
+    """The feedback to a question was read, and no other question came with it.
+
+    From now on the session waits for the next one.
+    """
+
+    kind: Literal["feedback.closed"] = "feedback.closed"
+    number: int
+
+
 class SkillMoved(Event):
     """A skill's state or tier changed."""
 
@@ -420,7 +432,8 @@ class ReviewCredited(Event):
     """A block of review questions is over: one credit, whatever its length.
 
     Attributes:
-        right: of ``asked`` questions.
+        right: of ``asked`` questions; both 0 where the skill has just been mastered, or mastered
+            again, and gets its first date.
         card: when the skill is to be reviewed next.
     """
 
@@ -484,6 +497,7 @@ PracticeEvent = (
     | QuestionFailed
     | HintShown
     | AnswerGiven
+    | FeedbackClosed
     | SkillMoved
     | ReviewCredited
     | RewardEarned

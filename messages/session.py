@@ -29,6 +29,25 @@ from holodeck.messages.fleet import (
     SessionGraph,
 )
 from holodeck.messages.ids import LearnerId, NpcId, SessionId, TaskId
+from holodeck.messages.practice import (
+    AnswerGiven,
+    AnswerQuestion,
+    CloseFeedback,
+    FeedbackClosed,
+    HintShown,
+    PracticeBrief,
+    PracticeOptions,
+    PracticePlanned,
+    PracticeSummed,
+    QuestionFailed,
+    QuestionServed,
+    ReviewCredited,
+    RewardEarned,
+    ServeQuestion,
+    ShowHint,
+    SkillMoved,
+    Supplies,
+)
 from holodeck.messages.talk import (
     AffectChanged,
     AnalysisKind,
@@ -176,6 +195,10 @@ class StartSession(Message):
         analysis: who looks at a turn before it is decided, where its sender did not.
         ladder: whether silence is answered by deadline.
         context, stage: what learner, NPCs and persona say; filled in by the host.
+        practice: what is practised, in a session of kind ``practice``. Its minutes are then the
+            limit of active time, in place of ``session_timeout_s``.
+        brief: how far the learner has come; filled in by the host. supplies: the first question,
+            made by the host.
     """
 
     kind: Literal["start"] = "start"
@@ -202,6 +225,9 @@ class StartSession(Message):
     ladder: bool = False
     context: PreSessionContext | None = None
     stage: Stage | None = None
+    practice: PracticeOptions | None = None
+    brief: PracticeBrief | None = None
+    supplies: Supplies = ()
 
     @model_validator(mode="after")
     def _each_npc_once(self) -> StartSession:
@@ -458,6 +484,10 @@ SessionCommand = Annotated[
     | CloseConversation
     | ResolveIncident
     | RecordProfessional
+    | AnswerQuestion
+    | CloseFeedback
+    | ServeQuestion
+    | ShowHint
     | Pause
     | Resume
     | End
@@ -498,6 +528,8 @@ class SessionStarted(Event):
     ladder: bool = False
     context: PreSessionContext | None = None
     stage: Stage | None = None
+    practice: PracticeOptions | None = None
+    brief: PracticeBrief | None = None
 
 
 class SessionStartAbandoned(Event):
@@ -804,7 +836,17 @@ SessionEvent = Annotated[
     | ProfessionalRecorded
     | GoalReached
     | ConversationClosed
-    | SilenceNoticed,
+    | SilenceNoticed
+    | PracticePlanned
+    | QuestionServed
+    | QuestionFailed
+    | HintShown
+    | AnswerGiven
+    | FeedbackClosed
+    | SkillMoved
+    | ReviewCredited
+    | RewardEarned
+    | PracticeSummed,
     Field(discriminator="kind"),
 ]
 
