@@ -21,6 +21,7 @@ from holodeck.messages.errors import (
 )
 from holodeck.messages.session import CastMember, FrictionFinding
 from holodeck.people import Learner, Npc, Standing
+from holodeck.practice import Asked, Marked, Mastery, PastPractice, Practice
 from holodeck.session import Exhaust, Offer, Reply, Session, Step, TaskRef
 from holodeck.wiring import Connection, find_connection
 
@@ -84,6 +85,7 @@ def connect(
 
 
 __all__ = [
+    "Asked",
     "CastMember",
     "ContractError",
     "Deck",
@@ -93,8 +95,12 @@ __all__ = [
     "HolodeckError",
     "Learner",
     "Local",
+    "Marked",
+    "Mastery",
     "Npc",
     "Offer",
+    "PastPractice",
+    "Practice",
     "RefusedError",
     "Reply",
     "Session",

@@ -39,6 +39,7 @@ from holodeck.messages.fleet import (
     UnregisterAgent,
 )
 from holodeck.messages.ids import check_id, new_id
+from holodeck.messages.practice import GeneratorKind, PracticeOptions, SchedulerKind
 from holodeck.messages.session import (
     CastMember,
     MindKind,
@@ -51,6 +52,7 @@ from holodeck.messages.talk import (
 )
 from holodeck.messages.tiles import Tile
 from holodeck.people import Learner, Npc
+from holodeck.practice import Practice
 from holodeck.session import Session
 
 
@@ -260,6 +262,70 @@ class Deck:
         made = Session(self, identity)
         made._turns, made._learner = 0, learner
         return made
+
+    async def start_practice(
+        self,
+        learner: str,
+        curriculum: str = "primary-maths",
+        *,
+        minutes: float = 15.0,
+        slots: int = 5,
+        block: int = 3,
+        distinct: int = 3,
+        generator: GeneratorKind | str = GeneratorKind.OFFLINE,
+        scheduler: SchedulerKind | str = SchedulerKind.FSRS,
+        seed: str = "",
+        name: str = "",
+        tags: Sequence[str] = (),
+        emit_tiles: bool = True,
+        session: str | None = None,
+        switch: bool = False,
+        id: str | None = None,
+    ) -> Practice:
+        """Starts a practice session: it is planned from what the learner has come to, and its
+        first question is there at once (with a model: soon).
+
+        Args:
+            curriculum: one the hosts know.
+            minutes: of active time, 0.05 to 240; pauses do not count, an open question may be
+                finished.
+            slots: of the plan; block: questions until the next slot's turn; distinct: new skills
+                in a plan at most.
+            generator: who makes the questions; scheduler: what says when a skill is reviewed.
+            seed: of the questions; empty: the session's id.
+            session: its id; None: a fresh one.
+            switch: pause the session that holds the learner instead of being refused.
+
+        Raises:
+            RefusedError: ``learner-busy`` with the id of the session that holds the learner;
+                ``unknown-curriculum``; ``empty-curriculum``; ``session-exists``; ``at-capacity``;
+                ``store-full``.
+        """
+        identity = check_id(session) if session is not None else new_id("practice")
+        start = StartSession(
+            session_kind=SessionKind.PRACTICE,
+            learner=learner,
+            name=name,
+            tags=tuple(tags),
+            emit_tiles=emit_tiles,
+            practice=PracticeOptions(
+                curriculum=curriculum,
+                minutes=minutes,
+                slots=slots,
+                block=block,
+                distinct=distinct,
+                generator=GeneratorKind(generator),
+                scheduler=SchedulerKind(scheduler),
+                seed=seed,
+            ),
+        )
+        order = SpawnSession(id=id or new_id("cmd"), session=identity, start=start, switch=switch)
+        await self.order("start", order)
+        return Practice(self, identity, learner)
+
+    def practice(self, identity: str) -> Practice:
+        """A practice session that exists already."""
+        return Practice(self, identity)
 
     def session(self, identity: str) -> Session:
         """A session that exists already."""

@@ -43,6 +43,7 @@ from holodeck.messages.talk import (
     LearnerBrief,
     NpcBrief,
 )
+from holodeck.practice import Mastery, PastPractice, Practice, mastery_of
 from holodeck.session import Step
 
 if TYPE_CHECKING:
@@ -111,6 +112,46 @@ class Learner:
         body = BriefLearner(at=int(time.time() * 1000), persona=persona, after=after)
         answer = await self._deck.caller.command("learner", self.id, new_id("ask"), body)
         return LearnerBrief.model_validate(unpack(answer.state or b""))
+
+    # -- practice ----------------------------------------
+
+    async def mastery(self, curriculum: str = "primary-maths", *, after: int = 0) -> Mastery:
+        """How far the learner has come in a curriculum; with ``after``: at least up to that
+        sequence."""
+        practised = (await self.state(after=after)).practice or {}
+        return mastery_of(curriculum, practised.get(curriculum), int(time.time() * 1000))
+
+    async def practice_history(
+        self, curriculum: str | None = None, *, after: int = 0
+    ) -> tuple[PastPractice, ...]:
+        """Practice sessions that are over, the newest 50 of each curriculum, the newest first;
+        None: of all."""
+        practised = (await self.state(after=after)).practice or {}
+        found = [
+            past
+            for name, profile in practised.items()
+            if curriculum in (None, name)
+            for past in profile.history
+        ]
+        return tuple(sorted(found, key=lambda past: past.at, reverse=True))
+
+    async def open_practice(self, curriculum: str | None = None) -> Practice | None:
+        """The practice session to go on with: the one that holds the learner, else the one begun
+        last of those that have not ended (it is paused then); None: there is none."""
+        state = await self.state()
+        practised = state.practice or {}
+        found = [
+            session
+            for name, profile in practised.items()
+            if curriculum in (None, name)
+            for session in profile.live
+        ]
+        if not found:
+            return None
+        begun = {visit.session: visit.started_at for visit in state.recent}
+        held = state.claim.session if state.claim is not None else ""
+        session = max(found, key=lambda one: (one == held, begun.get(one, 0)))
+        return Practice(self._deck, session, self.id)
 
     async def persistence(self) -> InterSessionPersistence:
         """All that stays between sessions: the learner's, and of every NPC it has met."""

@@ -10,10 +10,12 @@ from typing import Final
 from holodeck.actors.learner.decider import LearnerState
 from holodeck.actors.learner.landing import eased_pressure
 from holodeck.actors.learner.loop import ACTIVE
+from holodeck.actors.learner.practice import briefed
 from holodeck.actors.learner.profile import Profile
 from holodeck.messages.conversation import (
     ContextLearner,
 )
+from holodeck.messages.practice import PracticeBrief
 from holodeck.messages.talk import LearnerBrief
 
 AREAS: Final = 3
@@ -65,3 +67,12 @@ def brief(identity: str, state: LearnerState, at: int, persona: str) -> LearnerB
         landing=held.landing,
         preferred_minutes=held.preferred_minutes,
     )
+
+
+def brief_practice(state: LearnerState, curriculum: str, at: int) -> PracticeBrief:
+    """What a practice session that begins at ``at``, ms since 1970 UTC, has to know of a learner.
+
+    Returns:
+        The course in it holds its id alone; number 1 and no records before the first session.
+    """
+    return briefed(state.practice, curriculum, at)

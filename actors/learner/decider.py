@@ -388,6 +388,11 @@ def _started(state: LearnerState, event: SessionStarted, moment: Moment) -> None
     state.recent = (*state.recent, visit)[-RECENT:]
     if event.context is not None:
         session_begins(_profile(state, event.learner), event, moment)
+    if event.practice is not None and event.brief is not None:
+        if state.practice is None:
+            state.practice = {}
+        held = state.practice.setdefault(event.practice.curriculum, PracticeProfile())
+        held.begins(moment.writer, event.brief.number)
 
 
 def _resumed(state: LearnerState, event: SessionResumed, moment: Moment) -> None:

@@ -6,20 +6,21 @@ was left open and is taken up again after a later one takes nothing back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from holodeck.actors.session.practice.progress import answered, credited, moved
 from holodeck.messages.practice import (
     AnswerGiven,
     Category,
+    Course,
+    PracticeBrief,
     PracticeSummed,
     ReviewCredited,
     SkillMoved,
     SkillRecord,
     SkillState,
     SkillTier,
-    Trigger,
 )
 
 HISTORY: Final = 50
@@ -30,8 +31,7 @@ OPEN: Final = 64
 """Sessions of a curriculum that may be open at once; of more the oldest is heard no more."""
 DAYS: Final = 400
 """Days on which was practised that are remembered."""
-SPEEDS: Final = 10
-REVIEWS: Final = 4
+RECORDS: Final = 400
 DAY_MS: Final = 86_400_000
 
 
@@ -124,8 +124,12 @@ class PracticeProfile:
             del self.live[next(iter(self.live))]
 
     def answer(self, session: str, event: AnswerGiven, at: int) -> None:
-        record = self._record(event.skill)
-        self.records[event.skill] = answered(record, event, self.live[session], at)
+        record, number = self._record(event.skill), self.live[session]
+        after = answered(record, event, at, number)
+        if not _current(record, number):
+            counted = {"attempts": record.attempts, "correct": record.correct}
+            after = after.model_copy(update={**counted, "last_at": max(record.last_at, at)})
+        self.records[event.skill] = after
         self.answers += 1
         self.right += event.correct
         self.first_at = self.first_at or at
@@ -209,58 +213,20 @@ def _further(record: SkillRecord, event: SkillMoved) -> bool:
     return ahead and record.state is not SkillState.RUSTY
 
 
-def answered(record: SkillRecord, event: AnswerGiven, number: int, at: int) -> SkillRecord:
-    """A record after one more answer.
+def briefed(practised: Practised | None, curriculum: str, at: int) -> PracticeBrief:
+    """What a session that begins at ``at`` has to know of its learner; of the course there is
+    nothing but its id, the host knows the rest.
 
-    Counters of the tier are those the session counted, unless a later session has counted on.
-
-    Args:
-        number: of the session it was given in.
+    Records are in the order of their skills' ids; of more than 400 those practised last.
     """
-    update: dict[str, object] = {
-        "total": record.total + 1,
-        "right": record.right + event.correct,
-        "speeds": (*record.speeds, event.speed)[-SPEEDS:],
-        "streak": record.streak + 1 if event.correct else 0,
-        "last_at": max(record.last_at, at),
-        "session": max(record.session, number),
-    }
-    if event.category is Category.REVIEW:
-        update["reviewed"] = (*record.reviewed, event.correct)[-REVIEWS:]
-    if event.counted and _current(record, number) and record.state is not SkillState.MASTERED:
-        update |= {"attempts": event.attempts, "correct": event.hits}
-    return record.model_copy(update=update)
-
-
-def moved(record: SkillRecord, event: SkillMoved, at: int) -> SkillRecord:
-    """A record in its new state and tier; counters of a tier that is over, or begins, are 0."""
-    update: dict[str, object] = {"state": event.state, "tier": event.tier}
-    if event.trigger is not Trigger.FIRST:
-        update |= {"attempts": 0, "correct": 0}
-    if event.state is SkillState.MASTERED:
-        update |= {"mastered_at": at, "rusty_at": 0}
-    elif event.state is SkillState.RUSTY:
-        update |= {"rusty_at": at}
-    return record.model_copy(update=update)
-
-
-def credited(record: SkillRecord, event: ReviewCredited) -> SkillRecord:
-    return record.model_copy(update={"card": event.card})
-
-
-def briefed(
-    practised: Practised | None, curriculum: str, skills: Iterable[str] = ()
-) -> tuple[tuple[SkillRecord, ...], int]:
-    """What a session that begins has to know: the records by name, and its number, from 1.
-
-    Args:
-        skills: only of these; empty: all there are.
-    """
+    course = Course(id=curriculum)
     profile = (practised or {}).get(curriculum)
     if profile is None:
-        return (), 1
-    wanted = set(skills)
-    found = (
-        profile.records[skill] for skill in sorted(profile.records) if not wanted or skill in wanted
+        return PracticeBrief(course=course, days=1)
+    newest = sorted(profile.records.values(), key=lambda record: (-record.last_at, record.skill))
+    return PracticeBrief(
+        course=course,
+        records=tuple(sorted(newest[:RECORDS], key=lambda record: record.skill)),
+        number=profile.sessions + 1,
+        days=len(profile.days) + (at // DAY_MS not in profile.days[-1:]),
     )
-    return tuple(found), profile.sessions + 1

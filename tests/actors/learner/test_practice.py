@@ -13,13 +13,12 @@ from holodeck.actors.learner.practice import (
     DAYS,
     HISTORY,
     OPEN,
-    REVIEWS,
     ROWS,
-    SPEEDS,
     PracticeProfile,
     briefed,
     holding,
 )
+from holodeck.actors.session.practice.progress import REVIEWS, SPEEDS
 from holodeck.messages.practice import (
     AnswerFormat,
     AnswerGiven,
@@ -107,6 +106,7 @@ def test_an_answer_is_kept_with_the_tiers_counters_as_the_session_counted_them()
 
 def test_answers_to_a_review_are_remembered_the_newest_four() -> None:
     profile = begun("s1")
+    profile.move("s1", MASTERED, NOON)
     for right in (True, True, False, True, False):
         event = answer(right=right, category=Category.REVIEW, counted=False)
         profile.answer("s1", event, NOON)
@@ -205,16 +205,17 @@ def test_history_keeps_the_newest_fifty_sessions_and_twelve_skills_of_each() -> 
 
 
 def test_a_session_is_told_what_there_is_and_its_number() -> None:
-    assert briefed(None, "primary-maths") == ((), 1)
+    first = briefed(None, "primary-maths", NOON)
+    assert (first.records, first.number, first.days) == ((), 1, 1)
     profile = begun("s1")
-    for skill in ("sum-20", "diff-20", "gone"):
+    for skill in ("sum-20", "diff-20"):
         profile.answer("s1", answer(skill), NOON)
     practised = {"primary-maths": profile}
-    records, number = briefed(practised, "primary-maths", ["sum-20", "diff-20", "new"])
-    assert [record.skill for record in records] == ["diff-20", "sum-20"]
-    assert number == 2
-    assert len(briefed(practised, "primary-maths")[0]) == 3
-    assert briefed(practised, "music-reading") == ((), 1)
+    told = briefed(practised, "primary-maths", NOON)
+    assert [record.skill for record in told.records] == ["diff-20", "sum-20"]
+    assert (told.course.id, told.number, told.days) == ("primary-maths", 2, 1)
+    assert briefed(practised, "primary-maths", NOON + DAY_MS).days == 2
+    assert briefed(practised, "music-reading", NOON).number == 1
 
 
 def test_a_session_writes_to_the_profile_it_began_in() -> None:
