@@ -251,6 +251,8 @@ class Chat(App[str]):
         self._shown = 0
         self._echo = ""
         self._stream = ""
+        self._awaiting = False
+        self._asked = 0  # how often an NPC was spoken to; who came later clears up
         self._wording: tuple[int, str] | None = None
         self._reading = asyncio.Lock()
         self._summing = False
@@ -277,6 +279,7 @@ class Chat(App[str]):
 
     async def refresh_scene(self) -> None:
         """Reads what the session has stored since, and shows it."""
+        answered = False
         async with self._reading:
             async for step in self.desk.session.replay(after=self._sequence):
                 self._sequence = max(self._sequence, step.sequence)
@@ -285,8 +288,10 @@ class Chat(App[str]):
                     if isinstance(event, TurnTaken):
                         self._echo = ""
                     elif isinstance(event, TurnAnswered):
-                        self._stream = ""
+                        self._stream, answered = "", True
             await self._show_lines()
+            if answered:
+                self._awaiting = False
         if self.scene.phase == "ended" and not self._summing:
             self._summing = True
             self._sum_up()
@@ -355,10 +360,24 @@ class Chat(App[str]):
         try:
             await self._recall()
             if self.desk.fresh:
+                asked = self._ask()
                 await self.desk.session.greet(self.npc, heard=self._hear)
+                await self._done(asked)
         except HolodeckError as error:
             self._told(error)
-        self._stream = ""
+            await self._done(self._asked)
+
+    def _ask(self, text: str = "") -> int:
+        """From now on an answer is awaited; ``text`` shows until it is stored."""
+        self._asked += 1
+        self._awaiting, self._echo = True, text
+        self._draw_live()
+        return self._asked
+
+    async def _done(self, asked: int) -> None:
+        """Shows what is stored now; where nobody was spoken to since, nothing is awaited more."""
+        if asked == self._asked:
+            self._echo, self._stream, self._awaiting = "", "", False
         await self.refresh_scene()
 
     async def _recall(self) -> None:
@@ -376,7 +395,8 @@ class Chat(App[str]):
     @property
     def waiting(self) -> bool:
         """Whether somebody is being waited for."""
-        return any(worker.group == "talk" and worker.is_running for worker in self.workers)
+        paging = any(worker.group == "page" and worker.is_running for worker in self.workers)
+        return self._awaiting or paging
 
     def _busy(self) -> bool:
         if self.waiting:
@@ -390,8 +410,7 @@ class Chat(App[str]):
         turn: dict[str, Any] = {}
         if wording is not None and wording[1].casefold() == text.casefold():
             turn["refraction"] = wording[0]
-        self._echo = text
-        self._draw_live()
+        asked = self._ask(text)
         try:
             reply = await self.desk.session.say(text, to=self.npc, heard=self._hear, **turn)
             if reply.text is None and self.scene.phase == "active":
@@ -400,8 +419,7 @@ class Chat(App[str]):
             self._told(error)
             if self._echo and not self._main.query_one(Input).value:
                 self._main.query_one(Input).value = text
-        self._echo = self._stream = ""
-        await self.refresh_scene()
+        await self._done(asked)
 
     def action_help(self) -> None:
         self.push_screen(Dialog(HELP, ANY_KEY))
@@ -414,7 +432,7 @@ class Chat(App[str]):
         elif not self._busy():
             self._refract(text)
 
-    @work(group="talk")
+    @work(group="page")
     async def _refract(self, text: str) -> None:
         session = self.desk.session
         try:
@@ -442,7 +460,7 @@ class Chat(App[str]):
         if not self._busy():
             self._choose_person()
 
-    @work(group="talk")
+    @work(group="page")
     async def _choose_person(self) -> None:
         keys = dict(zip("123456789", self.scene.people, strict=False))
         chosen = await self.push_screen_wait(Dialog(people(self.scene, self.npc), keys))
@@ -530,7 +548,8 @@ class Chat(App[str]):
             self._told(error)
             return
         content = Group(
-            summary(self.scene, record, ahead), Text("\n↑ ↓: read on    Enter: leave", style=f"italic {GREY}")
+            summary(self.scene, record, ahead),
+            Text("\n↑ ↓: read on    Enter: leave", style=f"italic {GREY}"),
         )
         await self.push_screen_wait(Dialog(content, ANY_KEY))
         self.exit("ended")
@@ -564,12 +583,14 @@ async def sit_down(
     npc: str | None = None,
     session: str | None = None,
     mind: MindKind = MindKind.SCRIPTED,
+    ladder: bool = True,
 ) -> Desk:
     """Starts a conversation, or goes on with the one the learner left.
 
     Args:
         session: go on with this one, or start it under this id; None: the one left, else a fresh
             one.
+        ladder: whether the learner's silence is answered by deadline; only where it is begun.
 
     Raises:
         RefusedError: ``unknown-npc``; ``session-ended``; whatever a start is refused for.
@@ -598,7 +619,7 @@ async def sit_down(
             persona=persona.id,
             mind=mind,
             analysis=AnalysisKind.OFFLINE,
-            ladder=True,
+            ladder=ladder,
             session=wanted,
             switch=True,
         )
@@ -658,6 +679,13 @@ def chat(
     mind: Annotated[
         str, typer.Option("--mind", help="Who answers: scripted (offline) or model.")
     ] = "scripted",
+    ladder: Annotated[
+        bool,
+        typer.Option(
+            "--ladder/--no-ladder",
+            help="Whether a silence is answered. Off: for those who type slowly.",
+        ),
+    ] = True,
     url: Annotated[
         str | None, typer.Option("--url", help="NATS server of a runtime; else the one here.")
     ] = None,
@@ -690,7 +718,15 @@ def chat(
         if not sys.stdout.isatty():
             raise StartupError("a conversation needs a terminal", "Send turns with `holodeck send`")
         async with some_deck(settings) as deck:
-            desk = await sit_down(deck, world, who, npc=npc, session=session, mind=MindKind(mind))
+            desk = await sit_down(
+                deck,
+                world,
+                who,
+                npc=npc,
+                session=session,
+                mind=MindKind(mind),
+                ladder=ladder,
+            )
             left = await Chat(desk).run_async() or ""
 
     run(out, talk)
