@@ -22,13 +22,13 @@ from typing import Any
 
 import uvloop
 
-from bench._mix import Script, Step, TalkScript, Tally
+from bench._mix import AnswerScript, Script, Step, TalkScript, Tally
 from bench._processes import orders, report_line
 from bench._report import millis, percentile, say
 from holodeck.deck import Deck
 from holodeck.messages.codec import pack
 from holodeck.messages.control import ResumeSession
-from holodeck.messages.errors import HolodeckError, RefusedError, TransientError
+from holodeck.messages.errors import HolodeckError, RefusedError, TransientError, Unavailable
 from holodeck.messages.ids import partition_of
 from holodeck.messages.session import MindKind, SessionKind
 from holodeck.messages.subjects import COMMAND
@@ -49,6 +49,7 @@ class Plan:
         one_turn: in place of the mix each session takes one turn, once.
         persona: in place of the mix each session is a conversation in this world; ``cast``: the
             NPCs of it, one a session; ``touchy``: those that would break off.
+        curriculum: in place of the mix each session practises it and answers what it is asked.
         file: where to write what was acknowledged; empty: nowhere.
     """
 
@@ -68,6 +69,7 @@ class Plan:
     persona: str = ""
     cast: tuple[str, ...] = ()
     touchy: tuple[str, ...] = ()
+    curriculum: str = ""
     warmup_s: float = 0.0
     seconds: float = 0.0
     deadline_s: float = 30.0
@@ -110,8 +112,11 @@ class Player:
         self._load = load
         self.id = session_id(plan.name, number)
         self.learner = "l" + self.id
-        self.script: Script | TalkScript
-        if plan.persona:
+        self.script: Script | TalkScript | AnswerScript
+        self.npc = ""
+        if plan.curriculum:
+            self.script = AnswerScript(f"{plan.seed}.{self.id}")
+        elif plan.persona:
             self.npc = plan.cast[number % len(plan.cast)]
             self.script = TalkScript(
                 self.npc, f"{plan.seed}.{self.id}", touchy=self.npc in plan.touchy
@@ -129,6 +134,9 @@ class Player:
 
     async def start(self) -> None:
         plan = self._load.plan
+        if isinstance(self.script, AnswerScript):
+            await self._start_practice(self.script)
+            return
         await self._load.deck.start_session(
             session=self.id,
             learner=self.learner,
@@ -140,6 +148,17 @@ class Player:
             id=f"{self.id}.0",
         )
         self.tally.acked.append(f"{self.id}.0.start")
+
+    async def _start_practice(self, script: AnswerScript) -> None:
+        plan = self._load.plan
+        practice = await self._load.deck.start_practice(
+            self.learner, plan.curriculum, minutes=240, session=self.id, id=f"{self.id}.0"
+        )
+        self.tally.acked.append(f"{self.id}.0.start")
+        asked = await practice.question()
+        if asked is None:
+            raise Unavailable(self.id, "a practice session without a question")
+        script.asked(asked.number, asked.question.model_dump())
 
     async def play(self, step: Step, since: float) -> None:
         """Sends one command and notes its answer."""
@@ -183,6 +202,8 @@ class Player:
         answer = await self._load.deck.caller.send(self._subject, data, limit)
         if answer.status != "ok":
             raise RefusedError(answer.reason, answer.detail)
+        if answer.checkpoint is not None and isinstance(self.script, AnswerScript):
+            self.script.heard(answer.checkpoint)
         return answer.checkpoint is not None
 
     async def play_due(self) -> None:

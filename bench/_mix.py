@@ -12,6 +12,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from holodeck.messages.codec import unpack
+
 TEXT: Final = (
     "Hola, quisiera un café con leche y, si puede ser, una mesa cerca de la ventana; "
     "¿me recomienda algo dulce para acompañarlo?"
@@ -159,6 +161,43 @@ class TalkScript:
             },
         }
         return Step("turn", body)
+
+
+class AnswerScript:
+    """The answers of one practice session, four in five of them right; each closes its feedback,
+    so that the next question comes with it."""
+
+    def __init__(self, seed: str) -> None:
+        self._chance = random.Random(seed)
+        self._number = 0
+        self._question: dict[str, Any] = {}
+
+    def asked(self, number: int, question: dict[str, Any]) -> None:
+        """Which question is open."""
+        self._number, self._question = number, question
+
+    def heard(self, checkpoint: bytes) -> None:
+        """What the last answer led to, as it was stored."""
+        for event in unpack(checkpoint)["events"]:
+            if event["kind"] == "question.served":
+                self.asked(event["number"], event["question"])
+
+    def next(self) -> Step:
+        chance, key = self._chance, self._question["answer"]
+        choices = self._question.get("choices", ())
+        right = chance.random() < 0.8
+        body: dict[str, Any] = {
+            "kind": "answer-question",
+            "number": self._number,
+            "time_ms": chance.randrange(3000, 25_000),
+            "proceed": True,
+        }
+        if choices:
+            wrong = [n for n, choice in enumerate(choices) if choice != key]
+            body["choice"] = list(choices).index(key) if right else chance.choice(wrong)
+        else:
+            body["given"] = key if right else f"{key}0"
+        return Step("answer", body)
 
 
 def from_the_middle(npc: str, seed: str, passed: int) -> tuple[list[Step], Script]:
