@@ -679,6 +679,9 @@ def chat(
     mind: Annotated[
         str, typer.Option("--mind", help="Who answers: scripted (offline) or model.")
     ] = "scripted",
+    url: Annotated[
+        str | None, typer.Option("--url", help="NATS server of a runtime; else the one here.")
+    ] = None,
     ladder: Annotated[
         bool,
         typer.Option(
@@ -686,9 +689,6 @@ def chat(
             help="Whether a silence is answered. Off: for those who type slowly.",
         ),
     ] = True,
-    url: Annotated[
-        str | None, typer.Option("--url", help="NATS server of a runtime; else the one here.")
-    ] = None,
 ) -> None:
     """Talks with an NPC, here in the terminal.
 

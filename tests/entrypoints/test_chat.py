@@ -810,14 +810,6 @@ async def test_what_is_said_is_never_read_as_markup() -> None:
 
 # --- the command, in a terminal ----------------------------------------
 
-PROGRAM = """
-from holodeck.entrypoints.chat import chat
-from holodeck.entrypoints.cli import app
-if not any(found.callback is chat for found in app.registered_commands):
-    app.command()(chat)
-app()
-"""
-
 
 class Terminal:
     """``holodeck chat`` in a terminal of 80 columns and 24 rows."""
@@ -827,8 +819,10 @@ class Terminal:
         if self.pid == 0:  # the program
             os.chdir(ROOT)
             os.environ["TERM"] = "xterm-256color"
-            python = [sys.executable, "-c", f"import sys; sys.path.insert(0, '.'){PROGRAM}"]
-            os.execv(sys.executable, [*python, "chat", *words])
+            program = (
+                "import sys; sys.path[:0] = ['.']; from holodeck.entrypoints.cli import app; app()"
+            )
+            os.execv(sys.executable, [sys.executable, "-c", program, "chat", *words])
         fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self._screen = pyte.Screen(80, 24)
         self._stream = pyte.ByteStream(self._screen)
@@ -901,7 +895,7 @@ def nats() -> None:
 def test_a_terminal_is_left_as_it_was_and_the_conversation_goes_on_there(
     terminal: Callable[..., Terminal],
 ) -> None:
-    words = ("--persona", "barcelona-cafe", "--learner", "ana", "--npc", "marta", "--no-ladder")
+    words = ("--persona", "barcelona-cafe", "--learner", "ana", "--npc", "marta")
     first = terminal(*words)
     first.shows("dónde empezamos?")
     first.types("Hola, me llamo Ana.\r")
