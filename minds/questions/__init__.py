@@ -28,7 +28,7 @@ family                 kinds                                        parameters w
 ``division-remainder`` both remainder full enough                   by [2, 9], result [2, 10]
 ``factors``            factor prime common-factor common-multiple   numbers [4, 30]
 ``estimation``         sum difference                               numbers [110, 990], unit 100
-``reasoning``          commute distribute zero-one inverse parity   numbers [2, 12]
+``reasoning``          commute distribute inverse compensate        numbers [3, 12]
 ``fraction-parts``     shaded unshaded set line                     bottoms [2, 8]
 ``same-fraction``      top bottom simplify which                    bottoms [2, 6], times [2, 5]
 ``compare-fractions``  largest smallest                             bottoms [2, 8], like any
@@ -39,12 +39,13 @@ family                 kinds                                        parameters w
 ``mixed-numbers``      improper mixed                               bottoms [2, 6], wholes [1, 4]
 ``coins``              count change total                           coins [1, 2, 5, 10, 20, 50],
                                                                     total [10, 100]
-``clock``              minutes to-next read hand                    step 5
-``elapsed-time``       duration end start                           step 5, minutes [10, 55],
+``clock``              minutes hand read spoken to-next             step 5 (10, 15, 30)
+``elapsed-time``       duration end start                           step 5, minutes [10, 90],
                                                                     hours [7, 17]
 ``perimeter``          rectangle square side polygon                sides [2, 12]
 ``area``               rectangle square side                        sides [2, 10]
-``metric``             down up decimal add                          units (see there), amount [1, 9]
+``metric``             down up decimal add                          units [cm-mm, m-cm, km-m, kg-g,
+                                                                    l-ml], amount [1, 9]
 ``note-values``        fit beats dotted                             shortest 16
 ``bars``               beats fill count                             bars [2, 8]
 ``staff-notes``        treble bass                                  ledger false
@@ -75,7 +76,7 @@ from pydantic import JsonValue
 from holodeck.messages.curriculum import Skill
 from holodeck.messages.errors import ContractError
 from holodeck.messages.practice import SkillTier, Supply
-from holodeck.minds.questions import fractions, measure, numbers, products, sums
+from holodeck.minds.questions import fractions, measure, music, numbers, products, reasoning, sums
 from holodeck.minds.questions.family import POOL, Family, Space, space
 
 __all__ = ["FAMILIES", "POOL", "Family", "faults", "generate", "tasks"]
@@ -83,7 +84,7 @@ __all__ = ["FAMILIES", "POOL", "Family", "faults", "generate", "tasks"]
 FAMILIES: Final[Mapping[str, Family[Any]]] = MappingProxyType(
     {
         one.name: one
-        for room in (numbers, sums, products, fractions, measure)
+        for room in (numbers, sums, products, reasoning, fractions, measure, music)
         for one in room.FAMILIES
     }
 )

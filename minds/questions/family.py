@@ -147,6 +147,14 @@ class Family(ABC, Generic[P]):
         """Whether these numbers are a task, and the canonical one of those that say the same."""
         return True
 
+    def pool(self, kind: str, params: P, most: int, chance: Random) -> Sequence[Numbers]:
+        """The tasks of a kind, distinct, ``most`` of them by chance where there are more."""
+
+        def fits(task: Numbers) -> bool:
+            return self.fits(kind, task, params)
+
+        return _pool(self.axes(kind, params), fits, most, chance)
+
     @abstractmethod
     def answer(self, kind: str, task: Numbers) -> Value:
         """The key."""
@@ -314,12 +322,7 @@ def space(family: Family[P], tier: SkillTier, raw: Mapping[str, JsonValue]) -> S
     chance = Random(f"{family.name}:{json.dumps(dict(raw), sort_keys=True)}")
     pools: dict[str, Sequence[Numbers]] = {}
     for kind in dict.fromkeys(params.kinds):
-        axes = family.axes(kind, params)
-
-        def fits(task: Numbers, kind: str = kind) -> bool:
-            return family.fits(kind, task, params)
-
-        if pool := _pool(axes, fits, POOL // len(params.kinds), chance):
+        if pool := family.pool(kind, params, POOL // len(params.kinds), chance):
             pools[kind] = pool
         else:
             raise ContractError(f"{family.name}: the parameters allow no task of kind {kind}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
-from math import gcd, lcm
+from itertools import combinations
+from math import comb, gcd, lcm
 from random import Random
 from typing import Final, Literal
 
@@ -265,84 +265,84 @@ class SameFraction(Family[SameParams]):
 
 
 class CompareParams(Params):
-    """``bottoms``: of all fractions."""
+    """
+    Attributes:
+        bottoms: of all fractions, 40 at most.
+        like: whether the four have one bottom, or one top; ``any``: they are in lowest terms.
+    """
 
-    kinds: tuple[Literal["like-bottoms", "like-tops", "any"], ...] = ("like-bottoms", "like-tops")
-    bottoms: Span = (2, 10)
+    kinds: tuple[Literal["largest", "smallest"], ...] = ("largest", "smallest")
+    bottoms: Span = (2, 8)
+    like: Literal["any", "bottom", "top"] = "any"
 
 
 class CompareFractions(Family[CompareParams]):
-    """First 1 where the largest, 0 where the smallest is asked for; then four fractions from the
-    smallest up. ``like-bottoms``: the bottom and the tops; ``like-tops``: the top and the bottoms,
-    falling; ``any``: each as top × 1000 + bottom."""
+    """Four fractions from the smallest up, each as top × 1000 + bottom."""
 
     name = "compare-fractions"
     params = CompareParams
     plain_hint = "Bring them to one bottom, or ask how far each is from one half or from one."
 
     def axes(self, kind: str, params: CompareParams) -> tuple[Sequence[int], ...]:
-        bottoms = through(params.bottoms)
-        tops = range(1, params.bottoms[1])
-        match kind:
-            case "like-bottoms":
-                return (0, 1), bottoms, *(tops,) * 4
-            case "like-tops":
-                return (0, 1), range(1, min(6, params.bottoms[1])), *(bottoms,) * 4
-            case _:
-                bottoms = range(params.bottoms[0], min(params.bottoms[1], 40) + 1)
-                codes = [
-                    top * _CODE + bottom
-                    for bottom in bottoms
-                    for top in range(1, bottom)
-                    if gcd(top, bottom) == 1
-                ]
-                return (0, 1), *(codes,) * 4
+        return (self._codes(params),) * 4
 
-    def fits(self, kind: str, task: Numbers, params: CompareParams) -> bool:
-        match kind:
-            case "like-bottoms":
-                return task[2] < task[3] < task[4] < task[5] < task[1]
-            case "like-tops":
-                return task[1] < task[5] < task[4] < task[3] < task[2]
-            case _:
-                pairs = [divmod(one, _CODE) for one in task[1:]]
-                return all(a * y < x * b for (a, b), (x, y) in pairwise(pairs))
+    def _codes(self, params: CompareParams) -> list[int]:
+        """From the smallest fraction up."""
+        low, high = params.bottoms
+        codes = [
+            top * _CODE + bottom
+            for bottom in range(min(low, 40), min(high, 40) + 1)
+            for top in range(1, bottom)
+            if params.like != "any" or gcd(top, bottom) == 1
+        ]
+        return sorted(codes, key=lambda code: Fraction(*divmod(code, _CODE)))
 
-    def _shown(self, kind: str, task: Numbers) -> list[tuple[int, int]]:
-        match kind:
-            case "like-bottoms":
-                return [(top, task[1]) for top in task[2:]]
-            case "like-tops":
-                return [(task[1], bottom) for bottom in task[2:]]
-            case _:
-                return [divmod(one, _CODE) for one in task[1:]]
+    def pool(self, kind: str, params: CompareParams, most: int, chance: Random) -> list[Numbers]:
+        groups: dict[int, list[int]] = {}
+        for code in self._codes(params):
+            top, bottom = divmod(code, _CODE)
+            group = {"any": 0, "bottom": bottom, "top": top}[params.like]
+            groups.setdefault(group, []).append(code)
+        if sum(comb(len(one), 4) for one in groups.values()) <= 10 * most:
+            fours = [four for one in groups.values() for four in combinations(one, 4)]
+            return sorted(shuffled(chance, fours)[:most])
+        some = [one for one in groups.values() if len(one) >= 4]
+        drawn: dict[Numbers, None] = {}
+        while len(drawn) < most:
+            group_of = pick(chance, some)
+            places = {int(chance.random() * len(group_of)) for _ in range(4)}
+            if len(places) == 4:
+                drawn[tuple(group_of[place] for place in sorted(places))] = None
+        return list(drawn)
 
     def answer(self, kind: str, task: Numbers) -> Value:
-        top, bottom = self._shown(kind, task)[-1 if task[0] else 0]
+        top, bottom = divmod(task[-1 if kind == "largest" else 0], _CODE)
         return f"{top}/{bottom}"
 
     def word(self, kind: str, task: Numbers, params: CompareParams, chance: Random) -> Draft:
-        four = self._shown(kind, task)
-        asked = "largest" if task[0] else "smallest"
-        key = "{}/{}".format(*four[-1 if task[0] else 0])
-        match kind:
-            case "like-bottoms":
-                rule = "All parts are equally large, so the number of parts decides."
-                hint = "The bottoms are equal: which has the most or the fewest parts?"
-            case "like-tops":
-                rule = "Equally many parts: the greater the bottom, the smaller each part."
-                hint = "The tops are equal: are the parts large or small?"
-            case _:
-                bottom = lcm(*(one[1] for one in four))
-                scaled = [f"{x}/{y} = {x * bottom // y}/{bottom}" for x, y in four]
-                rule = f"With one bottom: {', '.join(scaled)}."
-                hint = self.plain_hint
+        four = [divmod(code, _CODE) for code in task]
+        bottoms = {bottom for _, bottom in four}
+        weight = 0
+        if len(bottoms) == 1:
+            rule = "All parts are equally large, so the number of parts decides."
+            hint = "The bottoms are equal: which has the most or the fewest parts?"
+        elif len({top for top, _ in four}) == 1:
+            rule = "Equally many parts: the greater the bottom, the smaller each part."
+            hint = "The tops are equal: are the parts large or small?"
+            weight = 1
+        else:
+            bottom = lcm(*bottoms)
+            scaled = [f"{x}/{y} = {x * bottom // y}/{bottom}" for x, y in four]
+            rule = f"With one bottom: {', '.join(scaled)}."
+            hint = self.plain_hint
+            weight = 1 + (bottom > 24)
         options = [f"{top}/{bottom}" for top, bottom in four]
+        key = options[-1 if kind == "largest" else 0]
         return Draft(
-            f"Which of these fractions is the {asked}: {', '.join(shuffled(chance, options))}?",
-            (rule, f"The {asked} is {key}."),
+            f"Which of these fractions is the {kind}: {', '.join(shuffled(chance, options))}?",
+            (rule, f"The {kind} is {key}."),
             hint,
-            2 if kind == "any" else kind == "like-tops",
+            weight,
             options=options,
         )
 

@@ -545,7 +545,7 @@ class Perimeter(Family[PerimeterParams]):
                         (
                             f"A rectangle is {a} {unit} long and {b} {unit} wide. "
                             "What is its perimeter?",
-                            f"A {place} is {a} {unit} by {b} {unit}. How long is a line all around it?",
+                            f"A {place} is {a} {unit} by {b} {unit}. How long is its edge?",
                         ),
                     ),
                     (
@@ -705,7 +705,7 @@ _PAIR_NAMES: Final = tuple(_PAIRS)
 class MetricParams(Params):
     """``units``: pairs, the greater first; ``amount``: of the greater unit."""
 
-    kinds: tuple[Literal["down", "up", "decimal", "add"], ...] = ("down", "up", "add")
+    kinds: tuple[Literal["down", "up", "decimal", "add"], ...] = ("down", "up", "decimal", "add")
     units: Annotated[
         tuple[Literal["cm-mm", "m-cm", "km-m", "kg-g", "l-ml"], ...], Field(min_length=1)
     ] = ("cm-mm", "m-cm", "km-m", "kg-g", "l-ml")
