@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import structlog
 from pydantic import ValidationError
 
-from holodeck.actors.session.state import SessionState
+from holodeck.actors.session.state import Phase, SessionState
 from holodeck.actors.session.talk.context import assemble, cast_of, cue
 from holodeck.actors.session.talk.live import recent_turns, told
 from holodeck.actors.shell import SessionShell
@@ -182,7 +182,7 @@ class Conversing:
         """A recovered session with an unanswered turn or refraction asks again."""
         state = shell.state
         waiting = [state.awaiting_seq] if state.awaiting else []
-        if state.talk is not None:
+        if state.talk is not None and state.phase is Phase.ACTIVE:
             waiting += [one.asked_seq for one in state.talk.refractions if not one.offered]
         for sequence in waiting:
             record = await self._house.journal.get(sequence)
@@ -212,7 +212,7 @@ class Conversing:
             text=text,
         )
         if state.talk is not None and (world := self.world(charter.persona)) is not None:
-            prompt = told(state, world, prompt, events)
+            prompt = told(state, world, prompt, events, self._house.now())
         house = self._house
         subject = WORDS.of(house.ns, shell.identity, turn)
 

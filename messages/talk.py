@@ -104,6 +104,7 @@ class TurnAnalysis(Message):
         meaningful: whether it said anything; aggressive: whether in anger.
         hedges, repairs: how often it hedged, how often it corrected itself.
         topic: the vocabulary domain it was about.
+        reached: objectives of the NPC it was said to that were reached by it.
         source: who looked.
     """
 
@@ -123,6 +124,7 @@ class TurnAnalysis(Message):
     repairs: Count = 0
     topic: Name = ""
     facts: Annotated[tuple[FactHeard, ...], Field(max_length=4)] = ()
+    reached: Annotated[tuple[Name, ...], Field(max_length=4)] = ()
     source: Literal["caller", "offline", "model"] = "caller"
 
 

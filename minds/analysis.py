@@ -32,6 +32,7 @@ from holodeck.minds.port import Utterance
 
 MAX_FRICTIONS: Final = 16
 MAX_FACTS: Final = 4
+MAX_GOALS: Final = 4
 SPELLED: Final = 5
 """The shortest word, in letters, whose misspelling is looked for."""
 
@@ -63,6 +64,7 @@ class _Kind(IntEnum):
     INSULT = 11
     TOPIC = 12
     FACT = 13
+    GOAL = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,17 @@ class World:
         look_for(_Kind.INSULT, lexicon.insults)
         for at, fact in enumerate(persona.facts):
             look_for(_Kind.FACT, (fact.hears,), at)
+        self.goals: list[tuple[str, str]] = []
+        """NPC and objective that what was said to it may reach."""
+        for scenario in persona.scenarios:
+            for objective in scenario.objectives:
+                look_for(_Kind.GOAL, objective.reached_by, len(self.goals))
+                self.goals.append((scenario.npc, objective.id))
+        for npc in persona.npcs:
+            for cue in npc.cues:
+                if cue.reaches is not None:
+                    look_for(_Kind.GOAL, cue.hears, len(self.goals))
+                    self.goals.append((npc.id, cue.reaches))
         self.target.update(key for text in _spoken(persona) for key in keys(text))
         self.target -= self.names - {key for word in lexicon.target for key in keys(word)}
         self.entries = tuple(entries)
@@ -330,6 +343,7 @@ class _Turn:
             repairs=len(self.hits.get(_Kind.REPAIR, ())),
             topic="" if topic is None else self.persona.vocabulary[topic].name,
             facts=self._facts(),
+            reached=self._reached(),
             source="offline",
         )
 
@@ -608,6 +622,11 @@ class _Turn:
         unknown = 0.4 if self.persona.lexicon.closed else 0.1
         left = 1.0 - (0.8 * native + unknown * other) / counted - min(0.4, slips / 4)
         return round(max(0.0, left), 6)
+
+    def _reached(self) -> tuple[str, ...]:
+        found = [self.world.goals[entry.at] for entry, _ in self.hits.get(_Kind.GOAL, ())]
+        own = self.character.npc
+        return tuple(dict.fromkeys(goal for npc, goal in found if npc == own))[:MAX_GOALS]
 
     def _facts(self) -> tuple[FactHeard, ...]:
         out: dict[str, FactHeard] = {}

@@ -331,7 +331,7 @@ def _resolved(state: Relation, event: IncidentResolved, moment: Moment) -> None:
     name = event.incident[:200]
     bond.incidents = tuple(
         one._replace(resolved=True, resolution=event.resolution[:500])
-        if one.incident == name
+        if name in (one.incident, one.description)
         else one
         for one in bond.incidents
     )

@@ -46,6 +46,14 @@ def kinds(found: TurnAnalysis) -> set[str]:
     return {one.form or one.detail for one in found.frictions}
 
 
+# --- goals
+
+
+def test_an_objective_is_reached_by_what_is_said_to_its_npc_alone() -> None:
+    assert cafe("marta", "La cuenta, por favor").reached == ("serve-table",)
+    assert cafe("jordi", "La cuenta, por favor").reached == ()
+
+
 # --- words
 
 

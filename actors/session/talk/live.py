@@ -10,6 +10,7 @@ from holodeck.actors.npc.behaviour import behaviour
 from holodeck.actors.session.state import SessionState
 from holodeck.actors.session.talk.openness import openness_state
 from holodeck.actors.session.talk.state import ATTEMPTS, Talk
+from holodeck.actors.session.talk.ties import mood_now
 from holodeck.messages.conversation import InjectionStatus, RecentTurn
 from holodeck.messages.persona import Persona
 from holodeck.messages.session import FrictionDetected
@@ -30,11 +31,14 @@ def recent_turns(state: SessionState) -> tuple[RecentTurn, ...]:
     )
 
 
-def told(state: SessionState, world: Persona, prompt: Prompt, events: Sequence[Any]) -> Prompt:
+def told(
+    state: SessionState, world: Persona, prompt: Prompt, events: Sequence[Any], now: int
+) -> Prompt:
     """A prompt with everything the conversation knows.
 
     Args:
         events: of the checkpoint that asks for the words.
+        now: ms since 1970 UTC.
     """
     talk = state.talk
     character = None if talk is None else talk.character(prompt.npc)
@@ -49,15 +53,16 @@ def told(state: SessionState, world: Persona, prompt: Prompt, events: Sequence[A
         world=world,
         character=character,
         briefing=None if context is None else context.npc_briefings.get(prompt.npc),
-        live=live(state, talk, character, events),
+        live=live(talk, character, events, now),
         recent=recent,
         tier=character.tier,
     )
 
 
-def live(state: SessionState, talk: Talk, character: Character, events: Sequence[Any]) -> Live:
+def live(talk: Talk, character: Character, events: Sequence[Any], now: int) -> Live:
     """The fourth layer of a prompt."""
     standing = talk.standings[character.npc]
+    mood = mood_now(standing, now)
     found = [event for event in events if isinstance(event, FrictionDetected)]
     ratio = 1.0
     if character.tier == 1 and talk.context is not None:
@@ -65,7 +70,7 @@ def live(state: SessionState, talk: Talk, character: Character, events: Sequence
     status = {one.form: one for one in talk.injections}
     return Live(
         affect=talk.affect,
-        mood=standing.mood,
+        mood=mood,
         reputation=standing.reputation,
         pressure=talk.pressure,
         openness=standing.openness / 10 if character.openness_enabled else None,
@@ -75,7 +80,7 @@ def live(state: SessionState, talk: Talk, character: Character, events: Sequence
         l2_target=ratio,
         behaviour=behaviour(
             character.traits,
-            standing.mood,
+            mood,
             standing.reputation,
             character.culture,
             character.patience,

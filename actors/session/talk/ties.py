@@ -128,10 +128,30 @@ def reach(state: SessionState, talk: Talk, command: ReachGoal) -> Sequence[Sessi
         return ()
     if len(standing.goals) >= MANY:
         raise RefusedError("session-full", f"at most {MANY} goals are reached with an NPC")
+    return gained(command.npc, standing, command.objective, state.turns)
+
+
+def gained(
+    npc: str, standing: Standing, objective: str, turn: int
+) -> tuple[GoalReached, ReputationChanged]:
     return (
-        GoalReached(npc=command.npc, objective=command.objective, turn=state.turns),
-        moved(command.npc, standing, GOAL, "goal reached", state.turns),
+        GoalReached(npc=npc, objective=objective, turn=turn),
+        moved(npc, standing, GOAL, "goal reached", turn),
     )
+
+
+def heard_goals(
+    character: Character, standing: Standing, reached: Sequence[str], turn: int
+) -> list[SessionEvent]:
+    """The objectives of an NPC that a turn to it reached, each once."""
+    events: list[SessionEvent] = []
+    left = MANY - len(standing.goals)
+    for objective in reached:
+        fresh = objective in character.objectives and objective not in standing.goals
+        if fresh and left > 0:
+            left -= 1
+            events += gained(character.npc, standing, objective, turn)
+    return events
 
 
 def close(state: SessionState, command: CloseConversation) -> Sequence[SessionEvent]:

@@ -37,7 +37,14 @@ from holodeck.actors.session.talk.state import (
     Standing,
     Talk,
 )
-from holodeck.actors.session.talk.ties import FLOOR, mood_now, mooded, moved, who
+from holodeck.actors.session.talk.ties import (
+    FLOOR,
+    heard_goals,
+    mood_now,
+    mooded,
+    moved,
+    who,
+)
 from holodeck.messages.conversation import (
     ConversationOutcome,
     FrictionType,
@@ -160,6 +167,8 @@ def take(state: SessionState, talk: Talk, command: TakeTurn, now: int) -> list[S
             )
             for one in analysis.facts
         )
+        if analysis.reached and not any(type(one) is NegotiationCollapsed for one in events):
+            events += heard_goals(character, standing, analysis.reached, turn)
     if findings and character.tier == 2:
         _incident(events, talk, npc, turn, findings)
     return events

@@ -32,6 +32,7 @@ from holodeck.messages.session import (
     Resume,
     SessionEnded,
     SettleOwed,
+    TakeTurn,
     TimerFired,
 )
 from holodeck.messages.talk import (
@@ -51,6 +52,7 @@ from holodeck.messages.talk import (
     RememberFact,
     ResolveIncident,
     SilenceNoticed,
+    TurnAnalysis,
 )
 from tests.actors.session.stories import NOON, START, Story, fork_of, story, turn
 from tests.actors.session.worlds import (
@@ -210,6 +212,18 @@ def test_a_goal_is_rewarded_once() -> None:
     assert reached.kind == "goal.reached"
     assert moved == ReputationChanged(npc=JUDGE, delta=0.1, reason="goal reached")
     assert told.says(goal) == []
+    assert talk_of(told).goals == ("appeal",)
+
+
+def test_a_turn_may_reach_a_goal_of_the_npc_it_is_said_to_and_once() -> None:
+    told = conversation()
+    found = TurnAnalysis(l2_words=5, reached=("appeal", "another"))
+    events = told.says(TakeTurn(turn=1, npc=JUDGE, text="Quisiera recurrir", analysis=found))
+    assert [event.objective for event in events if event.kind == "goal.reached"] == ["appeal"]
+    rewards = [event for event in events if event.kind == "reputation.changed"]
+    assert [(one.delta, one.reason) for one in rewards][-1] == (0.1, "goal reached")
+    again = told.says(TakeTurn(turn=2, npc=JUDGE, text="Quisiera recurrir", analysis=found))
+    assert all(event.kind != "goal.reached" for event in again)
     assert talk_of(told).goals == ("appeal",)
 
 
