@@ -216,9 +216,9 @@ def test_a_goal_is_rewarded_once() -> None:
 
 
 def test_a_turn_may_reach_a_goal_of_the_npc_it_is_said_to_and_once() -> None:
-    told = conversation()
     found = TurnAnalysis(l2_words=5, reached=("appeal", "another"))
-    events = told.says(TakeTurn(turn=1, npc=JUDGE, text="Quisiera recurrir", analysis=found))
+    told = conversation(TakeTurn(turn=1, npc=JUDGE, text="Quisiera recurrir", analysis=found))
+    events = told.events[1:]
     assert [event.objective for event in events if event.kind == "goal.reached"] == ["appeal"]
     rewards = [event for event in events if event.kind == "reputation.changed"]
     assert [(one.delta, one.reason) for one in rewards][-1] == (0.1, "goal reached")
