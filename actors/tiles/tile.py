@@ -44,6 +44,18 @@ from holodeck.messages.learner import (
     TriggerScheduled,
 )
 from holodeck.messages.npc import NpcDescribed
+from holodeck.messages.practice import (
+    AnswerGiven,
+    FeedbackClosed,
+    HintShown,
+    PracticePlanned,
+    PracticeSummed,
+    QuestionFailed,
+    QuestionServed,
+    ReviewCredited,
+    RewardEarned,
+    SkillMoved,
+)
 from holodeck.messages.session import (
     EmergenceDetected,
     FrictionDetected,
@@ -175,6 +187,16 @@ EVENTS: Final[dict[str, EventName]] = {
     "curriculum.generated": EventName("CURRICULUM", "generated"),
     "injection.planned": EventName("INJECTION_PLANNED", "planned"),
     "injection.settled": EventName("INJECTION_SETTLED", "settled"),
+    "practice.planned": EventName("PRACTICE_PLAN", "planned"),
+    "question.served": EventName("QUESTION", "served"),
+    "question.failed": EventName("QUESTION_FAILED", "failed"),
+    "hint.shown": EventName("HINT", "shown"),
+    "answer.given": EventName("ANSWER", "given"),
+    "feedback.closed": EventName("FEEDBACK_READ", "closed"),
+    "skill.moved": EventName("SKILL", "moved"),
+    "review.credited": EventName("REVIEW", "credited"),
+    "reward.earned": EventName("REWARD", "earned"),
+    "practice.summed": EventName("PRACTICE_SUMMARY", "summed"),
     "agent.registered": EventName("AGENT_REGISTERED", "registered"),
     "agent.unregistered": EventName("AGENT_UNREGISTERED", "unregistered"),
     "mid.synthesised": EventName("MID_SYNTHESIS", "synthesis"),
@@ -254,8 +276,8 @@ def tiles_of(place: Place, sequence: int, checkpoint: Checkpoint, room: str = RO
 def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:
     """With the names the session manager promised.
 
-    What learner and NPCs were asked for is not told: it is long, and holds what the learner is
-    not to see. Where there is a persona, who is met in which tier is.
+    What learner, NPCs and course were asked for is not told: it is long, and holds what the
+    learner is not to see. Where there is a persona, who is met in which tier is.
     """
     told = event.__dict__ | {
         "agent_id": event.learner,
@@ -266,7 +288,7 @@ def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:
         "h1_router_enabled": event.h1_router,
         "agents": [member.npc for member in event.cast],
     }
-    del told["context"], told["stage"]
+    del told["context"], told["stage"], told["brief"]
     if event.stage is not None:
         told["tiers"] = {one.npc: one.tier for one in event.stage.characters}
     return told
@@ -612,6 +634,54 @@ def _settled(event: InjectionSettled, place: Place) -> _Words:
     return f"{place.identity}: {_line(event.form)} — {event.status}", (event.status,)
 
 
+def _practice_planned(event: PracticePlanned, place: Place) -> _Words:
+    minutes = event.duration_ms / 60_000
+    return f"{place.learner}: {len(event.slots)} slots, {minutes:g} min", ()
+
+
+def _question(event: QuestionServed, place: Place) -> _Words:
+    category = event.category.value
+    about = f"{place.learner}, number {event.number}: {event.question.skill}, {category}"
+    return about, (event.question.skill, category)
+
+
+def _question_failed(event: QuestionFailed, place: Place) -> _Words:
+    return f"{event.skill}, slot {event.slot}: tried {event.tries} times", (event.skill,)
+
+
+def _hint(event: HintShown, place: Place) -> _Words:
+    return f"{place.learner}, number {event.number}: {event.skill}", (event.skill,)
+
+
+def _answer(event: AnswerGiven, place: Place) -> _Words:
+    judged = "right" if event.correct else "wrong"
+    about = f"{place.learner}, number {event.number}: {event.skill} — {judged}"
+    return about, (event.skill, judged)
+
+
+def _feedback_closed(event: FeedbackClosed, place: Place) -> _Words:
+    return f"{place.learner}, number {event.number}", ()
+
+
+def _skill(event: SkillMoved, place: Place) -> _Words:
+    before, now = event.before.value, event.state.value
+    tiers = f"{event.tier_before.value} → {event.tier.value}"
+    return f"{place.learner}: {event.skill} {before} → {now}, {tiers}", (event.skill, now)
+
+
+def _review(event: ReviewCredited, place: Place) -> _Words:
+    return f"{place.learner}: {event.skill} {event.right} of {event.asked}", (event.skill,)
+
+
+def _reward(event: RewardEarned, place: Place) -> _Words:
+    return f"{place.learner}: {_line(event.line)}", (event.reward,)
+
+
+def _practice_summed(event: PracticeSummed, place: Place) -> _Words:
+    score = f"{event.correct} of {event.answered}"
+    return f"{place.learner}: {event.curriculum}, {score} right", (event.curriculum,)
+
+
 def _abandoned(event: SessionStartAbandoned | SessionResumeAbandoned, place: Place) -> _Words:
     return f"{_whole(place)}, claim {event.claim}", ()
 
@@ -688,6 +758,16 @@ _ABOUT: Final[dict[type, Callable[[Any, Place], _Words]]] = {
     CurriculumGenerated: _curriculum,
     InjectionPlanned: _planned,
     InjectionSettled: _settled,
+    PracticePlanned: _practice_planned,
+    QuestionServed: _question,
+    QuestionFailed: _question_failed,
+    HintShown: _hint,
+    AnswerGiven: _answer,
+    FeedbackClosed: _feedback_closed,
+    SkillMoved: _skill,
+    ReviewCredited: _review,
+    RewardEarned: _reward,
+    PracticeSummed: _practice_summed,
 }
 
 

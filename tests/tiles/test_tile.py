@@ -65,6 +65,27 @@ from holodeck.messages.learner import (
     TriggerScheduled,
 )
 from holodeck.messages.npc import NpcDescribed
+from holodeck.messages.practice import (
+    AnswerFormat,
+    AnswerGiven,
+    AnswerType,
+    Card,
+    Category,
+    FeedbackClosed,
+    HintShown,
+    PracticePlanned,
+    PracticeSummed,
+    Question,
+    QuestionFailed,
+    QuestionServed,
+    ReviewCredited,
+    RewardEarned,
+    SkillMoved,
+    SkillState,
+    SkillTier,
+    Slot,
+    Trigger,
+)
 from holodeck.messages.session import (
     CastMember,
     Crossing,
@@ -171,6 +192,16 @@ TRIGGER = ScheduledTrigger(
     content=TriggerContent(title="A table is free", body="¿Vienes mañana?", language="es"),
     scheduled_at="2026-01-02T09:30:00+00:00",
     expires_at="2026-01-05T09:30:00+00:00",
+)
+
+SLOT = Slot(skill="fractions", tier=SkillTier.LEARN, category=Category.FRONTIER)
+QUESTION = Question(
+    text="1/2 + 1/4",
+    answer="3/4",
+    answer_type=AnswerType.FRACTION,
+    explanation="Two quarters and one.",
+    skill="fractions",
+    tier=SkillTier.LEARN,
 )
 
 SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
@@ -510,6 +541,92 @@ SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
         "[EMERGENCE ALERT] β₁=3 > V-2=2 (V=4, E=6)",
     ),
     (
+        PLACE,
+        PracticePlanned(slots=(SLOT, SLOT), duration_ms=900_000),
+        "holodeck.tile.practice.practice-plan.sess_1",
+        "[PRACTICE_PLAN] ana: 2 slots, 15 min",
+    ),
+    (
+        PLACE,
+        QuestionServed(number=1, slot=0, question=QUESTION, category=Category.FRONTIER),
+        "holodeck.tile.question.question.sess_1",
+        "[QUESTION] ana, number 1: fractions, frontier",
+    ),
+    (
+        PLACE,
+        QuestionFailed(slot=1, skill="fractions", tries=3),
+        "holodeck.tile.question.question-failed.sess_1",
+        "[QUESTION_FAILED] fractions, slot 1: tried 3 times",
+    ),
+    (
+        PLACE,
+        HintShown(number=1, skill="fractions"),
+        "holodeck.tile.hint.hint.sess_1",
+        "[HINT] ana, number 1: fractions",
+    ),
+    (
+        PLACE,
+        AnswerGiven(
+            number=1,
+            skill="fractions",
+            tier=SkillTier.LEARN,
+            category=Category.FRONTIER,
+            question_text="1/2 + 1/4",
+            correct_answer="3/4",
+            learner_answer="2/6",
+            correct=False,
+            time_ms=4200,
+            answer_format=AnswerFormat.NUMERIC,
+        ),
+        "holodeck.tile.answer.answer.sess_1",
+        "[ANSWER] ana, number 1: fractions — wrong",
+    ),
+    (
+        PLACE,
+        FeedbackClosed(number=1),
+        "holodeck.tile.feedback.feedback-read.sess_1",
+        "[FEEDBACK_READ] ana, number 1",
+    ),
+    (
+        PLACE,
+        SkillMoved(
+            skill="fractions",
+            trigger=Trigger.TIER,
+            state=SkillState.LEARNING,
+            before=SkillState.NEW,
+            tier=SkillTier.PROVE,
+            tier_before=SkillTier.LEARN,
+        ),
+        "holodeck.tile.skill.skill.sess_1",
+        "[SKILL] ana: fractions new → learning, learn → prove",
+    ),
+    (
+        PLACE,
+        ReviewCredited(skill="fractions", right=2, asked=3, card=Card(due_at=AT)),
+        "holodeck.tile.review.review.sess_1",
+        "[REVIEW] ana: fractions 2 of 3",
+    ),
+    (
+        PLACE,
+        RewardEarned(reward="streak", line="Five in\na row"),
+        "holodeck.tile.reward.reward.sess_1",
+        "[REWARD] ana: Five in a row",
+    ),
+    (
+        PLACE,
+        PracticeSummed(
+            curriculum="numbers",
+            number=1,
+            answered=9,
+            correct=8,
+            accuracy=0.888889,
+            duration_ms=1,
+            finished=True,
+        ),
+        "holodeck.tile.practice.practice-summary.sess_1",
+        "[PRACTICE_SUMMARY] ana: numbers, 8 of 9 right",
+    ),
+    (
         FLEET,
         AgentRegistered(agent="oracle1", capabilities=("research",), max_load=3),
         "holodeck.tile.agent.agent-registered.main",
@@ -544,7 +661,7 @@ def union_members(union: Any) -> set[type[Event]]:
 
 
 OTHERWISE: dict[str, tuple[str, ...]] = {
-    "session.started": ("context", "stage"),
+    "session.started": ("context", "stage", "brief"),
     "session.forked": ("state", "sequence"),
     "session.ended": ("agent", "name", "h1", "patterns"),
     "session.erred": ("agent", "task"),
