@@ -16,6 +16,7 @@ import pytest
 from holodeck.broker import find_server
 from holodeck.config.settings import Settings, variable_of
 from holodeck.messages.errors import StartupError
+from holodeck.minds.personas import parse
 from tests.conftest import ROOT, missing
 
 SAYS = {
@@ -38,6 +39,16 @@ SAYS = {
         r"^goes to: forge \| forge by only; match 1\.00, load 0, ",
         r"^shows: mixed_outcomes, first_failure_recovered$",
         r"^forge did 2$",
+    ],
+    "three_sessions": [
+        r"^session 1, to come up: nothing yet$",
+        r"^ +missed: tener-for-states \(estoy hambre\)$",
+        r"^session 2, to come up: tener-for-states$",
+        r"^ +jordi: .*\bAna\b.*$",
+        r"^ +tener-for-states: opening made, used$",
+        r"^session 3, to come up: tener-for-states$",
+        r"^tener-for-states: right uses by session \[0\.0, 0\.5, 1\.0\]$",
+        r"^still to come up: 0$",
     ],
     "many_sessions": [r"^200 sessions, 1000 turns in \d+\.\d s$"],
     "listen_with_plain_nats": [
@@ -100,6 +111,14 @@ def test_the_readme_names_every_setting() -> None:
         re.findall(r"^\| `(HOLODECK_\w+)` ", (ROOT / "README.md").read_text(), re.MULTILINE)
     )
     assert named == {variable_of(field) for field in Settings.model_fields}
+
+
+def test_the_world_the_docs_write_is_one() -> None:
+    text = (ROOT / "docs" / "personas.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    persona, faults = parse(block)
+    assert faults == ()
+    assert persona is not None
 
 
 @pytest.mark.parametrize(("place", "name"), list(enumerate(["quickstart", "agents_and_tasks"])))
