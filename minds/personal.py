@@ -337,7 +337,8 @@ def _right_way(rule: FormRule, said: Sequence[str]) -> str:
     if plain:
         return plain
     if rule.examples:
-        return rule.examples[0].rstrip(".")
+        example = rule.examples[0].rstrip(".")
+        return example[0].lower() + example[1:]  # it stands inside a sentence
     return rule.form if rule.type is FrictionType.LEXICAL else ""
 
 
