@@ -34,7 +34,7 @@ class Play(App[str]):
         Binding("ctrl+q", "interrupt", show=False, priority=True),
     ]
     CSS = """
-    Screen { background: $background; }
+    Page { background: $background; }
     #head { height: 2; padding: 0 2; border-bottom: solid $primary; }
     #foot {
         height: 2; padding: 0 2; border-top: solid $primary;
@@ -43,18 +43,18 @@ class Play(App[str]):
     #body { height: 1fr; align: center top; }
 
     Menu { border: none; background: $background; height: auto; max-height: 1fr; }
-    Menu:focus { border: none; }
-    #greeting { margin-top: 2; }
-    #standing { margin: 1 0; }
+    Menu:focus { border: none; background-tint: transparent; }
+    #greeting { margin-top: 2; width: 100%; text-align: center; }
+    #standing { margin: 1 0; width: 100%; text-align: center; }
     #menu { width: 50; margin-top: 1; }
 
     #panes { height: 1fr; }
-    #waiting, #paused { height: 1fr; content-align: center middle; }
-    #asking { align: center top; }
-    #skill, #tier { padding: 0 2; }
-    #tier { padding-bottom: 1; border-bottom: solid $primary-darken-2; }
-    #question { height: auto; max-height: 9; width: 64; margin: 2 0 1 0; }
-    #text { width: 100%; }
+    #waiting, #paused { height: 1fr; content-align: center middle; text-align: center; }
+    #skill, #tier { padding: 0 2; width: 100%; }
+    #tier { border-bottom: solid $primary-darken-2; }
+    Center { height: auto; }
+    #question { height: auto; max-height: 9; width: 60; margin: 2 0 1 0; }
+    #text { width: 100%; text-align: center; }
     #answer { width: 40; }
     #options { width: 60; margin: 1 0; padding: 0 8; }
     #tip { margin-top: 1; content-align: center middle; text-align: center; width: 100%; }
@@ -68,7 +68,7 @@ class Play(App[str]):
 
     #skills, #past { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
     #legend { height: 1; padding: 0 2; }
-    #none { margin-top: 4; }
+    #none { margin-top: 4; width: 100%; text-align: center; }
 
     Dialog { align: center middle; }
     #box {

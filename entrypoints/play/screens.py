@@ -16,7 +16,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Center, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Key
 from textual.screen import ModalScreen, Screen
@@ -76,7 +76,10 @@ class Menu(OptionList):
         self.highlighted = at
 
     def _drawn(self, index: int, meant: bool) -> Text:
-        return Text.assemble(self.POINTER if meant else "  ", self._texts[index], no_wrap=True)
+        if not meant:
+            return Text.assemble("  ", self._texts[index], no_wrap=True)
+        # Its own colours would not stand out from that of the line.
+        return Text(f"{self.POINTER}{self._texts[index].plain}", no_wrap=True)
 
     @on(OptionList.OptionHighlighted)
     def _point(self, event: OptionList.OptionHighlighted) -> None:
@@ -147,7 +150,8 @@ class Home(Page):
     def body(self) -> ComposeResult:
         yield Static(id="greeting")
         yield Static(id="standing")
-        yield Menu(id="menu")
+        with Center():
+            yield Menu(id="menu")
 
     def on_mount(self) -> None:
         self.entitle("", Text(self.desk.learner))

@@ -15,7 +15,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Center, Vertical, VerticalScroll
 from textual.events import Key
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Input, OptionList, Static
@@ -95,10 +95,11 @@ class Practice(Page):
             with Vertical(id="asking"):
                 yield Static(id="skill")
                 yield Static(id="tier")
-                with VerticalScroll(id="question", can_focus=False):
+                with Center(), VerticalScroll(id="question", can_focus=False):
                     yield Static(id="text")
-                yield AnswerField(id="answer", max_length=LONGEST, placeholder="Answer")
-                yield Menu(id="options")
+                with Center():
+                    yield AnswerField(id="answer", max_length=LONGEST, placeholder="Answer")
+                    yield Menu(id="options")
                 yield Static(id="tip")
             with VerticalScroll(id="told", can_focus=False):
                 yield Static(id="feedback")

@@ -204,7 +204,7 @@ def what_it_takes(rule: TierRule) -> str:
     """A tier's rule in words."""
     text = f"{many(rule.problems, 'question')}, {percent(round(rule.accuracy * 100), 100)} % right"
     if rule.limit_s:
-        text += f", about {rule.limit_s} seconds each"
+        text += f", ~{rule.limit_s} s each"
     return text + ("" if rule.hints else ", no hints")
 
 
