@@ -1,6 +1,7 @@
 """A session: ``new → active ⇄ paused → ended``, its turns, friction, reputation and tasks.
 
-What a conversation in a persona's world has beyond that is decided in ``talk/``.
+What a conversation in a persona's world has beyond that is decided in ``talk/``, what a practice
+session has in ``practice/``.
 
 Pure. Every refusal reason a session knows:
 
@@ -12,7 +13,9 @@ the cast · ``no-cast`` · ``no-agents`` · ``task-limit`` · ``session-full`` �
 ``attempt-order`` · ``bad-fork``; and of a conversation: ``no-persona`` it is none ·
 ``other-learner`` the context is somebody else's · ``npc-left`` it broke off ·
 ``unknown-location`` · ``unknown-refraction`` · ``refraction-order`` · ``not-offered`` ·
-``unknown-objective`` · ``unknown-incident``.
+``unknown-objective`` · ``unknown-incident``; and of practice: ``no-practice`` it is none ·
+``no-brief`` · ``empty-curriculum`` · ``question-order`` · ``question-open`` · ``blank-answer`` ·
+``no-hint`` · ``wrong-supply``.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ from pydantic import ValidationError
 from holodeck.actors.decider import Decider, Moment
 from holodeck.actors.session.faults import fault
 from holodeck.actors.session.patterns import Done, Story, patterns
+from holodeck.actors.session.practice import rules as practising
+from holodeck.actors.session.practice.clock import ends_at
+from holodeck.actors.session.practice.state import Practice
+from holodeck.actors.session.practice.state import begun as practice_begun
 from holodeck.actors.session.rules import choose, turn_reputation
 from holodeck.actors.session.state import (
     SCHEMA,
@@ -42,6 +49,14 @@ from holodeck.actors.session.talk import turn as turns
 from holodeck.actors.session.talk.state import Talk, begun
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import MAX_COLLABORATORS, SessionGraph
+from holodeck.messages.practice import (
+    AnswerQuestion,
+    CloseFeedback,
+    FeedbackClosed,
+    QuestionFailed,
+    ServeQuestion,
+    ShowHint,
+)
 from holodeck.messages.session import (
     AbandonStart,
     AddTask,
@@ -172,33 +187,56 @@ def _start(state: SessionState, command: StartSession, now: int) -> Events:
                 raise RefusedError("unknown-npc", f"{member.npc} is not of this world")
     if command.context is not None and command.context.learner.id != command.learner:
         raise RefusedError("other-learner", command.context.learner.id)
-    return (
-        SessionStarted(
-            session_kind=command.session_kind,
-            learner=command.learner,
-            name=command.name,
-            claim=command.claim,
-            cast=command.cast,
-            persona=command.persona,
-            tags=command.tags,
-            room=command.room,
-            model=command.model,
-            mind=command.mind,
-            max_tasks=command.max_tasks,
-            task_timeout_ms=round(command.task_timeout_s * 1000),
-            session_timeout_ms=round(command.session_timeout_s * 1000),
-            idle_timeout_ms=round(command.idle_timeout_s * 1000),
-            emit_tiles=command.emit_tiles,
-            h1_router=command.h1_router,
-            emergence_offset=command.emergence_offset,
-            started_us=command.started_us,
-            graph=command.graph,
-            analysis=command.analysis,
-            ladder=command.ladder,
-            context=command.context,
-            stage=command.stage,
-        ),
+    practice = _practice_begins(command, now)
+    started = SessionStarted(
+        session_kind=command.session_kind,
+        learner=command.learner,
+        name=command.name,
+        claim=command.claim,
+        cast=command.cast,
+        persona=command.persona,
+        tags=command.tags,
+        room=command.room,
+        model=command.model,
+        mind=command.mind,
+        max_tasks=command.max_tasks,
+        task_timeout_ms=round(command.task_timeout_s * 1000),
+        session_timeout_ms=round(command.session_timeout_s * 1000),
+        idle_timeout_ms=round(command.idle_timeout_s * 1000),
+        emit_tiles=command.emit_tiles,
+        h1_router=command.h1_router,
+        emergence_offset=command.emergence_offset,
+        started_us=command.started_us,
+        graph=command.graph,
+        analysis=command.analysis,
+        ladder=command.ladder,
+        context=command.context,
+        stage=command.stage,
+        practice=command.practice,
+        brief=None if command.practice is None else command.brief,
     )
+    if practice is None:
+        return (started,)
+    if practice.over is None:
+        return (started, *practice.events)
+    after = state.copy()
+    _on_started(after, started, Moment(0, now))
+    return (started, *_over(after, practice))
+
+
+def _practice_begins(command: StartSession, now: int) -> practising.Step | None:
+    """
+    Raises:
+        RefusedError: ``no-practice`` the session is of another kind; ``no-brief``; as
+            :func:`practising.begin`.
+    """
+    if command.practice is None:
+        return None
+    if command.session_kind is not SessionKind.PRACTICE:
+        raise RefusedError("no-practice", f"it is a session of kind {command.session_kind}")
+    if command.brief is None:
+        raise RefusedError("no-brief", "how far the learner has come is not known")
+    return practising.begin(command.practice, command.brief, command.supplies, now)
 
 
 def _fork(state: SessionState, command: ForkFrom, now: int) -> Events:
@@ -434,6 +472,41 @@ def _record(state: SessionState, command: RecordProfessional, now: int) -> Event
     return ties.record(state, command)
 
 
+def _practise(
+    rule: Callable[[practising.Step, Any], None],
+) -> Callable[[SessionState, Any, int], Events]:
+    """A rule of practice as one of the session's."""
+
+    def decided(state: SessionState, command: Any, now: int) -> Events:
+        step = _step(state, now)
+        rule(step, command)
+        return step.events if step.over is None else _over(state, step)
+
+    return decided
+
+
+def _step(state: SessionState, now: int) -> practising.Step:
+    """
+    Raises:
+        RefusedError: ``no-practice``.
+    """
+    if state.practice is None:
+        raise RefusedError("no-practice", "start a practice session")
+    return practising.Step(state.practice.copy(), now, active_ms(state, now))
+
+
+def _over(state: SessionState, step: practising.Step) -> Events:
+    """What practice led to, and the end it led to."""
+    match step.over:
+        case "time" | "left" | None:
+            reason, outcome = EndReason.TIME_LIMIT, Outcome.SUCCESS
+        case "alone":
+            reason, outcome = EndReason.INACTIVITY_TIMEOUT, Outcome.TIMEOUT
+        case "failed":
+            reason, outcome = EndReason.SYSTEM_ERROR, Outcome.FAILED
+    return _end(state, step.now, reason, outcome, step.fault, step=step)
+
+
 def _open_task(state: SessionState, name: str) -> Task:
     task = state.tasks.get(name)
     if task is None:
@@ -630,14 +703,21 @@ def _end(
     outcome: Outcome,
     error: str = "",
     graph: SessionGraph | None = None,
+    step: practising.Step | None = None,
 ) -> Events:
     """Closes what is open and says so to the first NPC; the others are owed a word.
 
-    The closings name no NPC: each learns of them from its own parting.
+    The closings name no NPC: each learns of them from its own parting. ``step``: what happened in
+    practice just before.
     """
     assert state.charter is not None
     closing = Outcome.TIMEOUT if outcome is Outcome.TIMEOUT else Outcome.CANCELLED
-    events: list[SessionEvent] = [
+    events: list[SessionEvent] = []
+    if state.practice is not None:
+        step = step or _step(state, now)
+        practising.finish(step)
+        events += step.events
+    events += [
         _completed(state, task, now, closing).model_copy(update={"npc": None})
         for task in state.tasks.values()
         if task.outcome is None
@@ -758,6 +838,10 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
             due = session_deadline(state)
             if due is None or now < due:
                 return _NOTHING
+            if state.practice is not None:
+                step = _step(state, now)
+                practising.expire(step)
+                return _over(state, step)
             return _end(state, now, EndReason.TIME_LIMIT, Outcome.TIMEOUT, "", command.graph)
         case "idle":
             due = idle_deadline(state)
@@ -812,6 +896,10 @@ RULES: Final[dict[type, tuple[frozenset[Phase], Callable[[SessionState, Any, int
     CloseConversation: (_ACTIVE, _close),
     ResolveIncident: (_ACTIVE, _resolve),
     RecordProfessional: (_ACTIVE, _record),
+    AnswerQuestion: (_ACTIVE, _practise(practising.answer)),
+    CloseFeedback: (_ACTIVE, _practise(practising.close)),
+    ServeQuestion: (_LIVE, _practise(practising.serve)),
+    ShowHint: (_ACTIVE, _practise(practising.hint)),
 }
 """Every command: the phases it is heard in, and its rule."""
 
@@ -832,9 +920,16 @@ def friction_rate(state: SessionState, now: int) -> float:
 
 
 def session_deadline(state: SessionState) -> int | None:
-    """When the session's active time is used up; None while paused or without a limit."""
+    """When the session's active time is used up; None while paused or without a limit.
+
+    In practice, when it ends by itself: with a question or feedback open some minutes later.
+    """
     if state.phase is not Phase.ACTIVE or state.charter is None:
         return None
+    practice = state.practice
+    if practice is not None:
+        limit = ends_at(practice.limit_ms, busy=practice.busy)
+        return state.active_since + limit - state.active_ms
     limit = state.charter.session_timeout_ms
     return state.active_since + limit - state.active_ms if limit else None
 
@@ -867,7 +962,10 @@ def next_deadline(state: SessionState) -> tuple[int, int, TimerFired] | None:
     best: tuple[int, int, TimerFired] | None = None
     due = session_deadline(state)
     if due is not None:
-        best = (due, state.started_seq, TimerFired(name="session"))
+        armed = state.started_seq
+        if state.practice is not None:
+            armed = max(armed, state.practice.armed)
+        best = (due, armed, TimerFired(name="session"))
     due = idle_deadline(state)
     if due is not None and (best is None or due < best[0]):
         best = (due, state.touched, TimerFired(name="idle"))
@@ -892,7 +990,15 @@ def arms(events: Events) -> bool:
 
 
 _ARMING: Final = frozenset(
-    {SessionStarted, SessionForked, SessionResumed, TaskStarted, SilenceNoticed}
+    {
+        SessionStarted,
+        SessionForked,
+        SessionResumed,
+        TaskStarted,
+        SilenceNoticed,
+        FeedbackClosed,
+        QuestionFailed,
+    }
 )
 
 
@@ -1044,6 +1150,8 @@ def _on_started(state: SessionState, event: SessionStarted, moment: Moment) -> N
     )
     if event.stage is not None:
         _on_stage(state, event, event.stage, moment)
+    if event.practice is not None and event.brief is not None:
+        state.practice = practice_begun(event.brief, event.practice, moment.writer)
     state.graph = event.graph
     state.claim = event.claim or 0
     state.started_at = state.active_since = moment.at
@@ -1136,6 +1244,16 @@ def _seen(state: SessionState, moment: Moment) -> None:
     state.touched, state.touched_at = moment.sequence, moment.at
 
 
+def _practised(
+    change: Callable[[Practice, Any, Moment], None],
+) -> Callable[[SessionState, Any, Moment], None]:
+    def changed(state: SessionState, event: Any, moment: Moment) -> None:
+        if state.practice is not None:
+            change(state.practice, event, moment)
+
+    return changed
+
+
 CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
     TurnTaken: _on_turn,
     TurnAnswered: _on_answer,
@@ -1175,6 +1293,7 @@ CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
     IncidentResolved: ties.on_resolved,
     ProfessionalRecorded: ties.on_professional,
     SilenceNoticed: silence.on_silence,
+    **{kind: _practised(change) for kind, change in practising.CHANGES.items()},
 }
 """Every event: what it changes."""
 

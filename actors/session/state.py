@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from holodeck.actors.session.practice.state import Practice
 from holodeck.actors.session.talk.state import Talk
 from holodeck.messages.fleet import GraphPoint, Routing
 from holodeck.messages.session import (
@@ -22,7 +23,7 @@ from holodeck.messages.session import (
     TaskPriority,
 )
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """Version of the snapshot layout; a snapshot of another version is folded again."""
 
 
@@ -125,6 +126,7 @@ class SessionState:
         busy_ms: time with an open task before ``busy_since``, which is 0 while none is open.
         owed: NPCs that still have to be told of the end.
         talk: the micro-loop's side; None: it is no conversation in a persona's world.
+        practice: how it is practised; None: it is no practice session.
     """
 
     phase: Phase = Phase.NEW
@@ -164,6 +166,7 @@ class SessionState:
     busy_ms: int = 0
     busy_since: int = 0
     talk: Talk | None = None
+    practice: Practice | None = None
 
     def copy(self) -> SessionState:
         """An equal state that shares nothing changeable with this one."""
@@ -174,6 +177,7 @@ class SessionState:
             reputation=dict(self.reputation),
             tasks=dict(self.tasks),
             talk=None if self.talk is None else self.talk.copy(),
+            practice=None if self.practice is None else self.practice.copy(),
         )
 
 
