@@ -35,6 +35,7 @@ from holodeck.actors.learner.decider import next_due
 from holodeck.actors.lease import Lease, holder
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.people import LearnerShell, NpcShell
+from holodeck.actors.practising import Practising
 from holodeck.actors.session import Phase
 from holodeck.actors.session.decider import next_deadline
 from holodeck.actors.shell import BEGINNINGS, FoldShell, SessionShell, Work
@@ -219,6 +220,7 @@ class Host:
         faculties = minds if isinstance(minds, Faculties) else Faculties(minds=minds or {})
         self._recall = faculties.recall
         self.talks = Conversing(self, faculties)
+        self.practises = Practising(self, faculties)
         self._on_lost = on_lost
         self._wall = wall
         self.partitions = options.partitions
@@ -512,6 +514,8 @@ class Host:
         shell.wake()
         if shell.state.awaiting or shell.state.talk is not None:
             self.spawn(self.talks.again(shell))
+        if shell.state.practice is not None:
+            self.practises.stored(shell)
 
     async def _read_marks(self, fresh: set[int]) -> dict[int, tuple[int, int]]:
         """Per partition: the sequences up to which its session snapshots and its folds are whole.
@@ -1012,6 +1016,8 @@ class Host:
         self.metrics.observe(events)
         if shell.state.awaiting or shell.state.talk is not None:
             self.talks.stored(shell, events)
+        if shell.state.practice is not None:
+            self.practises.stored(shell)
 
     def wrote(self, sequence: int, at: int, events: Sequence[Any]) -> None:
         """Keeps what was just written, so that it need not be decoded when it comes back."""

@@ -20,6 +20,7 @@ from holodeck.actors.shell import FoldShell, House, Work
 from holodeck.messages.codec import pack
 from holodeck.messages.envelope import Answer
 from holodeck.messages.learner import RunLoop
+from holodeck.messages.practice import BriefPractice
 from holodeck.messages.talk import BriefLearner, BriefNpc, LearnerBrief, NpcBrief
 from holodeck.minds.port import Recall
 
@@ -103,7 +104,7 @@ class LearnerShell(FoldShell):
 
     def submit(self, work: Work) -> None:
         body = work.body
-        if not isinstance(body, BriefLearner):
+        if not isinstance(body, BriefLearner | BriefPractice):
             super().submit(work)
             return
         house = self.house
@@ -115,7 +116,10 @@ class LearnerShell(FoldShell):
 
         house.when_folded(self.kind, self.partition, after, folded)
 
-    def _asked(self, work: Work, body: BriefLearner) -> None:
+    def _asked(self, work: Work, body: BriefLearner | BriefPractice) -> None:
+        if isinstance(body, BriefPractice):
+            self._practice(work, body)
+            return
         profile = self._state().profile
         if profile is not None and profile.owed:
             if not self.asking:
@@ -124,6 +128,14 @@ class LearnerShell(FoldShell):
             self.stir()
         else:
             self._brief(work, body)
+
+    def _practice(self, work: Work, body: BriefPractice) -> None:
+        house = self.house
+        if not house.valid() or self.dropped:
+            return
+        told = learner_briefing.brief_practice(self._state(), body.curriculum, body.at)
+        state = pack(told.model_dump(mode="json", exclude_defaults=True))
+        house.answer(work, Answer(status="ok", sequence=self._cell().sequence, state=state))
 
     def _state(self) -> LearnerState:
         found: LearnerState = self._cell().state

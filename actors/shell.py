@@ -67,6 +67,7 @@ from holodeck.messages.fleet import (
 )
 from holodeck.messages.ids import NOBODY, new_id, partition_of
 from holodeck.messages.learner import INTERNAL_LEARNER_COMMANDS
+from holodeck.messages.practice import AnswerQuestion, CloseFeedback, ServeQuestion
 from holodeck.messages.session import (
     INTERNAL_COMMANDS,
     AbandonStart,
@@ -192,6 +193,34 @@ class Talks(Protocol):
         ...
 
 
+class Practises(Protocol):
+    """What a host does for practice before a command is decided."""
+
+    def knows(self) -> bool:
+        """Whether there are curricula, so that a course is filled in."""
+        ...
+
+    def check(self, curriculum: str) -> None:
+        """
+        Raises:
+            RefusedError: no such curriculum.
+        """
+        ...
+
+    async def prepare(self, start: StartSession) -> StartSession:
+        """The start with its course and how far the learner has come.
+
+        Raises:
+            RefusedError: no such curriculum.
+            TransientError: the learner did not answer.
+        """
+        ...
+
+    def stocked(self, state: SessionState, body: Any, now: int, identity: str) -> Any:
+        """The command with the question that will be waited for after it, if that is at hand."""
+        ...
+
+
 class House(Protocol):
     """What a shell needs of the host it lives in."""
 
@@ -205,6 +234,8 @@ class House(Protocol):
 
     @property
     def talks(self) -> Talks: ...
+    @property
+    def practises(self) -> Practises: ...
     def now(self) -> int: ...
     def time(self) -> float: ...
     def valid(self) -> bool: ...
@@ -615,6 +646,12 @@ class SessionShell(Shell):
             return True
         if isinstance(body, TakeTurn):
             looking = self._analysis(work, body)
+        elif isinstance(body, AnswerQuestion | CloseFeedback):
+            at = max(self.house.now(), self.at)
+            work.body = self.house.practises.stocked(self.state, body, at, self.identity)
+            return False
+        elif self._has_course(body):
+            looking = self._coursed(work, body)
         elif self._has_world(body):
             looking = self._prepared(work, body)
         else:
@@ -640,6 +677,25 @@ class SessionShell(Shell):
             and self.state.phase is Phase.NEW
             and self.house.talks.knows_worlds()
         )
+
+    def _has_course(self, body: Any) -> bool:
+        return (
+            isinstance(body, StartSession)
+            and body.session_kind is SessionKind.PRACTICE
+            and body.practice is not None
+            and body.brief is None
+            and body.claim is not None
+            and self.state.phase is Phase.NEW
+            and self.house.practises.knows()
+        )
+
+    async def _coursed(self, work: Work, start: StartSession) -> None:
+        house = self.house
+        try:
+            ready = await house.practises.prepare(start)
+        except DecodeError as error:
+            raise TransientError(str(error)) from error
+        work.body = house.practises.stocked(self.state, ready, house.now(), self.identity)
 
     def _analysis(self, work: Work, turn: TakeTurn) -> Coroutine[Any, Any, None] | None:
         """Has a turn looked at: at once where that takes no waiting, else by the coroutine."""
@@ -855,7 +911,9 @@ class SessionShell(Shell):
         self.internal(f"timer.{name}.{armed_by}", command)
         self.house.arm(self, now + 1000)
 
-    def internal(self, command: str, body: TimerFired | NpcReply | OfferRefraction) -> None:
+    def internal(
+        self, command: str, body: TimerFired | NpcReply | OfferRefraction | ServeQuestion
+    ) -> None:
         """A command of this session to itself."""
         now = self.house.now()
         self.submit(
@@ -910,7 +968,10 @@ class SessionShell(Shell):
     def _check(self, work: Work, body: CheckStart) -> None:
         """Says whether a start could be prepared; looks at nothing that is stored."""
         try:
-            self.house.talks.check(body.persona, body.cast)
+            if body.persona:
+                self.house.talks.check(body.persona, body.cast)
+            if body.curriculum is not None:
+                self.house.practises.check(body.curriculum)
         except RefusedError as error:
             self._refuse(work, error)
         else:
@@ -1042,7 +1103,9 @@ class SessionShell(Shell):
         self._arm()
 
 
-_ASKING: Final = frozenset({StartSession, TakeTurn, RouteTask, End, TimerFired})
+_ASKING: Final = frozenset(
+    {StartSession, TakeTurn, AnswerQuestion, CloseFeedback, RouteTask, End, TimerFired}
+)
 FLEET_PATIENCE_S: Final = 5.0
 """How long a session waits for the fleet, seconds; longer than a takeover takes."""
 

@@ -538,13 +538,13 @@ class Supervisor:
         if self._live >= self._options.max_sessions * max(1, len(self._hosts)):
             raise RefusedError("at-capacity", f"{self._live} sessions live")
         start = order.start
+        check: CheckStart | None = None
         if start.session_kind is SessionKind.CONVERSATION and start.persona:
-            await self._caller.command(
-                "session",
-                order.session,
-                step(order.id, "check"),
-                CheckStart(persona=start.persona, cast=start.cast),
-            )
+            check = CheckStart(persona=start.persona, cast=start.cast)
+        elif start.session_kind is SessionKind.PRACTICE and start.practice is not None:
+            check = CheckStart(curriculum=start.practice.curriculum)
+        if check is not None:
+            await self._caller.command("session", order.session, step(order.id, "check"), check)
         if start.session_kind.claims:
             claim = await self._claim(order.id, start.learner, order.session, switch=order.switch)
             start = start.model_copy(update={"claim": claim})

@@ -175,6 +175,8 @@ class Settings(BaseSettings):
     """The embedding model memories are recalled by; unset, they are by their spelling."""
     personas: Path | None = None
     """Folder of personas (``*.yaml``) beside those that come with the program."""
+    curricula: Path | None = None
+    """Folder of curricula (``*.yaml``) beside those that come with the program."""
 
     # --- the HTTP door --------------------------------------------------------------------------
 

@@ -220,4 +220,5 @@ def faculties_of(settings: Settings) -> Faculties:
         embedding_key=settings.embedding_key,
         embedding_name=settings.embedding_name,
         personas=persona_folders(settings),
+        curricula=[settings.curricula] if settings.curricula is not None else [],
     )

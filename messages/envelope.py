@@ -16,6 +16,7 @@ from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, FleetEvent
 from holodeck.messages.ids import CommandId, LearnerId, NpcId
 from holodeck.messages.learner import LearnerCommand, LearnerEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
+from holodeck.messages.practice import BriefPractice, SkillId
 from holodeck.messages.session import CastMember, SessionCommand, SessionEvent
 from holodeck.messages.talk import BriefLearner, BriefNpc
 
@@ -71,7 +72,8 @@ class CheckStart(Message):
     whose start is refused would keep the learner from others for seconds."""
 
     kind: Literal["check-start"] = "check-start"
-    persona: Label
+    persona: Label = ""
+    curriculum: SkillId | None = None
     cast: Annotated[tuple[CastMember, ...], Field(max_length=32)] = ()
 
 
@@ -82,6 +84,7 @@ Query = (
     | CheckStart
     | BriefLearner
     | BriefNpc
+    | BriefPractice
     | AskRoute
     | AskGraph
     | ReadFleet
@@ -94,6 +97,7 @@ QUERY_KINDS: Final = frozenset(
         "check-start",
         "brief-learner",
         "brief-npc",
+        "brief-practice",
         "ask-route",
         "ask-graph",
         "read-fleet",
@@ -130,7 +134,9 @@ class ToNpc(_Envelope):
 
 
 class ToLearner(_Envelope):
-    body: Annotated[LearnerCommand | ReadState | BriefLearner, Field(discriminator="kind")]
+    body: Annotated[
+        LearnerCommand | ReadState | BriefLearner | BriefPractice, Field(discriminator="kind")
+    ]
 
 
 class ToFleet(_Envelope):

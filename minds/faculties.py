@@ -11,16 +11,38 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from holodeck.messages.curriculum import Curriculum, Skill
+from holodeck.messages.practice import GeneratorKind, SkillTier, Supply
 from holodeck.messages.session import MindKind
 from holodeck.messages.talk import AnalysisKind
 from holodeck.minds.analysis import OfflineAnalyst
+from holodeck.minds.curricula import CurriculumLibrary
 from holodeck.minds.embedding import HashedNgrams, ServerEmbedder
 from holodeck.minds.model import Budget, ModelAnalyst, ModelMind, ModelRefractor
+from holodeck.minds.model_questions import ModelQuestions
 from holodeck.minds.personas import Library
-from holodeck.minds.port import Analyst, Embedder, Faculties, Mind, Refractor
+from holodeck.minds.port import Analyst, Embedder, Faculties, Mind, Questions, Refractor
+from holodeck.minds.questions import generate
 from holodeck.minds.recall import Remembrance
 from holodeck.minds.scripted import ScriptedMind
 from holodeck.minds.server import ModelServer
+
+
+class OfflineQuestions:
+    """The families of the program, as a host asks for questions."""
+
+    def generate(
+        self,
+        skill: Skill,
+        tier: SkillTier,
+        seed: str,
+        avoid: frozenset[str],
+        errors: Sequence[str] = (),
+        prior: Sequence[str] = (),
+        *,
+        curriculum: Curriculum | None = None,
+    ) -> Supply:
+        return generate(skill, tier, seed, avoid, errors, prior)
 
 
 def minds_of(
@@ -35,6 +57,7 @@ def minds_of(
     embedding_key: SecretStr | None = None,
     embedding_name: str | None = None,
     personas: Sequence[Path] = (),
+    curricula: Sequence[Path] = (),
 ) -> Faculties:
     """The faculties of one host.
 
@@ -44,10 +67,10 @@ def minds_of(
     Args:
         model_budget_tokens: of one session, questions and answers together; 0: no bound.
         embedding_url: where ``embedding_name`` is asked for; None: at ``model_url``.
-        personas: folders of personas beside the packaged ones.
+        personas, curricula: folders of them beside the packaged ones.
 
     Raises:
-        PersonaError: a persona cannot be used.
+        PersonaError, CurriculumError: one of them cannot be used.
         StartupError: a server is set and the client library is not installed.
     """
     offline = ScriptedMind()
@@ -56,6 +79,8 @@ def minds_of(
     refractor: Refractor = offline
     analyst: Analyst = spelling
     embedder: Embedder = HashedNgrams()
+    families = OfflineQuestions()
+    questions: Questions = families
     server = None
     servers: list[ModelServer] = []
     if model_url is not None:
@@ -66,6 +91,7 @@ def minds_of(
         mind = ModelMind(server, model_name, fallback=offline, budget=budget)
         refractor = ModelRefractor(server, model_name, fallback=offline, budget=budget)
         analyst = ModelAnalyst(server, model_name, fallback=spelling)
+        questions = ModelQuestions(server, generate, model=model_name)
     if embedding_name is not None:
         if embedding_url is not None:
             server = ModelServer(embedding_url, embedding_key, model_timeout_s, model_retries)
@@ -78,5 +104,7 @@ def minds_of(
         analysts={AnalysisKind.OFFLINE: spelling, AnalysisKind.MODEL: analyst},
         library=Library([folder.expanduser() for folder in personas]),
         recall=Remembrance(embedder),
+        curricula=CurriculumLibrary([folder.expanduser() for folder in curricula]),
+        questions={GeneratorKind.OFFLINE: families, GeneratorKind.MODEL: questions},
         closers=tuple(one.close for one in servers),
     )

@@ -191,6 +191,8 @@ class Questions(Protocol):
         avoid: frozenset[str],
         errors: Sequence[str] = (),
         prior: Sequence[str] = (),
+        *,
+        curriculum: Curriculum | None = None,
     ) -> Supply | Awaitable[Supply]:
         """A question, at once, or later where a model is asked; what comes of it in any case.
 
@@ -198,6 +200,7 @@ class Questions(Protocol):
             seed: the same arguments give the same question.
             avoid: tasks that were asked before in this session.
             errors: the learner's last errors in this skill; prior: the last questions' texts.
+            curriculum: whose skill it is.
         """
         ...
 
