@@ -369,10 +369,11 @@ def _bare(given: str) -> str:
 
 
 def tells(hint: str, answer: str) -> bool:
-    """Whether the hint has the answer in it, as a word of its own."""
+    """Whether the hint has the answer in it, as a word of its own, with commas or without."""
+    hint = hint.replace(",", "")
     at = hint.find(answer)
     while at >= 0:
-        before = hint[at - 1 : at]
+        before = hint[max(0, at - 1) : at]
         after = hint[at + len(answer) : at + len(answer) + 1]
         if not before.isalnum() and not after.isalnum():
             return True

@@ -83,7 +83,7 @@ class Reasoning(Family[ReasonParams]):
                 return [
                     ("added", f"{b} + {a}"),
                     ("neighbour-fact", f"{b} × {a + 1}"),
-                    ("one-side-changed", f"{b + 1} × {a - 1}" if b - a != -1 else f"{b + 2} × {a}"),
+                    ("both-changed", f"{b + 1} × {a + 1}"),
                 ]
             case "distribute":
                 return [
@@ -119,7 +119,7 @@ class Reasoning(Family[ReasonParams]):
                     ),
                     ("The order of factors does not matter.", f"{a} × {b} = {b} × {a}"),
                     "What may be changed in a product without changing the result?",
-                    (a * b > 50) + 0,
+                    a * b > 50,
                 )
             case "distribute":
                 return Draft(
