@@ -31,7 +31,13 @@ _LANE: Final = 0.34
 """Above the boxes of a strand, for its name."""
 _HEAD: Final = 0.9
 _FOOT: Final = 0.6
+_FREE: Final = 0.06
+"""What a line keeps away from a box it passes."""
+_TRACK: Final = 0.04
+"""Half of what it keeps away from another line."""
 _LARGEST: Final = 60.0
+
+Point = tuple[float, float]
 
 
 class Standing(StrEnum):
@@ -199,32 +205,64 @@ def _draw_lanes(axes: Any, curriculum: Curriculum, plan: Plan, left: float) -> N
         )  # fmt: skip
 
 
-def _draw_needs(
-    axes: Any, curriculum: Curriculum, standing: Mapping[str, Standing], plan: Plan
-) -> None:
-    """A curve from each skill to those that need it; firm where it is mastered."""
-    from matplotlib.patches import FancyArrowPatch
-    from matplotlib.path import Path as Curve
-
+def ways(curriculum: Curriculum, plan: Plan) -> dict[tuple[str, str], list[Point]]:
+    """For each need, as (needed, skill), the points of its line: the ends, and where it enters and
+    leaves each column between, at the free height nearest to the straight line."""
+    taken: dict[float, list[tuple[float, float]]] = defaultdict(list)
+    for x, y in plan.spots.values():
+        taken[x].append((y - _FREE, y + _HIGH + _FREE))
+    found: dict[tuple[str, str], list[Point]] = {}
     for skill in curriculum.skills:
         x, y = plan.spots[skill.id]
         for n, need in enumerate(skill.needs):
-            from_x, from_y = plan.spots[need]
-            start = (from_x + _WIDE, from_y + _HIGH / 2)
+            left, top = plan.spots[need]
+            start = (left + _WIDE, top + _HIGH / 2)
             end = (x - 0.02, y + _HIGH * (n + 1) / (len(skill.needs) + 1))
-            bend = min(0.5 * (end[0] - start[0]), 0.9)
-            firm = standing[need] is Standing.MASTERED
-            axes.add_patch(
-                FancyArrowPatch(
-                    path=Curve(
-                        [start, (start[0] + bend, start[1]), (end[0] - bend, end[1]), end],
-                        [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4],
-                    ),
-                    arrowstyle="-|>", mutation_scale=8, linewidth=1.5 if firm else 1.0,
-                    color=LOOKS[Standing.MASTERED].face if firm else GREY,
-                    linestyle="solid" if firm else (0, (4, 2)), zorder=1, capstyle="butt",
-                )
-            )  # fmt: skip
+            points = [start]
+            steps = round((x - left) / _ACROSS)
+            for step in range(1, steps):
+                column = left + step * _ACROSS
+                level = _free(start[1] + (end[1] - start[1]) * step / steps, taken[column])
+                taken[column].append((level - _TRACK, level + _TRACK))
+                points += [(column - _FREE, level), (column + _WIDE + _FREE, level)]
+            found[need, skill.id] = [*points, end]
+    return found
+
+
+def _free(wanted: float, taken: list[tuple[float, float]]) -> float:
+    """The height nearest to the wanted one that nothing takes."""
+    edges = [wanted, *(edge for pair in taken for edge in pair)]
+    free = [y for y in edges if y > 0 and not any(low < y < high for low, high in taken)]
+    return min(free, key=lambda y: (abs(y - wanted), y), default=wanted)
+
+
+def _draw_needs(
+    axes: Any, curriculum: Curriculum, standing: Mapping[str, Standing], plan: Plan
+) -> None:
+    """A line from each skill to those that need it; firm where it is mastered."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
+
+    for (need, _), points in ways(curriculum, plan).items():
+        corners, codes = [points[0]], [Curve.MOVETO]
+        for n, (to_x, to_y) in enumerate(points[1:]):
+            from_x, from_y = corners[-1]
+            if n % 2:  # across a column
+                corners.append((to_x, to_y))
+                codes.append(Curve.LINETO)
+                continue
+            bend = 0.6 * (to_x - from_x)
+            corners += [(from_x + bend, from_y), (to_x - bend, to_y), (to_x, to_y)]
+            codes += [Curve.CURVE4] * 3
+        firm = standing[need] is Standing.MASTERED
+        axes.add_patch(
+            FancyArrowPatch(
+                path=Curve(corners, codes), arrowstyle="-|>", mutation_scale=8,
+                linewidth=1.5 if firm else 1.0, zorder=1, capstyle="butt",
+                color=LOOKS[Standing.MASTERED].face if firm else GREY,
+                linestyle="solid" if firm else (0, (4, 2)),
+            )
+        )  # fmt: skip
 
 
 def _draw_skill(

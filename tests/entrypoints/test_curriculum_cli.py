@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from holodeck.broker import find_server
 from holodeck.entrypoints.curriculum import curriculum_app, document, shown
 from holodeck.entrypoints.running import Given
-from holodeck.entrypoints.skill_map import LOOKS, Standing, draw_map, placed, standings
+from holodeck.entrypoints.skill_map import LOOKS, Standing, draw_map, placed, standings, ways
 from holodeck.local import Local
 from holodeck.messages.curriculum import Curriculum
 from holodeck.messages.errors import StartupError
@@ -88,7 +88,7 @@ def test_every_fault_is_told_with_file_and_line_and_the_status_is_1(tmp_path: Pa
 
     assert done.exit_code == 1
     lines = text.splitlines()
-    for words in ("family: coin", "grad: 5", "needs: [two-step-story]"):
+    for words in ("family: coin", "grad: 5"):
         number = next(i for i, line in enumerate(lines, 1) if line.strip().endswith(words))
         assert f"{file}:{number}: " in done.stdout
     assert "a cycle: diff-100 → diff-20 → two-step-story → diff-1000 → diff-100" in done.stdout
@@ -253,6 +253,23 @@ def test_no_two_boxes_lie_on_each_other_and_each_lies_in_its_strand(name: str) -
             if other.id != skill.id:
                 off = (abs(plan.spots[other.id][0] - x), abs(plan.spots[other.id][1] - y))
                 assert off[0] > 1.9 or off[1] > 0.62
+
+
+@pytest.mark.parametrize("name", ["music-reading", "primary-maths"])
+def test_a_line_leads_from_each_skill_to_those_that_need_it_and_under_no_box(name: str) -> None:
+    curriculum = CurriculumLibrary().get(name)
+    assert curriculum is not None
+    plan = placed(curriculum)
+
+    found = ways(curriculum, plan)
+
+    assert len(found) == sum(len(skill.needs) for skill in curriculum.skills)
+    for points in found.values():
+        assert [x for x, _ in points] == sorted(x for x, _ in points)
+        for (left, level), (right, same) in zip(points[1:-1:2], points[2:-1:2], strict=True):
+            assert level == same
+            passed = [y for x, y in plan.spots.values() if left < x < right]
+            assert all(not y < level < y + 0.62 for y in passed)
 
 
 def test_the_picture_has_the_colour_of_every_standing(maths: Curriculum, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holodeck.actors.session.practice.answers import check as answered
 from holodeck.messages.curriculum import Curriculum
 from holodeck.messages.persona import Fault
+from holodeck.messages.practice import SkillTier
+from holodeck.minds.checking import answer_format, math_check
 from holodeck.minds.curricula import (
     PACKAGED,
     CurriculumError,
@@ -27,6 +31,7 @@ from holodeck.minds.curricula import (
     parse,
     warnings,
 )
+from holodeck.minds.questions import generate
 
 
 def skill(name: str, *needs: str, **changes: Any) -> dict[str, Any]:
@@ -326,6 +331,24 @@ def test_reading_music_has_two_strands(library: CurriculumLibrary) -> None:
     assert len(music.strands) == 2
     assert 8 <= len(music.skills) <= 10
     assert depths(graph_of(music))["key-signatures"] == 3
+
+
+def test_their_own_questions_pass_the_checks_of_a_models_and_take_their_key_for_an_answer(
+    library: CurriculumLibrary,
+) -> None:
+    for name in library.names():
+        curriculum = library.get(name)
+        assert curriculum is not None
+        for skill, tier, seed in product(curriculum.skills, SkillTier, range(12)):
+            question = generate(skill, tier, str(seed), frozenset()).question
+            assert question is not None
+            kind, choices = question.answer_type, question.choices
+
+            answer_format(question.answer, kind, question.format, choices)
+            assert math_check(question.text, question.answer, kind), question.text
+            assert answered(question, f"{question.answer} {question.unit}").right
+            places = [answered(question, "", place).right for place in range(len(choices))]
+            assert sum(places) == bool(choices)
 
 
 def test_the_library_takes_further_folders_and_refuses_what_stands_there_twice(
