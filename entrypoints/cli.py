@@ -40,7 +40,9 @@ from holodeck.config import Settings, unknown_variables
 from holodeck.deck import Deck
 from holodeck.entrypoints import show
 from holodeck.entrypoints.contracts import contracts_app
+from holodeck.entrypoints.curriculum import curriculum_app
 from holodeck.entrypoints.fleet import fleet
+from holodeck.entrypoints.learner import learner_app
 from holodeck.entrypoints.persona import persona_app
 from holodeck.entrypoints.running import (
     CommandId,
@@ -132,6 +134,8 @@ app.add_typer(tiles, name="tiles")
 app.add_typer(send, name="send")
 app.add_typer(fleet, name="fleet")
 app.add_typer(persona_app, name="persona")
+app.add_typer(curriculum_app, name="curriculum")
+app.add_typer(learner_app, name="learner")
 app.add_typer(contracts_app, name="contracts")
 send.add_typer(tasks, name="task")
 

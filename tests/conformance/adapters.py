@@ -11,13 +11,25 @@ from tests.conformance import (
     learners,
     loops,
     npcs,
+    questions,
     records,
     talk,
     wire,
 )
 from tests.conformance.runner import Adapter, Adapters
 
-MODULES: Final = (agent_sessions, drop_in, fleet, learners, loops, npcs, records, talk, wire)
+MODULES: Final = (
+    agent_sessions,
+    drop_in,
+    fleet,
+    learners,
+    loops,
+    npcs,
+    questions,
+    records,
+    talk,
+    wire,
+)
 
 
 def _merged() -> Adapters:
