@@ -665,6 +665,12 @@ def chat(
     url: Annotated[
         str | None, typer.Option("--url", help="NATS server of a runtime; else the one here.")
     ] = None,
+    ladder: Annotated[
+        bool,
+        typer.Option(
+            "--ladder/--no-ladder", help="Whether a silence is answered. Off for slow typists."
+        ),
+    ] = True,
 ) -> None:
     """Talks with an NPC, here in the terminal.
 
@@ -679,7 +685,7 @@ def chat(
     # The window's library takes half a second to load: no other command waits for it.
     from holodeck.entrypoints.chat import chat as talk
 
-    talk(ctx, persona, npc, learner, session, mind, url)
+    talk(ctx, persona, npc, learner, session, mind, url, ladder)
 
 
 @contextmanager

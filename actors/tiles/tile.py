@@ -320,6 +320,15 @@ def _told_of_fork(event: SessionForked, at: str) -> dict[str, Any]:
     return told
 
 
+def _told_of_question(event: QuestionServed, at: str) -> dict[str, Any]:
+    """Without what gives the answer away: whoever practises may be listening."""
+    question = event.question.model_dump(mode="json", exclude=_KEY)
+    return event.__dict__ | {"question": question}
+
+
+_KEY: Final = {"answer", "explanation", "hint", "task"}
+
+
 def _told_of_task(event: Any, at: str) -> dict[str, Any]:
     told: dict[str, Any] = event.__dict__ | {"task_id": event.task}
     del told["task"]
@@ -384,6 +393,7 @@ _TOLD: Final[dict[str, Callable[[Any, str], dict[str, Any]]]] = {
     "task.retried": _told_of_task,
     "task.refused": _told_of_task,
     "emergence.detected": _told_of_alert,
+    "question.served": _told_of_question,
     "agent.registered": _told_of_agent,
     "agent.unregistered": _told_of_agent,
     "mid.synthesised": _told_of_synthesis,

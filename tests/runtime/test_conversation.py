@@ -14,9 +14,10 @@ from holodeck.deck import Deck
 from holodeck.messages.conversation import InjectionStatus, RefractionLevel
 from holodeck.messages.errors import HolodeckError, RefusedError
 from holodeck.messages.session import EndReason, MindKind
-from holodeck.minds import Faculties, Prompt, Said
+from holodeck.minds import Faculties, Prompt, Said, minds_of
 from holodeck.session import Session
 from holodeck.wiring import faculties_of
+from tests.minds.model_server import ModelStage, says, stalls
 from tests.runtime.checks import everything_is_exact
 from tests.runtime.minds import EchoMind
 from tests.runtime.stage import Stage, crash, until
@@ -245,6 +246,43 @@ async def test_one_reply_is_stored_though_the_host_dies_while_the_mind_speaks(
     assert again.asked == 1
     kinds = [event.kind async for one in session.replay() for event in one.events]
     assert kinds.count("turn.answered") == 1
+
+
+async def test_one_reply_is_stored_though_the_host_dies_while_a_model_streams(
+    stage: Stage,
+) -> None:
+    """The model's server is a real one, spoken to by the real client."""
+    async with ModelStage(stalls("Claro, ahora"), says("Ahora ", "mismo.")) as server:
+        # given a model in the middle of its sentence
+        faculties = minds_of(model_url=server.url, model_name="m", model_timeout_s=30)
+        deck = await stage.begun_here(1, minds=faculties)
+        session = await started(deck, mind="model", analysis="none")
+        pieces: list[str] = []
+        saying = asyncio.create_task(session.say("Un café", to=FRIEND, heard=pieces.append))
+
+        async def heard() -> bool:
+            return bool(pieces)
+
+        await until(heard, 10.0, 0.01)
+
+        # when its host dies, and the next one asks again
+        await crash(stage.keepers.pop())
+        again = minds_of(model_url=server.url, model_name="m")
+        await stage.host("host-1", minds=again)
+        await stage.owned(1)
+
+        # then what the second answer says is the one reply
+        assert (await saying).text == "Ahora mismo."
+        replies = [
+            event
+            async for step in session.replay()
+            for event in step.events
+            if event.kind == "turn.answered"
+        ]
+        assert [(one.text, one.source) for one in replies] == [("Ahora mismo.", "m")]
+        assert len(server.asked) == 2
+        await faculties.close()
+        await again.close()
 
 
 async def test_wordings_are_offered_chosen_and_known_again_when_they_are_said(

@@ -661,6 +661,7 @@ def union_members(union: Any) -> set[type[Event]]:
 
 
 OTHERWISE: dict[str, tuple[str, ...]] = {
+    "question.served": ("question",),
     "session.started": ("context", "stage", "brief"),
     "session.forked": ("state", "sequence"),
     "session.ended": ("agent", "name", "h1", "patterns"),
@@ -724,6 +725,14 @@ def test_an_event_becomes_a_tile(
     told_otherwise = set(OTHERWISE.get(event.kind, ()))
     for name, value in event.model_dump(mode="json", exclude=told_otherwise).items():
         assert fields[name] == value
+
+
+def test_the_tile_of_a_question_does_not_give_the_answer_away() -> None:
+    event = QuestionServed(number=1, slot=0, question=QUESTION, category=Category.FRONTIER)
+    (data,) = tiles_of(PLACE, 41, checkpoint(event))
+    told = json.loads(data)["answer"]["question"]
+    assert told["text"] == QUESTION.text
+    assert set(told) & {"answer", "explanation", "hint", "task"} == set()
 
 
 def test_a_turn_with_friction_and_reputation_gives_three_tiles_in_order() -> None:
