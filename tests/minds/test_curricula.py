@@ -217,6 +217,30 @@ def test_the_error_survives_a_process() -> None:
     assert str(pickle.loads(pickle.dumps(error))) == "own.yaml: 1 fault\n  line 3: id: is odd"
 
 
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=6,
+)
+PLACES = ("id", "name", "strand", "grade", "needs", "generator", "learn", "minutes", "keywords")
+
+
+@given(st.data())
+@settings(max_examples=200)
+def test_whatever_stands_in_a_file_is_read_or_told_and_never_raises(data: st.DataObject) -> None:
+    top = data.draw(st.dictionaries(st.sampled_from(["strands", "skills", "prove", "id"]), ODD))
+    one = data.draw(st.dictionaries(st.sampled_from(PLACES), ODD))
+    use = data.draw(st.dictionaries(st.sampled_from(["family", "learn", "prove"]), ODD))
+
+    for text in (
+        curriculum(**top),
+        curriculum(skill("a"), skill("b", "a") | one),
+        curriculum(skill("a", generator={"family": "addition", **use})),
+    ):
+        read, found, _ = parse(text)
+        assert (read is None) is bool(found)
+
+
 # --- the graph ----------------------------------------
 
 
