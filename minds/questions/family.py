@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 from math import prod
 from random import Random
 from typing import Annotated, Final, Generic, TypeVar
@@ -99,7 +99,7 @@ class Params(Message):
         choice: the share of questions with four options where the answer could be typed, 0 to 1.
     """
 
-    kinds: Annotated[tuple[str, ...], Field(min_length=1)] = ("plain",)
+    kinds: tuple[str, ...] = ("plain",)
     choice: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.25
 
 
@@ -237,7 +237,7 @@ class Space(Generic[P]):
         return min(some, key=last)
 
     def misconceptions(self, errors: Sequence[str]) -> frozenset[str]:
-        """The names of the slips that recent wrong answers show.
+        """The names of the slips that recent wrong answers show, of each the most typical one.
 
         ``errors``: each ``Answered A for 'Q', correct answer was K``; others show none.
         """
@@ -252,11 +252,9 @@ class Space(Generic[P]):
                 if task is None or not self._possible(kind, task):
                     continue
                 if _bare(written(self.family.answer(kind, task))) == _bare(key):
-                    found.update(
-                        name
-                        for name, value in self.family.slips(kind, task)
-                        if _bare(written(value)) == given
-                    )
+                    slips = self.family.slips(kind, task)
+                    names = (name for name, value in slips if _bare(written(value)) == given)
+                    found.update(islice(names, 1))
         return frozenset(found)
 
     def _possible(self, kind: str, task: Numbers) -> bool:
@@ -319,6 +317,8 @@ def space(family: Family[P], tier: SkillTier, raw: Mapping[str, JsonValue]) -> S
             for one in error.errors(include_url=False)
         )
         raise ContractError(f"{family.name}: {faults}") from error
+    if not params.kinds:
+        raise ContractError(f"{family.name}: kinds: there must be one at least")
     chance = Random(f"{family.name}:{json.dumps(dict(raw), sort_keys=True)}")
     pools: dict[str, Sequence[Numbers]] = {}
     for kind in dict.fromkeys(params.kinds):

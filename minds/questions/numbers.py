@@ -236,13 +236,7 @@ class PlaceValue(Family[PlaceParams]):
             case "words":
                 gap = "0" in str(number)
                 return Draft(
-                    pick(
-                        chance,
-                        (
-                            f"Write this number in digits: {in_words(number)}.",
-                            f"Which number is {in_words(number)}?",
-                        ),
-                    ),
+                    f"Write this number in digits: {in_words(number)}.",
                     (
                         " + ".join(str(digit * TEN[place]) for digit, place in parts(number))
                         or "0",

@@ -10,11 +10,13 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from holodeck.messages.curriculum import FamilyUse, Skill
 from holodeck.messages.errors import ContractError
 from holodeck.messages.practice import Question, SkillTier
 from holodeck.minds.questions import FAMILIES, POOL, faults, generate, tasks
+from holodeck.minds.questions.family import space
 from tests.minds.questions.skills import EACH, IN_USE, SKILLS, plain
 
 LEARN: Final = SkillTier.LEARN
@@ -218,9 +220,7 @@ def test_a_typical_mistake_is_known_by_its_name(
     family: str, text: str, given: str, key: str, name: str
 ) -> None:
     # given
-    from holodeck.minds.questions.family import space
-
-    params = {"numbers": [1, 900]} if family == "addition" else {}
+    params: dict[str, JsonValue] = {"numbers": [1, 900]} if family == "addition" else {}
     known = space(FAMILIES[family], LEARN, params)
 
     # then
@@ -291,7 +291,9 @@ def test_every_skill_of_the_curricula_has_sound_parameters_and_enough_tasks() ->
             assert tasks(skill, tier) >= needed, skill.id
 
 
-spans = st.tuples(st.integers(1, 120), st.integers(0, 80)).map(lambda one: [one[0], sum(one)])
+spans: st.SearchStrategy[JsonValue] = st.tuples(st.integers(1, 120), st.integers(0, 80)).map(
+    lambda one: [one[0], sum(one)]
+)
 
 
 @given(
@@ -306,7 +308,9 @@ def test_parameters_either_make_questions_or_are_told_to_be_wrong(
     fields = FAMILIES[family].params.model_fields
     names = [name for name, one in fields.items() if isinstance(one.default, tuple)]
     names = [name for name in names if len(fields[name].default) == 2 and name != "kinds"]
-    params = {name: data.draw(spans) for name in names if data.draw(st.booleans())}
+    params: dict[str, JsonValue] = {
+        name: data.draw(spans) for name in names if data.draw(st.booleans())
+    }
     use = FamilyUse(family=family, learn=params, prove=params)
     skill = Skill(id="any", name="Any", strand="all", grade=1, generator=use)
 
