@@ -30,6 +30,8 @@ NAMES: Final = (
     "conversation",
     "analysis",
     "recall",
+    "practice",
+    "mastery",
 )
 
 

@@ -15,20 +15,19 @@ from typing import Final
 from holodeck.actors.decider import Moment
 from holodeck.actors.learner import LearnerState, PracticeProfile, brief_practice, learner
 from holodeck.actors.session import Phase, SessionState, session
-from holodeck.actors.session.practice import wanted
+from holodeck.actors.session.practice.outlook import foreseen
 from holodeck.messages.curriculum import Curriculum, Skill
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.practice import (
     AnswerFormat,
     AnswerGiven,
     AnswerQuestion,
-    Category,
     PracticeOptions,
     Question,
     QuestionServed,
-    ReviewCredited,
     SchedulerKind,
     SkillMoved,
+    SkillRecord,
     SkillState,
     SkillTier,
     Supplies,
@@ -40,6 +39,8 @@ from holodeck.minds.questions import generate
 DAY_MS: Final = 86_400_000
 BEGINS: Final = 1_767_603_600_000
 """A Monday morning in 2026, ms since 1970 UTC."""
+READING_MS: Final = 8000
+"""What feedback is looked at for."""
 NAME: Final = "ana"
 
 
@@ -72,12 +73,12 @@ class Head:
     """
 
     chance: random.Random
-    rate: float = 0.35
-    hurdle: float = 0.6
-    step: float = 0.25
-    prove: float = 0.5
+    rate: float = 0.16
+    hurdle: float = 0.9
+    step: float = 0.3
+    prove: float = 0.4
     low: float = 0.08
-    high: float = 0.97
+    high: float = 0.96
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def knows(self, skill: Skill, tier: SkillTier, at: int) -> float:
@@ -101,7 +102,7 @@ class Head:
             memory.strength = min(400.0, memory.strength * 2)
         memory.tries += 1.0 if right else 1.3
         memory.at = at
-        took = int(self.chance.lognormvariate(2.6, 0.5) * 1000)
+        took = int(self.chance.lognormvariate(3.1, 0.5) * 1000)
         if question.format is AnswerFormat.CHOICE:
             key = question.choices.index(question.answer)
             others = [n for n in range(len(question.choices)) if n != key]
@@ -164,7 +165,7 @@ class Life:
         *,
         scheduler: SchedulerKind = SchedulerKind.FSRS,
         minutes: float = 15.0,
-        gaps: tuple[float, ...] = (1, 1, 1, 1, 2, 3),
+        gaps: tuple[float, ...] = (*[1] * 14, 2, 2, 3, 3, 4, 10),
         told: Callable[[str, tuple[AnyEvent, ...], SessionState], None] | None = None,
     ) -> None:
         self.curriculum = curriculum
@@ -201,6 +202,7 @@ class Life:
         began = self.at
         identity = f"s{self.number}"
         due = self._before()
+        before = dict(self.profile.records)
         brief = brief_practice(self.state, self.curriculum.id, self.at).model_copy(
             update={"course": self._course}
         )
@@ -215,33 +217,32 @@ class Life:
         held, events = self._does(identity, held, start)
         answered = right = 0
         unready: list[str] = []
-        reviewed: set[str] = set()
         for _ in range(1000):
             unready += self._unready(events)
             for event in events:
                 match event:
                     case AnswerGiven():
                         answered, right = answered + 1, right + event.correct
-                    case ReviewCredited() if event.asked:
-                        reviewed.add(event.skill)
                     case QuestionServed():
                         self._asked[event.question.skill] = self.number
-                        if event.category is Category.REVIEW:
-                            reviewed.add(event.question.skill)
+                    case _:
+                        pass
             if held.phase is Phase.ENDED:
                 break
             asked = next(event for event in reversed(events) if isinstance(event, QuestionServed))
             said, meant = self.head.answers(
                 self.skills[asked.question.skill], asked.question, self.at
             )
-            self.at += said.time_ms + 4000
+            self.at += said.time_ms + READING_MS
             body = said.model_copy(update={"number": asked.number, "proceed": True})
             held, events = self._does(identity, held, body)
             marked = next(event for event in events if isinstance(event, AnswerGiven))
             assert marked.correct == meant, (asked.question, body)
         else:
             raise AssertionError("a session that does not end")
-        past = self._past(began, due - reviewed, answered, right, tuple(unready))
+        after = self.profile.records
+        left = {skill for skill in due if not self._held(before[skill], after[skill])}
+        past = self._past(began, left, answered, right, tuple(unready))
         gap = self._days.choice(self._gaps) * DAY_MS
         self.at = max(self.at + 3_600_000, began + round(gap))
         return past
@@ -264,9 +265,7 @@ class Life:
     def _supplies(
         self, identity: str, state: SessionState, body: StartSession | AnswerQuestion
     ) -> Supplies:
-        moment = Moment(self.sequence + 1, self.at, identity, NAME)
-        after = session.fold(state, session.decide(state, body, self.at), moment)
-        want = wanted(after, self.at)
+        want = foreseen(state, body, self.at, identity)
         if want is None:
             return ()
         return (
@@ -290,9 +289,19 @@ class Life:
                 self._unlocked_at.setdefault(skill.id, self.number)
             else:
                 self._unlocked_at.pop(skill.id, None)
-        due = set(self.profile.due(self.at)) & self.skills.keys()
+        records = self.profile.records
+        due = {skill for skill in self.profile.due(self.at) if skill in self.skills}
+        if self.options.scheduler is SchedulerKind.OLDEST and due:
+            # Nothing has a date: whatever was practised longest ago is meant.
+            due = {min(due, key=lambda skill: (records[skill].last_at, skill))}
         self._due_since = {skill: self._due_since.get(skill, self.number) for skill in due}
         return due
+
+    def _held(self, before: SkillRecord, after: SkillRecord) -> bool:
+        """Whether a review that was due has been held, or is owed no more."""
+        if self.options.scheduler is SchedulerKind.OLDEST:
+            return after.last_at != before.last_at
+        return after.card != before.card or after.state is not SkillState.MASTERED
 
     def _unready(self, events: tuple[AnyEvent, ...]) -> list[str]:
         found: list[str] = []
@@ -313,9 +322,7 @@ class Life:
             if skill not in mastered
         ]
         self._due_since = {
-            skill: since
-            for skill, since in self._due_since.items()
-            if skill in left and skill in mastered
+            skill: since for skill, since in self._due_since.items() if skill in left
         }
         overdue = [self.number - since + 1 for since in self._due_since.values()]
         able = [self.head.knows(skill, SkillTier.LEARN, self.at) for skill in self.skills.values()]

@@ -12,6 +12,7 @@ from bench._processes import Child, CpuMeter
 from bench._questions import questions_per_second
 from bench._report import Report, Row, median, say
 from bench._runtime import ray_argument, running
+from holodeck.minds.curricula import CurriculumLibrary
 
 HELP = "answers a second (each with its next question) beside the plain commands of the same run"
 FLOOR = 0.5
@@ -65,8 +66,11 @@ async def _answers(options: argparse.Namespace, run: int) -> dict[str, Any]:
 
 
 async def run(options: argparse.Namespace) -> Report:
-    made = questions_per_second()
-    say(f"{made:,.0f} questions/s on one core")
+    curriculum = CurriculumLibrary().get(options.curriculum)
+    if curriculum is None:
+        raise SystemExit(f"there is no curriculum {options.curriculum!r}")
+    pace = questions_per_second(curriculum.skills)
+    say(f"{pace.overall:,.0f} questions/s on one core")
     runs: list[dict[str, Any]] = []
     for number in range(options.repeat):
         say(f"run {number + 1} of {options.repeat}")
@@ -77,7 +81,10 @@ async def run(options: argparse.Namespace) -> Report:
         runs.append(told)
     middle = sorted(runs, key=lambda one: one["ratio"])[(len(runs) - 1) // 2]
     figures = {
-        "questions_per_s": round(made),
+        "questions_per_s": round(pace.overall),
+        "slowest_questions_per_s": round(pace.slowest),
+        "slowest": pace.slowest_of,
+        "first_question_ms": round(pace.first_ms, 2),
         "answers_per_s": round(median(one["answers_per_s"] for one in runs)),
         "plain_per_s": round(median(one["plain_per_s"] for one in runs)),
         "ratio": round(middle["ratio"], 3),
@@ -93,6 +100,7 @@ async def run(options: argparse.Namespace) -> Report:
     rows = [
         Row("questions/s", f"{figures['questions_per_s']:,}",
             f"one core, no runtime; at least {QUESTIONS:,}"),
+        Row("slowest questions/s", f"{figures['slowest_questions_per_s']:,}", pace.slowest_of),
         Row("answers/s", f"{figures['answers_per_s']:,}",
             f"plain commands {figures['plain_per_s']:,}/s"),
         Row("ratio", f"{figures['ratio']:.3f}", f"at least {FLOOR}"),
