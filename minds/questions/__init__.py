@@ -89,6 +89,8 @@ FAMILIES: Final[Mapping[str, Family[Any]]] = MappingProxyType(
     }
 )
 
+_TEXT: Final = json.JSONEncoder(sort_keys=True).encode
+
 
 def generate(
     skill: Skill,
@@ -154,7 +156,7 @@ def faults(skill: Skill) -> tuple[str, ...]:
 def _space_of(skill: Skill, tier: SkillTier) -> Space[Any]:
     use = skill.generator
     raw = use.learn if tier is SkillTier.LEARN else use.prove
-    return _space(use.family, tier, json.dumps(raw, sort_keys=True))
+    return _space(use.family, tier, _TEXT(raw))
 
 
 @lru_cache(maxsize=1024)

@@ -28,7 +28,7 @@ from holodeck.messages.practice import AnswerFormat, AnswerType, Question, Skill
 POOL: Final = 2000
 """Tasks of a space at most: a larger one is a fixed sample of itself, nobody comes to its end."""
 _ENUMERATED: Final = 20_000
-_DRAWS: Final = 24
+_DRAWS: Final = 16
 """Random draws before the space is searched from one end to the other."""
 _OLDEST: Final = 12
 
@@ -218,9 +218,9 @@ class Space(Generic[P]):
         if second is not None:
             return second
         start = int(chance.random() * len(self.every))
-        for kind, task in (*self.every[start:], *self.every[:start]):
-            if self.key(kind, task) not in avoid:
-                return kind, task
+        for at in range(start - len(self.every), start):
+            if self.key(*self.every[at]) not in avoid:
+                return self.every[at]
         return None
 
     def oldest(self, chance: Random, prior: Sequence[str]) -> tuple[str, Numbers]:

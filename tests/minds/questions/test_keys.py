@@ -14,7 +14,7 @@ from holodeck.minds.questions import FAMILIES, generate
 from tests.minds.questions.answers import ANSWERS, answer_to, value_of
 from tests.minds.questions.skills import EACH, IN_USE, SKILLS, plain
 
-SEEDS: Final = 1000
+SEEDS: Final = 500
 """For each skill of a curriculum and each tier; a fifth of it for what no curriculum uses yet."""
 NOTHING: Final[frozenset[str]] = frozenset()
 _FORMS: Final = {
