@@ -242,8 +242,10 @@ class Settings(BaseSettings):
             )
         if self.embedding_name is not None and not (self.embedding_url or self.model_url):
             raise _Conflict("embedding_url", "an embedding model is named, and no server is set")
-        if self.personas is not None and not self.personas.expanduser().is_dir():
-            raise _Conflict("personas", f"there is no folder {self.personas}")
+        for name in ("personas", "curricula"):
+            folder: Path | None = getattr(self, name)
+            if folder is not None and not folder.expanduser().is_dir():
+                raise _Conflict(name, f"there is no folder {folder}")
         if self.http_token is None and not is_loopback(self.http_host):
             raise _Conflict(
                 "http_token",

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from holodeck.deck import Deck
 from holodeck.entrypoints import show
-from holodeck.entrypoints.running import Json, out_for, telling, with_deck
+from holodeck.entrypoints.running import Json, out_for, settings_for, telling, with_deck
 from holodeck.entrypoints.show import Out
 from holodeck.entrypoints.skill_map import Standing, draw_map, standings
 from holodeck.messages.curriculum import Curriculum
@@ -26,6 +26,7 @@ from holodeck.messages.ids import check_id
 from holodeck.messages.persona import Fault
 from holodeck.messages.practice import SkillRecord
 from holodeck.minds.curricula import CurriculumLibrary, check, depths, load, warnings
+from holodeck.wiring import curriculum_folders
 
 curriculum_app = typer.Typer(
     no_args_is_help=True,
@@ -113,7 +114,7 @@ def curriculum_list(ctx: typer.Context, folder: Folders = None, as_json: Json = 
     """
     out = out_for(ctx, as_json)
     with telling(out):
-        library = CurriculumLibrary(folder or ())
+        library = CurriculumLibrary([*curriculum_folders(settings_for(ctx)), *(folder or ())])
         found = [one for name in library.names() if (one := library.get(name)) is not None]
         out.document(
             [
@@ -160,7 +161,7 @@ def curriculum_show(
     """
     out = out_for(ctx, as_json)
     with telling(out):
-        library = CurriculumLibrary(folder or ())
+        library = CurriculumLibrary([*curriculum_folders(settings_for(ctx)), *(folder or ())])
         curriculum = library.get(name)
         if curriculum is None:
             known = ", ".join(library.names())

@@ -50,6 +50,7 @@ REMEDIES: Final = {
     "learner-busy": "That session holds the learner: end or pause it, or add --switch",
     "turn-order": "Leave --turn out to take the next one",
     "unknown-npc": "`holodeck session show` tells the cast, `holodeck persona show` a world's",
+    "unknown-curriculum": "`holodeck curriculum list` shows those there are",
     "unknown-persona": "`holodeck persona list` shows those there are",
     "unknown-task": "`holodeck session show` tells the tasks",
     "duplicate-task": "Give the task another name",

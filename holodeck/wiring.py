@@ -194,6 +194,11 @@ def persona_folders(settings: Settings) -> list[Path]:
     return [settings.personas] if settings.personas is not None else []
 
 
+def curriculum_folders(settings: Settings) -> list[Path]:
+    """Where further curricula lie."""
+    return [settings.curricula] if settings.curricula is not None else []
+
+
 def library_of(settings: Settings) -> Library:
     """The personas that come with the program, and those of the settings' folder.
 
@@ -220,5 +225,5 @@ def faculties_of(settings: Settings) -> Faculties:
         embedding_key=settings.embedding_key,
         embedding_name=settings.embedding_name,
         personas=persona_folders(settings),
-        curricula=[settings.curricula] if settings.curricula is not None else [],
+        curricula=curriculum_folders(settings),
     )

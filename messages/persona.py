@@ -51,7 +51,7 @@ Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(max_length=30
 
 
 class Fault(Message):
-    """Something wrong with a persona.
+    """Something wrong with a file, such as a persona or a curriculum.
 
     Attributes:
         path: where, such as ``npcs.2.tier``.
