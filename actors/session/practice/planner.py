@@ -28,7 +28,7 @@ from holodeck.messages.practice import (
 Records = Mapping[str, SkillRecord]
 """By skill. Skills the course does not know are passed over."""
 
-UNASKED: Final = 7
+UNASKED: Final = 8
 """Sessions an unlocked skill may pass unasked before it goes before all others."""
 OVERDUE: Final = 2
 """Sessions a due review may pass before it goes before all else."""
@@ -50,6 +50,11 @@ def shares(slots: int) -> Shares:
     booster = max(1, int(BOOSTER_SHARE * slots + 0.5)) if slots >= 3 else 0
     frontier = int(FRONTIER_SHARE * slots + 0.5)
     return Shares(frontier, slots - frontier - booster, booster)
+
+
+def kept(slots: int) -> int:
+    """Places of a plan that reviews do not take from the frontier: half of its share."""
+    return max(1, (shares(slots).frontier + 1) // 2)
 
 
 # --- the graph ----------------------------------------
@@ -97,13 +102,14 @@ def plan(
     A review nobody is due for goes to the frontier, and where there is none to the boosters, then
     to whatever was practised longest ago.
 
-    Nobody waits for ever: among the unlocked skills, longest unasked first, the r-th (from 0) has
-    its turn after r // c sessions if c are asked in each. Where that would be more than
-    :data:`UNASKED` sessions after it was asked last, it and those before it are asked now. A
-    session that serves these leaves every other where it stood, so the bound holds from one
-    session to the next, as long as at most c · (UNASKED + 1) skills are unlocked and every slot
-    gets its turn. By the same count reviews take as many places as keep each of them within
-    :data:`OVERDUE` sessions: boosters' first, then the frontier's but its last.
+    Nobody waits for ever. Of the unlocked skills, longest unasked first, the r-th (from 0) has its
+    turn within r // c sessions if c are asked in each. Where that would be more than
+    :data:`UNASKED` sessions after it was asked last, it and those before it are asked now. That
+    leaves every other where it stood, so the bound holds from one session to the next, as long as
+    at most c · (UNASKED + 1) skills are unlocked and every slot gets its turn. By the same count
+    reviews take as many places as keep each of them within :data:`OVERDUE` sessions: boosters'
+    first, then the frontier's, which keeps :func:`kept` of them: these are the c above, at most as
+    many as the distinct skills of a plan.
 
     Args:
         now: ms since 1970 UTC; number: of this session, from 1.
@@ -130,7 +136,7 @@ def plan(
         count = Shares(0, slots - count.booster, count.booster)
     elif dated:
         waited = [number - 1 - passed.before(due_at(r)) for r in reviews]
-        most = max(1, slots - 1)
+        most = max(1, slots - kept(slots))
         places = min(most, max(count.review, _places(waited)))
         booster = max(0, count.booster - (places - count.review))
         count = Shares(slots - places - booster, places, booster)
@@ -141,9 +147,9 @@ def plan(
     missing = slots - count.frontier - len(review) - len(boost)
     if open_skills:
         places = count.frontier + missing
-        chosen = _frontier(
-            course, open_skills, records, passed, number, min(options.distinct, places)
-        )
+        distinct = max(1, min(options.distinct, places))
+        asked = _frontier(course, open_skills, records, passed, number, min(distinct, kept(slots)))
+        chosen = asked[:distinct]
         tiers = [_tier(records, one.id) for one in chosen]
         frontier = [
             Slot(
@@ -204,8 +210,9 @@ def _frontier(
     records: Records,
     passed: Passed,
     number: int,
-    distinct: int,
+    sure: int,
 ) -> list[CourseSkill]:
+    """The unlocked skills in the order they are to be asked; ``sure``: of which so many are."""
     opens = dependents(course)
 
     def usual(one: CourseSkill) -> tuple[bool, int, int, str]:
@@ -223,10 +230,10 @@ def _frontier(
     by_age = sorted(((waited(one), one) for one in in_order), key=lambda pair: -pair[0])
     pressing = 0
     for rank, (age, _) in enumerate(by_age):
-        if age + rank // max(1, distinct) >= UNASKED:
+        if age + rank // sure >= UNASKED:
             pressing = rank + 1
     first = [one for _, one in by_age[:pressing]]
-    return [*first, *(one for one in in_order if one not in first)][: max(1, distinct)]
+    return [*first, *(one for one in in_order if one not in first)]
 
 
 def _tier(records: Records, skill: str) -> SkillTier:
