@@ -7,6 +7,7 @@ is asked for again after a crash.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
@@ -120,6 +121,8 @@ class Practising:
                 break
             made = self._made(state, body, want)
             if not isinstance(made, Supply):
+                if inspect.iscoroutine(made):
+                    made.close()  # it takes time: it is asked for once the command is stored
                 break
             supplies.append(made)
             if made.question is not None:

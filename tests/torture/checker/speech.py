@@ -14,6 +14,13 @@ from pydantic import ValidationError
 
 from holodeck.messages.conversation import InjectionStatus
 from holodeck.messages.fleet import Decision, Routing, SessionGraph
+from holodeck.messages.practice import (
+    AnswerQuestion,
+    CloseFeedback,
+    QuestionServed,
+    ServeQuestion,
+    Supply,
+)
 from holodeck.messages.session import (
     SESSION_COMMAND,
     AbandonStart,
@@ -89,10 +96,14 @@ def _filled_in(row: Row, command: Any) -> Any:
                     "graph": begun.graph,
                     "context": begun.context,
                     "stage": begun.stage,
+                    "brief": begun.brief,
+                    "supplies": _supplies(row),
                 }
                 if begun.context is not None:
                     told["cast"] = begun.cast  # an empty one is filled in from the persona
                 return command.model_copy(update=told)
+            case AnswerQuestion(supplies=()) | CloseFeedback(supplies=()), QuestionServed():
+                return command.model_copy(update={"supplies": _supplies(row)})
             case RouteTask(decision=None), TaskRouted(routing=Routing() as routing):
                 decision = Decision(
                     routing=routing,
@@ -109,6 +120,20 @@ def _filled_in(row: Row, command: Any) -> Any:
             case _:
                 pass
     return command
+
+
+def _supplies(row: Row) -> tuple[Supply, ...]:
+    """The questions that came along with a command, as far as one was served."""
+    return tuple(
+        Supply(
+            skill=event.question.skill,
+            tier=event.question.tier,
+            question=event.question,
+            repeat=event.repeat,
+        )
+        for event in row.events
+        if isinstance(event, QuestionServed)
+    )
 
 
 def _started(row: Row, body: Mapping[str, Any]) -> Any | None:
@@ -131,6 +156,10 @@ def _told(row: Row) -> Any | None:
     if row.command.startswith("owed."):
         return SettleOwed()
     match row.events[0]:
+        case QuestionServed(number=number) if row.command.startswith("question-"):
+            return ServeQuestion(number=number, supplies=_supplies(row))
+        case QuestionServed(number=number):
+            return CloseFeedback(number=number - 1, supplies=_supplies(row))
         case TurnAnswered() as said if _REPLY.fullmatch(row.command):
             opened = tuple(
                 event.form
@@ -186,6 +215,7 @@ def _start_of(begun: SessionStarted) -> StartSession:
         started_us=begun.started_us,
         analysis=begun.analysis,
         ladder=begun.ladder,
+        practice=begun.practice,
     )
 
 
