@@ -278,8 +278,8 @@ class Dialog(ModalScreen[str | None]):
             scroll(said, event.key)
         elif self._keys is None or event.key == "escape":
             self.dismiss(None)
-        elif event.key in self._keys:
-            self.dismiss(self._keys[event.key])
+        elif (key := (event.character or event.key).lower()) in self._keys:
+            self.dismiss(self._keys[key])
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -202,7 +202,7 @@ def notices(board: Board) -> tuple[SkillMoved, ...]:
 
 def what_it_takes(rule: TierRule) -> str:
     """A tier's rule in words."""
-    text = f"{many(rule.problems, 'question')}, {percent(round(rule.accuracy * 100), 100)} % right"
+    text = f"{many(rule.problems, 'question')}, {percent(round(rule.accuracy * 100), 100)}% right"
     if rule.limit_s:
         text += f", ~{rule.limit_s} s each"
     return text + ("" if rule.hints else ", no hints")
@@ -249,7 +249,7 @@ def notice(board: Board, moved: SkillMoved) -> RenderableType:
 
 
 def percent_of(share: float) -> str:
-    return f"{percent(round(share * 10_000), 10_000)} %"
+    return f"{percent(round(share * 10_000), 10_000)}%"
 
 
 def opened(board: Board, skill: str) -> list[str]:
@@ -431,7 +431,7 @@ def detail(mastery: Mastery, skill: Skill) -> RenderableType:
         parts.append(
             Text(
                 f"So far: {record.right} of {record.total} right"
-                f" ({percent(record.right, record.total)} %)"
+                f" ({percent(record.right, record.total)}%)"
             )
         )
     if record.state is SkillState.MASTERED and record.card is not None:
@@ -470,7 +470,7 @@ def past_row(past: Past) -> Text:
     text.append(f"{day}  ", style=GREY)
     text.append(f"{ms(summed.duration_ms):>6}  ")
     text.append(f"{summed.correct:>3}/{summed.answered:<3} right ")
-    text.append(f"{percent(summed.correct, summed.answered):>3} %  ")
+    text.append(f"{percent(summed.correct, summed.answered):>3}%  ")
     text.append("✓ finished   " if summed.finished else "– left early ", style=GREY)
     if moved:
         text.append(f"★ {many(moved, 'step')}", style=BLUE)

@@ -262,9 +262,7 @@ class Scripted:
 
     def _served(self, number: int) -> QuestionServed:
         question = self.questions[(number - 1) % len(self.questions)]
-        return QuestionServed(
-            number=number, slot=0, question=question, category=Category.FRONTIER
-        )
+        return QuestionServed(number=number, slot=0, question=question, category=Category.FRONTIER)
 
     async def lobby(self) -> Lobby:
         past = self.first.past
