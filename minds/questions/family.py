@@ -39,14 +39,18 @@ Slip = tuple[str, Value]
 """A typical mistake: its name, and what it comes to."""
 
 
-def _rising(pair: tuple[int, int]) -> tuple[int, int]:
+def rising(pair: tuple[int, int]) -> tuple[int, int]:
+    """
+    Raises:
+        ValueError: the first is above the second.
+    """
     if pair[0] > pair[1]:
         raise ValueError(f"{pair[0]} is above {pair[1]}")
     return pair
 
 
 _Bound = Annotated[int, Field(ge=1, le=1_000_000)]
-Span = Annotated[tuple[_Bound, _Bound], AfterValidator(_rising)]
+Span = Annotated[tuple[_Bound, _Bound], AfterValidator(rising)]
 """The least and the greatest, both included; from 1 to a million."""
 _T = TypeVar("_T")
 
@@ -227,6 +231,8 @@ class Space(Generic[P]):
         """Of a dozen tasks the one whose question lies furthest back in ``prior``, the newest
         last; for when all have been asked."""
         start = int(chance.random() * len(self.every))
+        if not prior:
+            return self.every[start]
         some = (*self.every[start:], *self.every[:start])[:_OLDEST]
         marks = [_mark(text) for text in prior]
 

@@ -23,6 +23,7 @@ from holodeck.minds.questions.family import (
     Span,
     Value,
     pick,
+    rising,
     shuffled,
     through,
 )
@@ -38,15 +39,7 @@ _ORDINALS: Final = ("", "first", "second", "third", "fourth", "fifth", "sixth", 
 _LENGTHS: Final = {1: "whole", 2: "half", 4: "quarter", 8: "eighth", 16: "sixteenth"}
 _MINOR_OFFSET: Final = 3
 _Fifth = Annotated[int, Field(ge=-6, le=6)]
-
-
-def _rising(pair: tuple[int, int]) -> tuple[int, int]:
-    if pair[0] > pair[1]:
-        raise ValueError(f"{pair[0]} is above {pair[1]}")
-    return pair
-
-
-Keys = Annotated[tuple[_Fifth, _Fifth], AfterValidator(_rising)]
+Keys = Annotated[tuple[_Fifth, _Fifth], AfterValidator(rising)]
 """Major keys by their sharps, flats below zero: least and greatest, -6 to 6."""
 
 
@@ -585,7 +578,7 @@ class IntervalParams(Params):
     kinds: tuple[Literal["number", "semitones", "above"], ...] = ("number", "semitones", "above")
     roots: Annotated[
         tuple[Annotated[int, Field(ge=0, le=6)], Annotated[int, Field(ge=0, le=6)]],
-        AfterValidator(_rising),
+        AfterValidator(rising),
     ] = (0, 6)
     largest: Annotated[int, Field(ge=3, le=8)] = 8
 

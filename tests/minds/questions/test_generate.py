@@ -17,6 +17,7 @@ from holodeck.messages.errors import ContractError
 from holodeck.messages.practice import Question, SkillTier
 from holodeck.minds.questions import FAMILIES, POOL, faults, generate, tasks
 from holodeck.minds.questions.family import space
+from tests.minds.questions.answers import value_of
 from tests.minds.questions.skills import EACH, IN_USE, SKILLS, plain
 
 LEARN: Final = SkillTier.LEARN
@@ -321,3 +322,5 @@ def test_parameters_either_make_questions_or_are_told_to_be_wrong(
         assert faults(skill)
     else:
         assert Question.model_validate(supply.question.model_dump()) == supply.question
+        assert len(supply.question.choices) in (0, 4)
+        assert len({value_of(one) for one in supply.question.choices}) in (0, 4)
