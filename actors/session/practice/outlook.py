@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from holodeck.actors.decider import Moment
 from holodeck.actors.session.decider import active_ms, session
 from holodeck.actors.session.practice.clock import time_up
-from holodeck.actors.session.practice.state import Asked, tier_of, turn
+from holodeck.actors.session.practice.rules import Step, answer, close
+from holodeck.actors.session.practice.state import Asked, Practice, tier_of, turn
 from holodeck.actors.session.state import Phase, SessionState
-from holodeck.messages.practice import Category, SkillTier
+from holodeck.messages.practice import AnswerQuestion, Category, CloseFeedback, SkillTier
 from holodeck.messages.session import SessionCommand
 
 
@@ -41,11 +42,16 @@ class Want:
 def wanted(state: SessionState, now: int) -> Want | None:
     """The question the session waits for; None: one is open, or its feedback, or it is paused,
     over, or out of time."""
-    practice = state.practice
-    if practice is None or practice.busy or state.phase is not Phase.ACTIVE:
+    if state.practice is None or state.phase is not Phase.ACTIVE:
+        return None
+    return _wanted(state.practice, active_ms(state, now))
+
+
+def _wanted(practice: Practice, active: int) -> Want | None:
+    if practice.busy or time_up(active, practice.limit_ms):
         return None
     place = turn(practice)
-    if place is None or time_up(active_ms(state, now), practice.limit_ms):
+    if place is None:
         return None
     slot = practice.plan[place]
     asked = practice.asked_of.get(slot.skill, Asked())
@@ -75,9 +81,18 @@ def foreseen(
         identity: of the session.
 
     Raises:
-        RefusedError: the command will be refused.
+        RefusedError: the command will be refused; None where that takes no looking.
     """
-    events = session.decide(state, command, now)
-    if not events:
-        return wanted(state, now)
-    return wanted(session.fold(state, events, Moment(0, now, identity)), now)
+    if state.practice is None or not isinstance(command, AnswerQuestion | CloseFeedback):
+        events = session.decide(state, command, now)
+        return wanted(session.fold(state, events, Moment(0, now, identity)), now)
+    if state.phase is not Phase.ACTIVE:
+        return None
+    step = Step(state.practice.copy(), now, active_ms(state, now))
+    if isinstance(command, AnswerQuestion):
+        if not command.proceed:
+            return None
+        answer(step, command)
+    else:
+        close(step, command)
+    return None if step.over is not None else _wanted(step.practice, step.active_ms)

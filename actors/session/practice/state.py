@@ -7,7 +7,8 @@ stands in the journal.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Final
 
 from holodeck.actors.decider import Moment
@@ -108,9 +109,11 @@ class Practice:
 
     def copy(self) -> Practice:
         """An equal state that shares nothing changeable with this one."""
-        return replace(
-            self, records=dict(self.records), asked_of=dict(self.asked_of), rows=dict(self.rows)
-        )
+        twin = copy(self)
+        twin.records = dict(self.records)
+        twin.asked_of = dict(self.asked_of)
+        twin.rows = dict(self.rows)
+        return twin
 
     @property
     def busy(self) -> bool:

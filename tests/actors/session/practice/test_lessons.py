@@ -270,7 +270,7 @@ def test_what_is_no_practice_knows_nothing_of_questions() -> None:
 
 def test_a_tier_that_is_complete_ends_its_block_and_all_slots_of_its_goal() -> None:
     told = lesson(ONE).answers("RRRRRRRR")
-    assert told.moves[-1].trigger is Trigger.TIER
+    assert [move.trigger for move in told.moves] == [Trigger.FIRST, Trigger.TIER]
     assert [event.renewed for event in told.of(PracticePlanned)] == [False, True]
     assert {slot.tier for slot in told.practice.plan} == {PROVE}
     told.answers("RRRRRR")
