@@ -43,7 +43,7 @@ family                 kinds                                        parameters w
 ``elapsed-time``       duration end start                           step 5, minutes [10, 90],
                                                                     hours [7, 17]
 ``perimeter``          rectangle square side polygon                sides [2, 12]
-``area``               rectangle square side                        sides [2, 10]
+``area``               grid rectangle square side                   sides [2, 10]
 ``metric``             down up decimal add                          units [cm-mm, m-cm, km-m, kg-g,
                                                                     l-ml], amount [1, 9]
 ``note-values``        fit beats dotted                             shortest 16
