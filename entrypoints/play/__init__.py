@@ -1,7 +1,10 @@
-"""Practice in the terminal."""
+"""Practice in the terminal.
+
+One law: the command is at hand at once; the windows are loaded when somebody plays.
+"""
 
 from __future__ import annotations
 
-from holodeck.entrypoints.play.app import Play
+from holodeck.entrypoints.play.command import play
 
-__all__ = ["Play"]
+__all__ = ["play"]

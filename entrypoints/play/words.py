@@ -183,7 +183,8 @@ def feedback(board: Board, now: int) -> RenderableType:
         )
         parts.append(Text(f"≈  {form}", style=BLUE, justify="center"))
     parts += [Text(), Text(question.explanation)]
-    lines = [reward.line for reward in board.rewards if reward.reward == "streak"]
+    # Of what was mastered there is a page of its own.
+    lines = [one.line for one in board.rewards if one.reward not in ("mastery", "recovery")]
     if lines:
         parts += [Text(), *(Text(f"★ {line}", style=BLUE, justify="center") for line in lines)]
     if board.left_ms(now) <= 0:
@@ -232,15 +233,8 @@ def notice(board: Board, moved: SkillMoved) -> RenderableType:
                 f"{name}: {tier} tier unlocked!",
                 f"{tier}: {what_it_takes(board.rule(moved.skill))}",
             ]
-    rewards = [
-        reward.line
-        for reward in board.rewards
-        if reward.reward != "streak" and reward.skill in ("", moved.skill)
-    ]
     parts: list[RenderableType] = [Text(head, style=f"bold {style}", justify="center"), Text()]
     parts += [Text(line, justify="center") for line in lines]
-    if rewards:
-        parts += [Text(), *(Text(line, style=style, justify="center") for line in rewards)]
     parts += [
         Text(),
         Text("Press any key to continue...", style=f"italic {GREY}", justify="center"),

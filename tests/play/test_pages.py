@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holodeck.entrypoints.play import Play
+from holodeck.entrypoints.play.app import Play
 from holodeck.entrypoints.play.board import Stage
 from holodeck.entrypoints.play.desk import Lobby, Mastery, Past
 from holodeck.entrypoints.play.screens import Dialog, Home, Menu, TooSmall

@@ -180,7 +180,7 @@ def test_a_first_attempt_is_no_news() -> None:
     assert words.notices(replace(ASKING, moves=(moved(Trigger.FIRST),))) == ()
 
 
-def test_a_mastered_skill_says_what_it_opens_and_what_was_earned() -> None:
+def test_a_mastered_skill_says_what_it_opens_and_is_praised_once() -> None:
     mastered = Standing(SkillState.MASTERED, SkillTier.PROVE)
     up: SkillMoved = moved(Trigger.MASTERY, skill="sum-100")
     praise = RewardEarned(reward="mastery", line="Your second mastered skill", skill="sum-100")
@@ -190,7 +190,10 @@ def test_a_mastered_skill_says_what_it_opens_and_what_was_earned() -> None:
 
     assert "It opens: Differences to 100" in text
     assert "3-digit" not in text
-    assert "Your second mastered skill" in text
+    assert "Your second" not in text
+    assert "Your second" not in drawn(
+        words.feedback(replace(judged("1", right=True), rewards=(praise,)), NOON)
+    )
 
 
 def test_the_summary_has_every_figure_and_a_line_a_skill() -> None:

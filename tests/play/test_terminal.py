@@ -1,0 +1,301 @@
+"""``holodeck play`` in a real terminal: played with keys, killed, gone on with, and ended."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyte
+import pytest
+
+import holodeck
+from holodeck.broker.server import find_server
+from holodeck.config import load_settings
+from holodeck.messages.errors import StartupError
+from holodeck.messages.practice import AnswerGiven, PracticeSummed, QuestionServed
+from holodeck.messages.session import SessionEnded
+from tests.conftest import ROOT, missing
+
+PROGRAM = """
+import sys
+sys.path[:0] = ["."]
+from holodeck.entrypoints import cli
+from holodeck.entrypoints.play import play
+if not any(one.callback.__name__ == "play" for one in cli.app.registered_commands):
+    cli.app.command()(play)
+cli.app()
+"""
+
+
+class Terminal:
+    """``holodeck play`` in a terminal of 80 columns and 24 rows."""
+
+    def __init__(self, *words: str) -> None:
+        self.pid, self._file = pty.fork()
+        if self.pid == 0:  # the program
+            os.chdir(ROOT)
+            os.environ["TERM"] = "xterm-256color"
+            os.execv(sys.executable, [sys.executable, "-c", PROGRAM, "play", *words])
+        fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self._screen = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self._screen)
+        self.raw = b""
+        self._gone = False
+        self._status: int | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._screen.display)
+
+    def until(self, seen: Callable[[str], bool], what: str, seconds: float = 40.0) -> str:
+        """Waits until the screen is such; what it shows then."""
+        give_up = time.monotonic() + seconds
+        while not seen(self.text):
+            if time.monotonic() > give_up or not self._read(1.0):
+                pytest.fail(f"no {what} in:\n{self.text}\n{self.raw[-2000:]!r}")
+        return self.text
+
+    def shows(self, text: str, seconds: float = 40.0) -> str:
+        return self.until(lambda screen: text in screen, repr(text), seconds)
+
+    def types(self, text: str) -> None:
+        os.write(self._file, text.encode())
+
+    def kill(self) -> None:
+        """The program dies without a word."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.leaves() == -signal.SIGKILL
+
+    def leaves(self, seconds: float = 40.0) -> int:
+        """Waits for the end of the program; its exit status."""
+        give_up = time.monotonic() + seconds
+        while self._read(1.0):
+            if time.monotonic() > give_up:
+                pytest.fail(f"still there:\n{self.text}")
+        return self.stop()
+
+    def stop(self) -> int:
+        """Reaps the program, killed if need be."""
+        if self._status is None:
+            if not self._gone:
+                os.kill(self.pid, signal.SIGKILL)
+            os.close(self._file)
+            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._status
+
+    def _read(self, seconds: float) -> bool:
+        """What the program wrote; False where it has ended."""
+        if select.select([self._file], [], [], seconds)[0]:
+            try:
+                data = os.read(self._file, 65_536)
+            except OSError:  # the other side is closed
+                data = b""
+            if not data:
+                self._gone = True
+                return False
+            self.raw += data
+            self._stream.feed(data)
+        return True
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    made: list[Terminal] = []
+
+    def start(*words: str) -> Terminal:
+        made.append(Terminal(*words))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def nats() -> None:
+    try:
+        find_server()
+    except StartupError as error:
+        missing(f"nats-server ({error})")
+
+
+# --- a child that can add and read digits, and guesses the rest ----------
+
+
+def asked(screen: str) -> str:
+    """The question on the screen, in one line."""
+    body = screen.split("─" * 60)[2]
+    lines = [line.strip() for line in body.splitlines()]
+    text = []
+    for line in filter(None, lines):
+        if line.startswith(("▊", "1)", "▶")):
+            break
+        text.append(line)
+    return " ".join(text)
+
+
+def thought(question: str) -> str:
+    """What this child takes for the answer."""
+    if found := re.search(r"(\d+) \+ (\d+) =", question):
+        return str(int(found[1]) + int(found[2]))
+    if found := re.search(r"sum of (\d+) and (\d+)", question):
+        return str(int(found[1]) + int(found[2]))
+    if found := re.search(r"number is (\d+) tens? and (\d+) ones?", question):
+        return found[1] + found[2]
+    if found := re.search(r"points at the (\d+)\. How many minutes", question):
+        return str(int(found[1]) * 5)
+    return "1"
+
+
+def options(screen: str) -> list[str]:
+    return re.findall(r"[1-4]\) (.*?)\s*$", screen, re.MULTILINE)
+
+
+class Tally:
+    """What was seen of a session."""
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+        self.right = 0
+
+    def answer(self, window: Terminal, number: int) -> None:
+        """Answers the question that is shown, up to its feedback."""
+        screen = window.until(
+            lambda text: f"Q {number}/~" in text and f"✓ {self.right}" in text, f"question {number}"
+        )
+        question = asked(screen)
+        self.questions.append(question)
+        answer, offered = thought(question), options(screen)
+        if offered:
+            window.types(str(offered.index(answer) + 1 if answer in offered else 1))
+        else:
+            window.types(answer + "\r")
+        screen = window.until(
+            lambda text: "✓  Correct!" in text or "✗  Not quite" in text, "feedback"
+        )
+        self.right += "✓  Correct!" in screen
+
+    def goes_on(self, window: Terminal, number: int) -> bool:
+        """Leaves feedback and what follows it; whether there is a further question."""
+        heads = ("Level up!", "Skill mastered!", "A little rusty", "Skill recovered!")
+        before = window.text
+        while True:
+            window.types(" ")
+            screen = window.until(
+                lambda text: (
+                    f"Q {number + 1}/~" in text
+                    or "Session complete!" in text
+                    or any(head in text and head not in before for head in heads)
+                ),
+                "anything behind the feedback",
+            )
+            if "Session complete!" in screen:
+                return False
+            if f"Q {number + 1}/~" in screen:
+                return True
+            before = screen
+
+
+@pytest.mark.usefixtures("nats")
+async def test_a_killed_window_goes_on_at_its_question_and_ends_with_the_right_figures(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    store = tmp_path / "practice"
+    words = ("--learner", "ana", "--minutes", "0.4", "--local", str(store))
+    seen = Tally()
+    first = terminal(*words)
+    first.shows("Hello, ana!")
+    first.shows("▶ PLAY")
+    first.types("\r")
+    for number in range(1, 5):
+        seen.answer(first, number)
+        assert seen.goes_on(first, number)
+    fifth = asked(first.shows("Q 5/~"))
+    first.kill()
+
+    second = terminal(*words)
+    second.shows("▶ GO ON  (question 5, ")
+    second.types("\r")
+    again = second.until(lambda text: "Q 5/~" in text and f"✓ {seen.right}" in text, "question 5")
+    assert asked(again) == fifth
+    number = 5
+    seen.answer(second, number)
+    while seen.goes_on(second, number):
+        number += 1
+        seen.answer(second, number)
+
+    summary = second.text
+    assert f"Questions: {number}" in summary
+    assert f"Correct: {seen.right}" in summary
+    assert f"Accuracy: {(200 * seen.right + number) // (2 * number)}%" in summary
+    second.types("\r")
+    second.shows("▶ PLAY")
+    second.types("\x1b")
+    assert second.leaves() == 0
+    assert b"Traceback" not in first.raw + second.raw
+    assert second.raw.rfind(b"\x1b[?1049l") > second.raw.rfind(b"\x1b[?1049h") >= 0
+
+    async with holodeck.local(store, settings=load_settings()) as deck:
+        (past,) = await deck.learner("ana").practice_history("primary-maths")
+        steps = [step async for step in deck.session(past.session).replay()]
+    events = [event for step in steps for event in step.events]
+    answers = [event for event in events if isinstance(event, AnswerGiven)]
+    assert [event.number for event in answers] == list(range(1, number + 1))
+    assert [" ".join(event.question_text.split()) for event in answers] == seen.questions
+    assert [event.number for event in events if isinstance(event, QuestionServed)] == list(
+        range(1, number + 1)
+    )
+    (summed,) = (event for event in events if isinstance(event, PracticeSummed))
+    assert (summed.answered, summed.correct, summed.finished) == (number, seen.right, True)
+    assert sum(isinstance(event, SessionEnded) for event in events) == 1
+
+
+@pytest.mark.usefixtures("nats")
+@pytest.mark.parametrize("way", ["ctrl-c", "sigterm"])
+def test_who_is_interrupted_finds_the_session_paused(
+    terminal: Callable[..., Terminal], tmp_path: Path, way: str
+) -> None:
+    words = ("--learner", "ana", "--local", str(tmp_path / "practice"))
+    first = terminal(*words)
+    first.shows("▶ PLAY")
+    first.types("\r")
+    question = asked(first.shows("Q 1/~15"))
+    if way == "ctrl-c":
+        first.types("\x03")
+    else:
+        os.kill(first.pid, signal.SIGTERM)
+    assert first.leaves() == 0
+    assert b"Paused." in first.raw
+    assert b"Traceback" not in first.raw
+    assert first.raw.rfind(b"\x1b[?1049l") > first.raw.rfind(b"\x1b[?1049h") >= 0
+
+    second = terminal(*words)
+    second.shows("▶ GO ON  (question 1, 14:")
+    second.types("\r")
+    assert asked(second.shows("Q 1/~15")) == question
+    second.types("\x1b")
+    second.shows("End session early?")
+    second.types("y")
+    second.shows("Session ended early")
+    second.types("\r")
+    second.shows("▶ PLAY")
+    second.types("q")
+    assert second.leaves() == 0
+
+
+def test_a_curriculum_nobody_knows_is_told_with_those_there_are(
+    terminal: Callable[..., Terminal],
+) -> None:
+    found = terminal("--curriculum", "alchemy")
+    assert found.leaves() == 2
+    assert b"primary-maths" in found.raw
