@@ -81,17 +81,17 @@ def foreseen(
         identity: of the session.
 
     Raises:
-        RefusedError: the command will be refused; None where that takes no looking.
+        RefusedError: the command will be refused; but an answer whose feedback stays open wants
+            nothing, and is not looked at.
     """
-    if state.practice is None or not isinstance(command, AnswerQuestion | CloseFeedback):
+    practice = state.practice if state.phase is Phase.ACTIVE else None
+    if practice is None or not isinstance(command, AnswerQuestion | CloseFeedback):
         events = session.decide(state, command, now)
         return wanted(session.fold(state, events, Moment(0, now, identity)), now)
-    if state.phase is not Phase.ACTIVE:
-        return None
-    step = Step(state.practice.copy(), now, active_ms(state, now))
+    step = Step(practice.copy(), now, active_ms(state, now))
     if isinstance(command, AnswerQuestion):
-        if not command.proceed:
-            return None
+        if not command.proceed and practice.busy:
+            return None  # its feedback stays open
         answer(step, command)
     else:
         close(step, command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from holodeck.messages.session import (
     SessionStarted,
     StartSession,
 )
+from tests.actors.session.practice.refusals import REFUSALS, waiting
 from tests.actors.session.practice.sessions import (
     CHAIN,
     DAY_MS,
@@ -62,11 +64,16 @@ def refused(told: Story, command: Any) -> str:
     return caught.value.reason
 
 
-def waiting(**options: Any) -> Lesson:
-    """A session whose first question nobody has made yet."""
-    told = Lesson()
-    told.tell(start(options=MATHS.model_copy(update=options)))
-    return told
+@pytest.mark.parametrize(
+    ("given", "when", "reason"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(
+    given: Callable[[], Story], when: Any, reason: str
+) -> None:
+    told = given()
+    before = told.state.copy()
+    assert refused(told, when) == reason
+    assert told.state == before
 
 
 # --- the start ----------------------------------------
@@ -84,19 +91,6 @@ def test_a_session_begins_with_its_plan_and_its_first_question() -> None:
     assert not planned.renewed
     assert told.question.skill == "root"
     assert told.want is None
-
-
-@pytest.mark.parametrize(
-    ("command", "reason"),
-    [
-        (start(course()), "empty-curriculum"),
-        (start().model_copy(update={"brief": None}), "no-brief"),
-        (start().model_copy(update={"session_kind": SessionKind.AGENT}), "no-practice"),
-        (start().model_copy(update={"claim": None}), "claim-required"),
-    ],
-)
-def test_a_start_that_cannot_be(command: StartSession, reason: str) -> None:
-    assert refused(Story(), command) == reason
 
 
 def test_a_start_without_a_question_waits_for_the_one_that_is_wanted() -> None:
