@@ -16,6 +16,11 @@ WAIT: Final = 10
 """Sessions an unlocked, unmastered skill may stay unasked."""
 OVERDUE: Final = 3
 """Sessions a due review may wait."""
+DUE: Final = {
+    SchedulerKind.FSRS: "every review by its date",
+    SchedulerKind.OLDEST: "whatever was practised longest ago",
+}
+"""What is meant by due."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,15 +49,15 @@ async def run(options: argparse.Namespace) -> Report:
         answers = sum(one.answered for one in past)
         say(f"  {kind.value}: {answers:,} answers in {took:.1f} s")
         figures[kind.value] = found | {"seconds": round(took, 1), "answers": answers}
-        late = kind is SchedulerKind.FSRS and found["overdue"] > OVERDUE
-        passed = passed and not (found["unready"] or found["waited"] > WAIT or late)
+        late = found["waited"] > WAIT or found["overdue"] > OVERDUE
+        passed = passed and not (found["unready"] or late)
         rows += [
             Row(f"{kind.value}: mastered", f"{found['mastered']} of {skills}",
                 f"all for the first time in session {found['all_in']}"),
             Row(f"{kind.value}: before what it needs", str(found["unready"]), "none"),
             Row(f"{kind.value}: longest unasked", f"{found['waited']} sessions", f"at most {WAIT}"),
             Row(f"{kind.value}: longest overdue", f"{found['overdue']} sessions",
-                f"at most {OVERDUE}" if kind is SchedulerKind.FSRS else "no dates, no bound"),
+                f"at most {OVERDUE}; {DUE[kind]}"),
             Row(f"{kind.value}: right", f"{100 * found['right']:.0f} %", f"{answers:,} answers"),
         ]  # fmt: skip
 

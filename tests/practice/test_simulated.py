@@ -42,8 +42,7 @@ class TestFortySessions:
     ) -> None:
         _, past = lived(curriculum, scheduler)
         assert max(one.waited for one in past) <= WAIT
-        if scheduler is SchedulerKind.FSRS:
-            assert max(one.overdue for one in past) <= OVERDUE
+        assert max(one.overdue for one in past) <= OVERDUE
 
 
 def test_what_the_learner_keeps_is_what_its_sessions_counted() -> None:
