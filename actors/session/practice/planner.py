@@ -232,8 +232,8 @@ def _frontier(
     for rank, (age, _) in enumerate(by_age):
         if age + rank // sure >= UNASKED:
             pressing = rank + 1
-    first = [one for _, one in by_age[:pressing]]
-    return [*first, *(one for one in in_order if one not in first)]
+    first = {one.id: one for _, one in by_age[:pressing]}
+    return [*first.values(), *(one for one in in_order if one.id not in first)]
 
 
 def _tier(records: Records, skill: str) -> SkillTier:
