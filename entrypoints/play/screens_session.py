@@ -194,7 +194,7 @@ class Practice(Page):
                 at=None,
             )
         self._since = time.monotonic()
-        (options if chosen else field).focus()
+        self.set_focus(options if chosen else field)
 
     def _draw_head(self) -> None:
         board = self.board

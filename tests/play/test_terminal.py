@@ -13,6 +13,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pyte
@@ -134,7 +135,7 @@ def nats() -> None:
 
 def asked(screen: str) -> str:
     """The question on the screen, in one line."""
-    body = screen.split("─" * 60)[2]
+    body = screen.split("─" * 80)[2]
     lines = [line.strip() for line in body.splitlines()]
     text = []
     for line in filter(None, lines):
@@ -161,6 +162,9 @@ def options(screen: str) -> list[str]:
     return re.findall(r"[1-4]\) (.*?)\s*$", screen, re.MULTILINE)
 
 
+HEADS = ("Level up!", "Skill mastered!", "A little rusty", "Skill recovered!")
+
+
 class Tally:
     """What was seen of a session."""
 
@@ -170,9 +174,7 @@ class Tally:
 
     def answer(self, window: Terminal, number: int) -> None:
         """Answers the question that is shown, up to its feedback."""
-        screen = window.until(
-            lambda text: f"Q {number}/~" in text and f"✓ {self.right}" in text, f"question {number}"
-        )
+        screen = window.until(partial(self._whole, number=number), f"question {number}")
         question = asked(screen)
         self.questions.append(question)
         answer, offered = thought(question), options(screen)
@@ -185,25 +187,32 @@ class Tally:
         )
         self.right += "✓  Correct!" in screen
 
+    def _whole(self, text: str, number: int) -> bool:
+        """Whether the question is there to its last line."""
+        there = f"Q {number}/~" in text and f"✓ {self.right}" in text
+        return there and ("Enter Submit" in text or ("1-4 Answer" in text and "4) " in text))
+
     def goes_on(self, window: Terminal, number: int) -> bool:
         """Leaves feedback and what follows it; whether there is a further question."""
-        heads = ("Level up!", "Skill mastered!", "A little rusty", "Skill recovered!")
-        before = window.text
         while True:
+            before = window.text
             window.types(" ")
             screen = window.until(
-                lambda text: (
-                    f"Q {number + 1}/~" in text
-                    or "Session complete!" in text
-                    or any(head in text and head not in before for head in heads)
-                ),
-                "anything behind the feedback",
+                partial(_moved_on, number=number, before=before), "anything behind the feedback"
             )
             if "Session complete!" in screen:
                 return False
             if f"Q {number + 1}/~" in screen:
                 return True
-            before = screen
+
+
+def _moved_on(text: str, *, number: int, before: str) -> bool:
+    """Whether there is a question, a summary, or a notice that was not there before."""
+    return (
+        f"Q {number + 1}/~" in text
+        or "Session complete!" in text
+        or any(head in text and head not in before for head in HEADS)
+    )
 
 
 @pytest.mark.usefixtures("nats")
