@@ -78,6 +78,7 @@ async def run(options: argparse.Namespace) -> Report:
         told = await _answers(options, number)
         told["plain_per_s"] = plain["durable_per_s"]
         told["ratio"] = told["answers_per_s"] / plain["durable_per_s"]
+        told["plain_cpu_us"] = plain["cpu_us_per_command"]
         runs.append(told)
     middle = sorted(runs, key=lambda one: one["ratio"])[(len(runs) - 1) // 2]
     figures = {
@@ -92,6 +93,7 @@ async def run(options: argparse.Namespace) -> Report:
         "p50_ms": middle["p50_ms"],
         "p99_ms": middle["p99_ms"],
         "cpu_us_per_answer": middle["cpu_us"],
+        "cpu_us_per_command": middle["plain_cpu_us"],
         "ratios": [round(one["ratio"], 3) for one in runs],
         "refused": middle["refused"],
         "failed": middle["failed"],
@@ -112,9 +114,10 @@ async def run(options: argparse.Namespace) -> Report:
     if len(runs) > 1:
         rows.append(Row("each run", " · ".join(f"{one['ratio']:.3f}" for one in runs), "ratio"))
     rows += [
-        Row(f"CPU of {name}", f"{each:.0f} µs/answer")
+        Row(f"CPU of {name}", f"{each:.0f} µs/answer",
+            f"{middle['plain_cpu_us'][name]:.0f} µs/plain command")
         for name, each in sorted(middle["cpu_us"].items(), key=lambda item: -item[1])
-    ]
+    ]  # fmt: skip
     trouble = {**middle["refused"], **middle["failed"]}
     if trouble:
         rows.append(Row("not acknowledged", str(sum(trouble.values())), str(trouble)))
