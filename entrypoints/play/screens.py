@@ -93,6 +93,7 @@ class Menu(OptionList):
 class Page(Screen[None]):
     """A page: a head, a body, and a line that says which keys there are."""
 
+    AUTO_FOCUS = ""  # a page says itself what has the keys
     app: Play
 
     def compose(self) -> ComposeResult:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 
-from holodeck.entrypoints.play.app import Play
 from holodeck.entrypoints.play.board import Stage
 from holodeck.entrypoints.play.desk import Lobby, Mastery, Past
 from holodeck.entrypoints.play.screens import Dialog, Home, Menu, TooSmall
@@ -25,60 +19,8 @@ from holodeck.messages.practice import (
     Trigger,
 )
 from holodeck.messages.session import EndReason, Outcome, SessionEnded, SessionPaused
+from tests.play.child import child
 from tests.play.desks import CURRICULUM, NOON, SHARE, SUM, SUMMED, Scripted, mastery, moved
-
-SIZE = (80, 24)
-
-
-@dataclass
-class Child:
-    """Somebody before the window."""
-
-    app: Play
-    pilot: Any
-
-    @property
-    def sees(self) -> str:
-        """All that is on the screen, as text."""
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip) for strip in strips)
-
-    async def until(self, seen: str | Callable[[], bool]) -> None:
-        """Waits for a text on the screen, or for something to be so."""
-        there = seen if callable(seen) else lambda: seen in self.sees
-        for _ in range(1000):
-            if there():
-                return
-            await self.pilot.pause(0.01)
-        pytest.fail(f"{seen} was never seen in\n{self.sees}")
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    async def plays(self) -> None:
-        """Begins a session."""
-        await self.until("PLAY")
-        await self.press("enter")
-        await self.until("Q 1/~")
-
-    async def answers(self, text: str) -> None:
-        await self.press(*text, "enter")
-
-    @property
-    def page(self) -> Practice:
-        page = self.app.screen
-        assert isinstance(page, Practice)
-        return page
-
-
-@asynccontextmanager
-async def child(
-    desk: Scripted | None = None, *, size: tuple[int, int] = SIZE, close_after: float = 0.0
-) -> AsyncIterator[Child]:
-    app = Play(desk or Scripted(), close_after=close_after)
-    async with app.run_test(size=size, notifications=True) as pilot:
-        yield Child(app, pilot)
-
 
 # --- the first page ----------------------------------------
 
