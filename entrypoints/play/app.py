@@ -53,10 +53,12 @@ class Play(App[str]):
     #skill, #tier { padding: 0 2; width: 100%; }
     #tier { border-bottom: solid $primary-darken-2; }
     Center { height: auto; }
-    #question { height: auto; max-height: 9; width: 60; margin: 2 0 1 0; }
+    #asking { scrollbar-size-vertical: 1; }
+    #question { height: auto; max-height: 9; width: 60; margin: 1 0; }
     #text { width: 100%; text-align: center; }
     #answer { width: 40; }
-    #options { width: 60; margin: 1 0; padding: 0 8; }
+    #options { width: 60; max-height: 12; padding: 0 8; scrollbar-size-vertical: 1; }
+    #options.long { width: 74; padding: 0 2; }
     #tip { margin-top: 1; content-align: center middle; text-align: center; width: 100%; }
     #told, #moved, #summed { align: center top; scrollbar-size-vertical: 1; }
     #feedback { width: 74; padding: 0 2; }

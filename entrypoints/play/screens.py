@@ -59,8 +59,13 @@ class Menu(OptionList):
     ]
     POINTER: ClassVar = "▶ "
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, id: str, wrap: bool = False) -> None:
+        """
+        Args:
+            wrap: whether what is too long goes on in the next line; else it is cut.
+        """
         super().__init__(id=id, compact=True)
+        self._wrap = wrap
         self._texts: list[Text] = []
         self._pointed: int | None = None
 
@@ -77,9 +82,9 @@ class Menu(OptionList):
 
     def _drawn(self, index: int, meant: bool) -> Text:
         if not meant:
-            return Text.assemble("  ", self._texts[index], no_wrap=True)
+            return Text.assemble("  ", self._texts[index], no_wrap=not self._wrap)
         # Its own colours would not stand out from that of the line.
-        return Text(f"{self.POINTER}{self._texts[index].plain}", no_wrap=True)
+        return Text(f"{self.POINTER}{self._texts[index].plain}", no_wrap=not self._wrap)
 
     @on(OptionList.OptionHighlighted)
     def _point(self, event: OptionList.OptionHighlighted) -> None:

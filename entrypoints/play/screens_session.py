@@ -15,7 +15,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Center, Vertical, VerticalScroll
+from textual.containers import Center, VerticalScroll
 from textual.events import Key
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Input, OptionList, Static
@@ -38,6 +38,8 @@ from holodeck.messages.practice import AnswerFormat
 
 LONGEST: Final = 20
 """Characters of an answer."""
+SHORT: Final = 40
+"""Characters up to which options stand in a narrow column."""
 TICK_S: Final = 0.25
 LEFT_ALONE_MS: Final = 300_000
 """How long after its time a session waits for an answer before it ends by itself."""
@@ -92,14 +94,14 @@ class Practice(Page):
     def body(self) -> ComposeResult:
         with ContentSwitcher(id="panes", initial="waiting"):
             yield Static(id="waiting")
-            with Vertical(id="asking"):
+            with VerticalScroll(id="asking", can_focus=False):
                 yield Static(id="skill")
                 yield Static(id="tier")
                 with Center(), VerticalScroll(id="question", can_focus=False):
                     yield Static(id="text")
                 with Center():
                     yield AnswerField(id="answer", max_length=LONGEST, placeholder="Answer")
-                    yield Menu(id="options")
+                    yield Menu(id="options", wrap=True)
                 yield Static(id="tip")
             with VerticalScroll(id="told", can_focus=False):
                 yield Static(id="feedback")
@@ -189,6 +191,7 @@ class Practice(Page):
                 Text(question.text, style="bold", justify="center")
             )
             field.clear()
+            options.set_class(max(map(len, question.choices), default=0) > SHORT, "long")
             options.fill(
                 [(str(n), Text(f"{n + 1}) {text}")) for n, text in enumerate(question.choices)],
                 at=None,

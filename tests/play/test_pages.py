@@ -618,6 +618,19 @@ async def test_every_page_fits_the_window(size: tuple[int, int]) -> None:
         assert one.page.max_scroll_x == one.page.max_scroll_y == 0
 
 
+async def test_long_options_are_read_to_their_end() -> None:
+    options = tuple(f"Because {word} times a number is as much as its sum with itself, and "
+                    f"the order of its parts does not change that; that is reason {word}"
+                    for word in ("one", "two", "three", "four"))  # fmt: skip
+    long = SHARE.model_copy(update={"choices": options, "answer": options[1]})
+    async with child(Scripted((long,))) as one:
+        await one.plays()
+        for word in ("one", "two", "three", "four"):
+            assert f"reason {word}" in " ".join(one.sees.split())
+        await one.press("2")
+        await one.until("✓  Correct!")
+
+
 @pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
 async def test_an_interrupt_leaves_the_session_paused(key: str) -> None:
     desk = Scripted()
