@@ -195,8 +195,11 @@ def moved(record: SkillRecord, event: SkillMoved, at: int) -> SkillRecord:
             pass
         case Trigger.TIER:
             update |= {"attempts": 0, "correct": 0}
-        case Trigger.MASTERY | Trigger.RECOVERY:
+        case Trigger.MASTERY:
             update |= {"mastered_at": at, "rusty_at": 0, "reviewed": ()}
+        case Trigger.RECOVERY:
+            # What it opened was open before: nobody's wait begins anew with it.
+            update |= {"mastered_at": record.mastered_at or at, "rusty_at": 0, "reviewed": ()}
         case Trigger.DECAY | Trigger.REVIEW:
             update |= {"attempts": 0, "correct": 0, "rusty_at": at, "reviewed": ()}
     return record.model_copy(update=update)

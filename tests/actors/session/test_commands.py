@@ -12,6 +12,7 @@ from holodeck.actors.session.decider import refusal
 from holodeck.messages.conversation import ConversationOutcome, ProfessionalKind, RefractionLevel
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import GraphPoint
+from holodeck.messages.practice import AnswerQuestion, CloseFeedback, ServeQuestion, ShowHint
 from holodeck.messages.session import (
     SESSION_COMMAND,
     AbandonStart,
@@ -49,6 +50,8 @@ from holodeck.messages.talk import (
     ResolveIncident,
 )
 from tests.actors.reasons import reasons_in
+from tests.actors.session.practice.refusals import NOTHING
+from tests.actors.session.practice.refusals import REFUSALS as PRACTICE_REFUSALS
 from tests.actors.session.stories import (
     MARTA,
     OPEN,
@@ -120,10 +123,15 @@ COMMANDS: list[Any] = [
     CloseConversation(npc="marta", outcome=ConversationOutcome.COMPLETED),
     ResolveIncident(npc="marta", incident="the spilled milk"),
     RecordProfessional(npc="marta", type=ProfessionalKind.PROPOSAL, description="a new menu"),
+    AnswerQuestion(number=1, given="1"),
+    CloseFeedback(number=1),
+    ServeQuestion(number=1, supplies=NOTHING),
+    ShowHint(number=1),
 ]
 NO, DUP, PSD = "!unknown-session", "!session-exists", "!session-paused"
 OVER, GONE = "!session-ended", "!start-abandoned"
 NOT = "!no-persona"
+NOP = "!no-practice"
 VOID, UNDO = "session.start-abandoned", "session.resume-abandoned"
 CLOSED = "task.completed session.ended"
 # What each leads to in each of the PHASES: kinds of events, "-" for nothing, "!" and a refusal.
@@ -156,6 +164,10 @@ TABLE = {
     "close-conversation": (NO, "conversation.closed", PSD, OVER, GONE),
     "resolve-incident":  (NO, NOT, PSD, OVER, GONE),
     "record-professional": (NO, "professional.recorded", PSD, OVER, GONE),
+    "answer-question":   (NO, NOP, PSD, OVER, GONE),
+    "close-feedback":    (NO, NOP, PSD, OVER, GONE),
+    "serve-question":    (NO, NOP, NOP, OVER, GONE),
+    "show-hint":         (NO, NOP, PSD, OVER, GONE),
 }  # fmt: skip
 CELLS = [
     (phase, command, TABLE[command.kind][column])
@@ -373,7 +385,7 @@ def test_a_sound_command_is_refused(given: Callable[[], Story], when: Any, reaso
 
 
 def test_every_refusal_reason_the_decider_can_give_is_in_these_tables() -> None:
-    tested = {row[3] for row in REFUSALS}
+    tested = {row[3] for row in (*REFUSALS, *PRACTICE_REFUSALS)}
     tested |= {cell[1:] for row in TABLE.values() for cell in row if cell.startswith("!")}
     assert reasons_in("actors/session") - {"not-ended"} == tested  # a reading's, not a command's
 
