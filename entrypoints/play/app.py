@@ -74,10 +74,10 @@ class Play(App[str]):
 
     Dialog { align: center middle; }
     #box {
-        width: 90%; max-width: 76; height: auto; max-height: 95%;
-        border: round $primary; padding: 1 2; background: $surface;
+        width: 90%; max-width: 76; height: auto; max-height: 100%;
+        border: round $primary; padding: 0 2; background: $surface;
     }
-    #said { height: auto; max-height: 18; scrollbar-size-vertical: 1; }
+    #said { height: auto; max-height: 19; scrollbar-size-vertical: 1; }
     #choices {
         margin-top: 1; text-align: center; width: 100%;
         link-style: none; link-color: $text; link-style-hover: reverse;

@@ -225,7 +225,11 @@ class Practice(Page):
             case "paused":
                 return [("any key", "Go on", "screen.go_on")]
             case "summed":
-                return [("Enter", "Continue", "screen.home"), ("Esc", "Home", "screen.home")]
+                return [
+                    ("Enter", "Continue", "screen.home"),
+                    ("Esc", "Home", "screen.home"),
+                    ("↑ ↓", "Read on", "screen.read_on"),
+                ]
             case "waiting":
                 return [("Esc", "Quit", "screen.quit")]
 
@@ -333,6 +337,9 @@ class Practice(Page):
             self.show(board)
         elif board.stage is Stage.TOLD:
             self._ask_for(lambda: self.desk.close_feedback(board.number))
+
+    def action_read_on(self) -> None:
+        self.query_one("#summed", VerticalScroll).scroll_page_down(animate=False)
 
     def action_home(self) -> None:
         self.dismiss(None)
