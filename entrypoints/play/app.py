@@ -120,15 +120,17 @@ class Play(App[str]):
 
     async def action_interrupt(self) -> None:
         """Pauses what is open, and leaves."""
+        self.exit("paused" if await self.put_down() else "left")
+
+    async def put_down(self) -> bool:
+        """Pauses what is open; whether there is something, and it is paused."""
         page = next((one for one in self.screen_stack if isinstance(one, Practice)), None)
         if page is None or page.board.stage is Stage.ENDED:
-            self.exit("left")
-            return
+            return False
         try:
             async with asyncio.timeout(PAUSE_S):
                 if page.board.stage is not Stage.PAUSED:
                     await self.desk.pause()
         except (HolodeckError, TimeoutError):
-            self.exit("left")
-        else:
-            self.exit("paused")
+            return False
+        return True

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,9 +29,6 @@ from holodeck.wiring import curriculum_folders
 
 if TYPE_CHECKING:
     from holodeck.entrypoints.play.app import Play
-
-LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
-"""Signals that tell a program to go."""
 
 
 def play(
@@ -125,14 +123,30 @@ def play(
 @contextmanager
 def _heeding(app: Play) -> Iterator[None]:
     """Leaves in good order where a signal says so."""
+    from holodeck.entrypoints.play.app import PAUSE_S
+
     loop = asyncio.get_running_loop()
-    for number in LEAVING:
-        loop.add_signal_handler(number, lambda: app.call_later(app.action_interrupt))
+    vanishing: list[asyncio.Future[None]] = []
+
+    def leave() -> None:
+        app.call_later(app.action_interrupt)
+
+    async def vanish() -> None:
+        await app.put_down()
+        os._exit(128 + signal.SIGHUP)
+
+    def hung_up() -> None:
+        # Nobody is there to be written to: what restores the terminal would wait for ever.
+        signal.alarm(round(2 * PAUSE_S))
+        vanishing.append(asyncio.ensure_future(vanish()))
+
+    loop.add_signal_handler(signal.SIGTERM, leave)
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
     try:
         yield
     finally:
-        for number in LEAVING:
-            loop.remove_signal_handler(number)
+        loop.remove_signal_handler(signal.SIGTERM)
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 def _deck(settings: Settings, folder: Path | None) -> AbstractAsyncContextManager[Deck]:

@@ -77,6 +77,17 @@ class Terminal:
         os.kill(self.pid, signal.SIGKILL)
         assert self.leaves() == -signal.SIGKILL
 
+    def hang_up(self) -> int:
+        """The terminal is closed; the program's exit status."""
+        os.close(self._file)
+        watched = os.pidfd_open(self.pid)
+        ended = select.select([watched], [], [], 40.0)[0]
+        os.close(watched)
+        if not ended:
+            os.kill(self.pid, signal.SIGKILL)
+        self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._status
+
     def leaves(self, seconds: float = 40.0) -> int:
         """Waits for the end of the program; its exit status."""
         give_up = time.monotonic() + seconds
@@ -267,6 +278,23 @@ async def test_a_killed_window_goes_on_at_its_question_and_ends_with_the_right_f
     (summed,) = (event for event in events if isinstance(event, PracticeSummed))
     assert (summed.answered, summed.correct, summed.finished) == (number, seen.right, True)
     assert sum(isinstance(event, SessionEnded) for event in events) == 1
+
+
+@pytest.mark.usefixtures("nats")
+async def test_who_closes_the_terminal_finds_the_session_paused(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    store = tmp_path / "practice"
+    window = terminal("--learner", "ana", "--local", str(store))
+    window.shows("▶ PLAY")
+    window.types("\r")
+    window.shows("Q 1/~15")
+    assert window.hang_up() == 128 + signal.SIGHUP
+
+    async with holodeck.local(store, settings=load_settings()) as deck:
+        practice = await deck.learner("ana").open_practice()
+        assert practice is not None
+        assert await practice.paused()
 
 
 @pytest.mark.usefixtures("nats")
