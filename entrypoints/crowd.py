@@ -490,7 +490,6 @@ class _Visit:
             learner=self.learner.id,
             name=f"visit {self.learner.visits}",
             cast=tuple(CastMember(npc=npc.id, capabilities=npc.capabilities) for npc in self.cast),
-            persona=self.rng.choice(("patient", "brisk", "playful")),
             tags=(f"seed-{self.crowd.seed}",),
             mind=self.mind,
         )
