@@ -8,13 +8,14 @@ is asked for again after a crash.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
 from pydantic import ValidationError
 
-from holodeck.actors.session.practice.outlook import Want, foreseen, wanted
+from holodeck.actors.session.decider import session
+from holodeck.actors.session.practice.outlook import Want, ahead, foreseen, wanted
 from holodeck.actors.session.state import SessionState
 from holodeck.actors.shell import SessionShell
 from holodeck.messages.codec import unpack
@@ -31,7 +32,7 @@ from holodeck.messages.practice import (
     ServeQuestion,
     Supply,
 )
-from holodeck.messages.session import StartSession
+from holodeck.messages.session import SessionEvent, StartSession
 from holodeck.minds.port import Faculties, Questions
 
 log = structlog.get_logger("holodeck.practice")
@@ -104,6 +105,30 @@ class Practising:
         return start.model_copy(update={"brief": brief})
 
     # -- questions ----------------------------------------
+
+    def decided(
+        self, state: SessionState, body: AnswerQuestion | CloseFeedback, now: int, identity: str
+    ) -> Sequence[SessionEvent]:
+        """The events a command leads to, with the question that is waited for after it, where
+        that can be made at once.
+
+        What leads up to the question is decided once, and the same whoever makes it.
+
+        Raises:
+            RefusedError: the present state forbids it.
+        """
+        coming = ahead(state, body, now)
+        if coming is not None:
+            made = self._made(state, body, coming.want)
+            if not isinstance(made, Supply):
+                if inspect.iscoroutine(made):
+                    made.close()  # it takes time: it is asked for once the command is stored
+                made = None
+            if made is None or made.question is not None:
+                events = coming.with_supply(made)
+                if events is not None:
+                    return events
+        return session.decide(state, self.stocked(state, body, now, identity), now)
 
     def stocked(self, state: SessionState, body: Any, now: int, identity: str) -> Any:
         """A command with the question that will be waited for after it, where that can be made at

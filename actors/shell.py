@@ -216,6 +216,17 @@ class Practises(Protocol):
         """
         ...
 
+    def decided(
+        self, state: SessionState, body: AnswerQuestion | CloseFeedback, now: int, identity: str
+    ) -> Sequence[SessionEvent]:
+        """What a command leads to, with the question that will be waited for after it, if that
+        is at hand.
+
+        Raises:
+            RefusedError: the present state forbids it.
+        """
+        ...
+
     def stocked(self, state: SessionState, body: Any, now: int, identity: str) -> Any:
         """The command with the question that will be waited for after it, if that is at hand."""
         ...
@@ -595,7 +606,12 @@ class SessionShell(Shell):
             return
         at = max(house.now(), self.at)
         try:
-            events = session.decide(self.state, work.body, at)
+            body = work.body
+            events = (
+                house.practises.decided(self.state, body, at, self.identity)
+                if isinstance(body, AnswerQuestion | CloseFeedback)
+                else session.decide(self.state, body, at)
+            )
         except RefusedError as error:
             if self.unread and not self.sequence:
                 self._look(work)
@@ -646,10 +662,6 @@ class SessionShell(Shell):
             return True
         if isinstance(body, TakeTurn):
             looking = self._analysis(work, body)
-        elif isinstance(body, AnswerQuestion | CloseFeedback):
-            at = max(self.house.now(), self.at)
-            work.body = self.house.practises.stocked(self.state, body, at, self.identity)
-            return False
         elif self._has_course(body):
             looking = self._coursed(work, body)
         elif self._has_world(body):
@@ -1103,9 +1115,7 @@ class SessionShell(Shell):
         self._arm()
 
 
-_ASKING: Final = frozenset(
-    {StartSession, TakeTurn, AnswerQuestion, CloseFeedback, RouteTask, End, TimerFired}
-)
+_ASKING: Final = frozenset({StartSession, TakeTurn, RouteTask, End, TimerFired})
 FLEET_PATIENCE_S: Final = 5.0
 """How long a session waits for the fleet, seconds; longer than a takeover takes."""
 

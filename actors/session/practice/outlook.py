@@ -5,15 +5,31 @@ One law: a want is a function of the state alone, so whoever asks again asks for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from holodeck.actors.decider import Moment
 from holodeck.actors.session.decider import active_ms, session
 from holodeck.actors.session.practice.clock import time_up
-from holodeck.actors.session.practice.rules import Step, answer, close
+from holodeck.actors.session.practice.rules import (
+    Step,
+    answer,
+    close,
+    go_on,
+    judge,
+    supplied,
+)
 from holodeck.actors.session.practice.state import Asked, Practice, tier_of, turn
 from holodeck.actors.session.state import Phase, SessionState
-from holodeck.messages.practice import AnswerQuestion, Category, CloseFeedback, SkillTier
+from holodeck.messages.practice import (
+    AnswerQuestion,
+    Category,
+    CloseFeedback,
+    PracticeEvent,
+    SkillTier,
+    Supply,
+)
 from holodeck.messages.session import SessionCommand
 
 
@@ -50,11 +66,15 @@ def wanted(state: SessionState, now: int) -> Want | None:
 def _wanted(practice: Practice, active: int) -> Want | None:
     if practice.busy or time_up(active, practice.limit_ms):
         return None
+    return _next(practice)
+
+
+def _next(practice: Practice) -> Want | None:
     place = turn(practice)
     if place is None:
         return None
     slot = practice.plan[place]
-    asked = practice.asked_of.get(slot.skill, Asked())
+    asked = practice.asked_of.get(slot.skill, _UNASKED)
     number = practice.served + 1
     return Want(
         number=number,
@@ -67,6 +87,58 @@ def _wanted(practice: Practice, active: int) -> Want | None:
         prior=asked.texts,
         errors=asked.errors,
     )
+
+
+_UNASKED: Final = Asked()
+
+
+class Ahead(NamedTuple):
+    """A command that is decided but for the question that comes with it.
+
+    Attributes:
+        step: for one call of :meth:`with_supply`.
+    """
+
+    want: Want
+    step: Step
+
+    def with_supply(self, supply: Supply | None) -> Sequence[PracticeEvent] | None:
+        """The events of the command with that question, or with none; None: they are to be
+        decided by the session, for it ends with them.
+
+        Raises:
+            RefusedError: ``wrong-supply``.
+        """
+        step = self.step
+        supplied(step, () if supply is None else (supply,))
+        return step.events if step.over is None else None
+
+
+def ahead(state: SessionState, command: AnswerQuestion | CloseFeedback, now: int) -> Ahead | None:
+    """What a command leads to and which question it then waits for, decided once; None: it waits
+    for none, or brings its questions along. ``state`` stays as it is.
+
+    Raises:
+        RefusedError: the command will be refused.
+    """
+    practice = state.practice
+    if practice is None or state.phase is not Phase.ACTIVE or command.supplies:
+        return None
+    if command.number != practice.served:
+        return None
+    question = practice.question
+    if isinstance(command, AnswerQuestion):
+        if question is None or not command.proceed:
+            return None
+        step = Step(practice.copy(), now, active_ms(state, now))
+        judge(step, command, question)
+    elif question is None and practice.feedback:
+        step = Step(practice.copy(), now, active_ms(state, now))
+    else:
+        return None
+    go_on(step)
+    want = None if step.over is not None else _next(step.practice)
+    return None if want is None else Ahead(want, step)
 
 
 def foreseen(

@@ -51,6 +51,7 @@ from holodeck.messages.practice import (
     PracticeOptions,
     PracticePlanned,
     PracticeSummed,
+    Question,
     QuestionFailed,
     QuestionServed,
     ReviewCredited,
@@ -90,6 +91,7 @@ class Step:
         now: ms since 1970 UTC; active_ms: of the session until now.
         over: why the session ends with it; None: it goes on.
         fault: what was wrong, where no question could be made.
+        read: how many events there were when the feedback was read.
     """
 
     practice: Practice
@@ -98,6 +100,7 @@ class Step:
     events: list[PracticeEvent] = field(default_factory=list)
     over: summary.Why | None = None
     fault: str = ""
+    read: int = 0
 
     def tell(self, event: PracticeEvent | None) -> None:
         if event is not None:
@@ -143,12 +146,22 @@ def answer(step: Step, command: AnswerQuestion) -> None:
         raise RefusedError("question-order", _next_number(practice))
     if command.supplies and not command.proceed:
         raise RefusedError("wrong-supply", "the feedback stays open")
+    judge(step, command, question)
+    if command.proceed:
+        go_on(step)
+        supplied(step, command.supplies)
+
+
+def judge(step: Step, command: AnswerQuestion, question: Question) -> None:
+    """What an answer to the open question is worth.
+
+    Raises:
+        RefusedError: ``blank-answer``.
+    """
     verdict = check(question, command.given, command.choice)
     if verdict.blank:
         raise RefusedError("blank-answer")
     _judged(step, command, verdict)
-    if command.proceed:
-        _go_on(step, command.supplies)
 
 
 def close(step: Step, command: CloseFeedback) -> None:
@@ -163,7 +176,8 @@ def close(step: Step, command: CloseFeedback) -> None:
     if command.number == practice.served and practice.question is not None:
         raise RefusedError("question-open", str(command.number))
     if command.number == practice.served and practice.feedback:
-        _go_on(step, command.supplies)
+        go_on(step)
+        supplied(step, command.supplies)
 
 
 def serve(step: Step, command: ServeQuestion) -> None:
@@ -329,16 +343,32 @@ def _plan(step: Step, *, renewed: bool) -> None:
     step.tell(PracticePlanned(slots=slots, duration_ms=practice.limit_ms, renewed=renewed))
 
 
-def _go_on(step: Step, supplies: Sequence[Supply]) -> None:
-    """The feedback is read: the end if time is up, else the next question or the wait for it."""
+def go_on(step: Step) -> None:
+    """The feedback is read: the end if time is up, else the plan that says what comes next.
+
+    :func:`supplied` follows it. In between the feedback counts as open.
+    """
     if step.time_up:
         step.over = "time"
         return
-    if not supplies:
-        step.tell(FeedbackClosed(number=step.practice.served))
+    step.read = len(step.events)
     if used_up(step.practice):
         _credit(step)
         _plan(step, renewed=True)
+
+
+def supplied(step: Step, supplies: Sequence[Supply]) -> None:
+    """The next question, or the wait for it where none was brought along.
+
+    Raises:
+        RefusedError: ``wrong-supply``.
+    """
+    if step.over is not None:
+        return
+    if not supplies:
+        closed = FeedbackClosed(number=step.practice.served)
+        on_closed(step.practice, closed, Moment(0, step.now))
+        step.events.insert(step.read, closed)  # a new plan comes after it
     _serve(step, supplies)
 
 
