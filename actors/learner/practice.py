@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from holodeck.actors.session.practice.progress import answered, credited, moved
+from holodeck.actors.session.practice.progress import answered, changed, credited, moved
 from holodeck.messages.practice import (
     AnswerGiven,
     Category,
@@ -127,8 +127,12 @@ class PracticeProfile:
         record, number = self._record(event.skill), self.live[session]
         after = answered(record, event, at, number)
         if not _current(record, number):
-            counted = {"attempts": record.attempts, "correct": record.correct}
-            after = after.model_copy(update={**counted, "last_at": max(record.last_at, at)})
+            after = changed(
+                after,
+                attempts=record.attempts,
+                correct=record.correct,
+                last_at=max(record.last_at, at),
+            )
         self.records[event.skill] = after
         self.answers += 1
         self.right += event.correct

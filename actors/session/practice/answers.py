@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from holodeck.messages.practice import AnswerFormat, AnswerType, Question
@@ -125,8 +126,11 @@ def read(text: str, unit: str = "") -> Number | None:
     Args:
         unit: a word that may stand behind it.
     """
-    if len(text) > LONGEST:
-        return None
+    return _read(text, unit) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str, unit: str) -> Number | None:
     plain = _without_currency(_without_unit(_plain(text), _plain(unit)), _plain(unit))
     found = _NUMBER.fullmatch(plain)
     if found is None:
@@ -180,6 +184,8 @@ def _without_currency(plain: str, unit: str) -> str:
 
 def _plain(text: str) -> str:
     """In one spelling: NFKC, digits 0 to 9, one kind of minus and slash, single spaces."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())  # nothing of it has another spelling
     pieces: list[str] = []
     before = " "
     for letter in text:
@@ -204,5 +210,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _shown(text: str) -> str:
+    if len(text) <= LONGEST and text.isprintable():
+        return " ".join(text.split())
     kept = "".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST])
     return " ".join(kept.split())[:LONGEST]

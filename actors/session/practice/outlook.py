@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from holodeck.actors.decider import Moment
 from holodeck.actors.session.decider import active_ms, session
@@ -20,7 +20,7 @@ from holodeck.actors.session.practice.rules import (
     judge,
     supplied,
 )
-from holodeck.actors.session.practice.state import Asked, Practice, tier_of, turn
+from holodeck.actors.session.practice.state import UNASKED, Practice, tier_of, turn
 from holodeck.actors.session.state import Phase, SessionState
 from holodeck.messages.practice import (
     AnswerQuestion,
@@ -74,7 +74,7 @@ def _next(practice: Practice) -> Want | None:
     if place is None:
         return None
     slot = practice.plan[place]
-    asked = practice.asked_of.get(slot.skill, _UNASKED)
+    asked = practice.asked_of.get(slot.skill, UNASKED)
     number = practice.served + 1
     return Want(
         number=number,
@@ -87,9 +87,6 @@ def _next(practice: Practice) -> Want | None:
         prior=asked.texts,
         errors=asked.errors,
     )
-
-
-_UNASKED: Final = Asked()
 
 
 class Ahead(NamedTuple):

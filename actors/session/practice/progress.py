@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
+from holodeck.messages.base import Event
 from holodeck.messages.practice import (
     AnswerGiven,
     Category,
@@ -99,8 +100,9 @@ def fluency(share: float, speeds: Sequence[float], streak: int, cap: int = STREA
     Args:
         share: of right answers, 0 to 1.
     """
-    parts = (_unit(share), _unit(mean_speed(speeds)), consistency(streak, cap))
-    return round(_unit(sum(w * part for w, part in zip(WEIGHTS, parts, strict=True))), 6)
+    by_share, by_speed, by_streak = WEIGHTS
+    parts = by_share * _unit(share) + by_speed * _unit(mean_speed(speeds))
+    return round(_unit(parts + by_streak * consistency(streak, cap)), 6)
 
 
 def _unit(value: float) -> float:
@@ -161,6 +163,25 @@ def poor(reviewed: Sequence[bool]) -> bool:
 # --- what the events change: for whoever keeps records ----------------------------------------
 
 
+_M = TypeVar("_M", bound=Event)
+_put: Final = object.__setattr__
+
+
+def changed(one: _M, **values: object) -> _M:
+    """One that is equal but for these values; they are the program's own, and not validated.
+
+    What ``model_copy`` does, in a third of its time: three records and rows change with every
+    answer, wherever it is folded.
+    """
+    kind = type(one)
+    other = kind.__new__(kind)
+    _put(other, "__dict__", {**one.__dict__, **values})
+    _put(other, "__pydantic_fields_set__", one.__pydantic_fields_set__.union(values))
+    _put(other, "__pydantic_extra__", None)
+    _put(other, "__pydantic_private__", None)
+    return other
+
+
 def answered(record: SkillRecord, event: AnswerGiven, at: int, number: int) -> SkillRecord:
     """A record after an answer.
 
@@ -169,18 +190,17 @@ def answered(record: SkillRecord, event: AnswerGiven, at: int, number: int) -> S
     """
     right = event.correct
     looked = event.category is Category.REVIEW and record.state is SkillState.MASTERED
-    return record.model_copy(
-        update={
-            "attempts": event.attempts,
-            "correct": event.hits,
-            "total": record.total + 1,
-            "right": record.right + right,
-            "speeds": windowed(record.speeds, event.speed),
-            "streak": record.streak + 1 if right else 0,
-            "last_at": at,
-            "session": max(record.session, number),
-            "reviewed": (*record.reviewed, right)[-REVIEWS:] if looked else record.reviewed,
-        }
+    return changed(
+        record,
+        attempts=event.attempts,
+        correct=event.hits,
+        total=record.total + 1,
+        right=record.right + right,
+        speeds=windowed(record.speeds, event.speed),
+        streak=record.streak + 1 if right else 0,
+        last_at=at,
+        session=max(record.session, number),
+        reviewed=(*record.reviewed, right)[-REVIEWS:] if looked else record.reviewed,
     )
 
 
@@ -202,9 +222,9 @@ def moved(record: SkillRecord, event: SkillMoved, at: int) -> SkillRecord:
             update |= {"mastered_at": record.mastered_at or at, "rusty_at": 0, "reviewed": ()}
         case Trigger.DECAY | Trigger.REVIEW:
             update |= {"attempts": 0, "correct": 0, "rusty_at": at, "reviewed": ()}
-    return record.model_copy(update=update)
+    return changed(record, **update)
 
 
 def credited(record: SkillRecord, event: ReviewCredited) -> SkillRecord:
     """A record after a block of review questions, or after its first date was set."""
-    return record.model_copy(update={"card": event.card})
+    return changed(record, card=event.card)

@@ -6,10 +6,10 @@ stands in the journal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from copy import copy
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any, Final
 
 from holodeck.actors.decider import Moment
 from holodeck.actors.session.practice import progress
@@ -61,6 +61,9 @@ class Asked:
     errors: tuple[str, ...] = ()
 
 
+UNASKED: Final = Asked()
+
+
 @dataclass(slots=True)
 class Practice:
     """A practice session. Only its fold changes it.
@@ -109,7 +112,7 @@ class Practice:
 
     def copy(self) -> Practice:
         """An equal state that shares nothing changeable with this one."""
-        twin = copy(self)
+        twin = Practice(*_FIELDS(self))
         twin.records = dict(self.records)
         twin.asked_of = dict(self.asked_of)
         twin.rows = dict(self.rows)
@@ -129,6 +132,11 @@ class Practice:
 
     def record(self, skill: str) -> SkillRecord:
         return self.records.get(skill) or SkillRecord(skill=skill)
+
+
+_FIELDS: Final[Callable[[Practice], tuple[Any, ...]]] = attrgetter(
+    *(one.name for one in fields(Practice))
+)
 
 
 def begun(brief: PracticeBrief, options: PracticeOptions, session: str) -> Practice:
@@ -172,20 +180,29 @@ def finished(practice: Practice, slot: Slot) -> bool:
 
 def turn(practice: Practice) -> int | None:
     """The place in the plan the next question is for; None: no question could be made for any."""
+    plan, failed, here = practice.plan, practice.failed, practice.slot
+    if (
+        not block_over(practice.asked, practice.options.block)
+        and here < len(plan)
+        and here not in failed
+        and not finished(practice, plan[here])
+    ):
+        return here
     closed = [
-        place
-        for place, slot in enumerate(practice.plan)
-        if place in practice.failed or finished(practice, slot)
+        place for place, slot in enumerate(plan) if place in failed or finished(practice, slot)
     ]
-    if not block_over(practice.asked, practice.options.block) and practice.slot not in closed:
-        return practice.slot
     return following(practice.slot, closed, len(practice.plan))
 
 
 def used_up(practice: Practice) -> bool:
     """Whether a new plan is wanted: every frontier slot is finished, and there was one."""
-    frontier = [slot for slot in practice.plan if slot.category is Category.FRONTIER]
-    return bool(frontier) and all(finished(practice, slot) for slot in frontier)
+    some = False
+    for slot in practice.plan:
+        if slot.category is Category.FRONTIER:
+            if not finished(practice, slot):
+                return False
+            some = True
+    return some
 
 
 def tier_of(practice: Practice, slot: Slot) -> SkillTier:
@@ -269,17 +286,16 @@ def on_answer(practice: Practice, event: AnswerGiven, moment: Moment) -> None:
     _remember(practice, event)
     row = practice.rows.get(event.skill)
     if row is not None:
-        practice.rows[event.skill] = row.model_copy(
-            update={
-                "attempted": row.attempted + 1,
-                "correct": row.correct + event.correct,
-                "fluency": event.fluency,
-            }
+        practice.rows[event.skill] = progress.changed(
+            row,
+            attempted=row.attempted + 1,
+            correct=row.correct + event.correct,
+            fluency=event.fluency,
         )
 
 
 def _remember(practice: Practice, event: AnswerGiven) -> None:
-    asked = practice.asked_of.pop(event.skill, Asked())
+    asked = practice.asked_of.pop(event.skill, UNASKED)
     text, errors = event.question_text, asked.errors
     if not event.correct:
         wrong = error_text(text, event.learner_answer, event.correct_answer)
@@ -303,8 +319,8 @@ def on_moved(practice: Practice, event: SkillMoved, moment: Moment) -> None:
     practice.records[event.skill] = record
     row = practice.rows.get(event.skill)
     if row is not None:
-        practice.rows[event.skill] = row.model_copy(
-            update={"tier_after": event.tier, "state_after": event.state}
+        practice.rows[event.skill] = progress.changed(
+            row, tier_after=event.tier, state_after=event.state
         )
     if practice.plan and practice.plan[practice.slot].skill == event.skill:
         # What was asked before belongs to another state of the skill.
