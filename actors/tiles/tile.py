@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from holodeck.actors.fleet.mid import question
+from holodeck.messages.base import Event
 from holodeck.messages.codec import explain
 from holodeck.messages.envelope import Checkpoint
 from holodeck.messages.errors import DecodeError
@@ -213,6 +214,11 @@ _OWN_ID: Final = {
     "fleet": "fleet_id",
 }
 _SHOWN: Final = {kind: event.shown for kind, event in EVENTS.items()}
+_BACK: Final = {
+    kind: b",%b" % to_json({"confidence": event.confidence, "source": SOURCE})[1:-1]
+    for kind, event in EVENTS.items()
+}
+"""The end of a tile, but for whether it is quiet."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -252,25 +258,44 @@ def tiles_of(place: Place, sequence: int, checkpoint: Checkpoint, room: str = RO
     }
     if place.learner != NOBODY:
         head["learner"] = place.learner
+    # What all tiles of a checkpoint share is written once, and an event's own serialiser knows its
+    # fields without looking at each value to see what it is: so a tile is put together of pieces.
+    name = b'{"id":"%b.%d.' % (to_json(identity)[1:-1], sequence)
+    domain = b'","domain":%b,"question":' % to_json(checkpoint.room or room)
+    before, _, after = to_json(head)[:-1].partition(_PLACE)
+    end = b',"quiet":true}' if checkpoint.quiet else b"}"
     out = []
     for n, event in enumerate(checkpoint.events):
         kind = event.kind
         about, tags = _ABOUT[type(event)](event, place)
-        told = _TOLD.get(kind)
-        head["n"] = n
-        tile = {
-            "id": f"{identity}.{sequence}.{n}",
-            "domain": checkpoint.room or room,
-            "question": f"[{_SHOWN[kind]}] {about}",
-            "answer": head | (event.__dict__ if told is None else told(event, at)),
-            "tags": _TAGS[kind] + tags,
-            "confidence": EVENTS[kind].confidence,
-            "source": SOURCE,
-        }
-        if checkpoint.quiet:
-            tile["quiet"] = True
-        out.append(to_json(tile, by_alias=False, inf_nan_mode="null"))
+        if kind in _AS_IT_IS:
+            told = event.__pydantic_serializer__.to_json(event, by_alias=False)
+            answer = b'%b"n":%d%b,%b' % (before, n, after, told[1:])
+        else:
+            head["n"] = n
+            made = _TOLD.get(kind)
+            answer = to_json(
+                head | (event.__dict__ if made is None else made(event, at)),
+                by_alias=False,
+                inf_nan_mode="null",
+            )
+        out.append(
+            b'%b%d%b%b,"answer":%b,"tags":%b%b%b'
+            % (
+                name,
+                n,
+                domain,
+                to_json(f"[{_SHOWN[kind]}] {about}"),
+                answer,
+                to_json(_TAGS[kind] + tags),
+                _BACK[kind],
+                end,
+            )
+        )
     return out
+
+
+_PLACE: Final = b'"n":0'
 
 
 def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:
@@ -712,7 +737,7 @@ def _claimed(event: LearnerClaimed, place: Place) -> _Words:
     return f"{place.identity}:{event.session}", (place.identity,)
 
 
-_ABOUT: Final[dict[type, Callable[[Any, Place], _Words]]] = {
+_ABOUT: Final[dict[type[Event], Callable[[Any, Place], _Words]]] = {
     TurnTaken: _turn,
     TurnAnswered: _reply,
     FrictionDetected: _friction,
@@ -779,6 +804,16 @@ _ABOUT: Final[dict[type, Callable[[Any, Place], _Words]]] = {
     RewardEarned: _reward,
     PracticeSummed: _practice_summed,
 }
+_HEAD: Final = frozenset(
+    {"schema", "at", "sequence", "n", "learner", "actor_id", *_OWN_ID.values()}
+)
+"""What every answer may begin with."""
+_AS_IT_IS: Final = frozenset(
+    told.model_fields["kind"].default
+    for told in _ABOUT
+    if told.model_fields["kind"].default not in _TOLD and _HEAD.isdisjoint(told.model_fields)
+)
+"""The kinds whose fields are told as they are, and of which none has a name of the head."""
 
 
 def _line(text: str) -> str:
