@@ -122,14 +122,11 @@ def generate(
     wanted = tasks.misconceptions(errors) if errors else frozenset()
     found = tasks.fresh(chance, avoid, wanted)
     kind, task = found or tasks.oldest(chance, prior)
-    return Supply.model_construct(
+    return Supply(
         skill=skill.id,
         tier=tier,
         question=tasks.question(skill.id, kind, task, chance),
-        tries=1,
-        fatal=False,
         repeat=found is None,
-        reason="",
     )
 
 
@@ -154,12 +151,25 @@ def faults(skill: Skill) -> tuple[str, ...]:
 
 
 def _space_of(skill: Skill, tier: SkillTier) -> Space[Any]:
+    held = _LATELY.get((id(skill), tier))
+    if held is not None and held[0] is skill:
+        return held[1]
     use = skill.generator
     raw = use.learn if tier is SkillTier.LEARN else use.prove
-    return _space(use.family, tier, _TEXT(raw))
+    found = _space(use.family, tier, _TEXT(raw))
+    if len(_LATELY) >= _SPACES:
+        _LATELY.clear()
+    _LATELY[id(skill), tier] = (skill, found)
+    return found
 
 
-@lru_cache(maxsize=1024)
+_SPACES: Final = 1024
+_LATELY: Final[dict[tuple[int, SkillTier], tuple[Skill, Space[Any]]]] = {}
+"""Spaces by the very skill object, which is frozen and kept alive here: no parameters need to be
+written out to find them."""
+
+
+@lru_cache(maxsize=_SPACES)
 def _space(name: str, tier: SkillTier, params: str) -> Space[Any]:
     family = FAMILIES.get(name)
     if family is None:

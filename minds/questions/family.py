@@ -276,7 +276,7 @@ class Space(Generic[P]):
         return frozenset(name for name, value in self.family.slips(kind, task) if value != key)
 
     def question(self, skill: SkillId, kind: str, task: Numbers, chance: Random) -> Question:
-        """The task as a question. Made without validation: tests validate every family's."""
+        """The task as a question."""
         learn = self.tier is SkillTier.LEARN
         key = self.family.answer(kind, task)
         draft = self.family.word(kind, task, self.params, chance)
@@ -292,7 +292,7 @@ class Space(Generic[P]):
         hint = ""
         if learn:
             hint = draft.hint if not tells(draft.hint, answer) else self.family.plain_hint
-        return Question.model_construct(
+        return Question(
             text=draft.text,
             format=AnswerFormat.CHOICE if choices else AnswerFormat.NUMERIC,
             answer=answer,
