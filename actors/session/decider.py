@@ -361,7 +361,10 @@ def _in_cast(state: SessionState, npc: str) -> None:
     if state.talk is not None:
         ties.who(state.talk, npc)
     cast = state.charter.cast
-    if cast and all(member.npc != npc for member in cast):
+    for member in cast:
+        if member.npc == npc:
+            return
+    if cast:
         raise RefusedError("unknown-npc", npc)
 
 

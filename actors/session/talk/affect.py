@@ -95,34 +95,41 @@ def ratios(samples: Sequence[Sample], baseline: Baseline) -> Ratios:
     """What the last turns show, the newest last; of none: everything is as usual."""
     if not samples:
         return Ratios()
-    frictions = words = 0
-    latency, l1, hedging, repairs = [], [], [], []
+    frictions = words = latency = repairs = 0
+    latencies = rates = hedgings = repaired = 0
+    l1 = hedging = 0.0
     for one in samples:
-        frictions += one.frictions
-        words += one.words
-        if one.latency_ms is not None:
-            latency.append(one.latency_ms)
-        if one.l1 is not None:
-            l1.append(one.l1)
-        if one.hedging is not None:
-            hedging.append(one.hedging)
-        if one.repairs is not None:
-            repairs.append(one.repairs)
+        _, found, said, native, hedges, corrected, latency_ms = one
+        frictions += found
+        words += said
+        if latency_ms is not None:
+            latency += latency_ms
+            latencies += 1
+        if native is not None:
+            l1 += native
+            rates += 1
+        if hedges is not None:
+            hedging += hedges
+            hedgings += 1
+        if corrected is not None:
+            repairs += corrected
+            repaired += 1
     turns = len(samples)
     return Ratios(
-        _ratio(latency, baseline.latency_ms),
-        _ratio(l1, baseline.l1),
-        _ratio(hedging, baseline.hedging),
-        _ratio(repairs, baseline.repair),
+        _ratio(latency, latencies, baseline.latency_ms),
+        _ratio(l1, rates, baseline.l1),
+        _ratio(hedging, hedgings, baseline.hedging),
+        _ratio(repairs, repaired, baseline.repair),
         frictions / turns,
         words / turns,
     )
 
 
-def _ratio(measured: Sequence[float], usual: float) -> float:
-    if not measured:
+def _ratio(total: float, count: int, usual: float) -> float:
+    """The mean of ``count`` measurements beside the usual; of none: as usual."""
+    if not count:
         return 1.0
-    return sum(measured) / len(measured) / (usual if usual > _LEAST else _LEAST)
+    return total / count / (usual if usual > _LEAST else _LEAST)
 
 
 def inferred(shown: Ratios) -> InnerAffect:
@@ -168,16 +175,23 @@ def escalation_signal(samples: Sequence[Sample], baseline: Baseline) -> float:
     a mean. Quick answers take something off; below 0 it is 0.
     """
     last = samples[-SIGNAL_TURNS:]
-    latency = _ratio(
-        [one.latency_ms for one in last if one.latency_ms is not None], baseline.latency_ms
-    )
-    rates = [one.l1 for one in last if one.l1 is not None]
-    frictions = sum([one.frictions for one in last])
-    signal = 0.3 * min(1.0, 0.5 * (latency - 1.0))
+    frictions = latency = latencies = rates = 0
+    l1 = 0.0
+    for one in last:
+        _, found, _, native, _, _, latency_ms = one
+        frictions += found
+        if latency_ms is not None:
+            latency += latency_ms
+            latencies += 1
+        if native is not None:
+            l1 += native
+            rates += 1
+    slower = _ratio(latency, latencies, baseline.latency_ms)
+    signal = 0.3 * min(1.0, 0.5 * (slower - 1.0))
     if frictions:
         signal += 0.4 * min(1.0, frictions / len(last) / 3)
     if rates:
-        signal += 0.3 * min(1.0, 2.0 * sum(rates) / len(rates))
+        signal += 0.3 * min(1.0, 2.0 * l1 / rates)
     return round(min(1.0, max(0.0, signal)), 6)
 
 

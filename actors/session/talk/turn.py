@@ -136,7 +136,7 @@ def take(state: SessionState, talk: Talk, command: TakeTurn, now: int) -> list[S
         if len(findings) < MOST_FRICTIONS and _hesitant(command.signals, talk.stage.baseline):
             findings = (*findings, HESITATION)
         _analysed(events, talk, character, standing, taken, findings, aligned, now)
-    if analysis is not None and analysis.forms:
+    if talk.injections and analysis is not None and analysis.forms:
         events += (
             InjectionAdvanced(form=one.form, status=InjectionStatus.USED, npc=npc, turn=turn)
             for one in talk.injections
@@ -144,29 +144,28 @@ def take(state: SessionState, talk: Talk, command: TakeTurn, now: int) -> list[S
         )
     if command.heard is not None:
         heard = command.heard
+        unclear = [one.phoneme for one in heard.phonemes if one.accuracy < UNCLEAR]
         events.append(
             PronunciationHeard(
                 turn=turn,
                 comprehensibility=heard.comprehensibility,
                 target_phrase=heard.target_phrase,
                 phonemes=heard.phonemes,
-                issues=tuple(
-                    dict.fromkeys(one.phoneme for one in heard.phonemes if one.accuracy < UNCLEAR)
-                ),
+                issues=tuple(dict.fromkeys(unclear)) if unclear else (),
             )
         )
     events += wordings
     if analysis is not None:
-        events += (
-            FactLearned(
-                npc=npc,
-                fact=one.fact,
-                category=one.category,
-                confidence=one.confidence,
-                turn=turn,
+        for one in analysis.facts:
+            events.append(
+                FactLearned(
+                    npc=npc,
+                    fact=one.fact,
+                    category=one.category,
+                    confidence=one.confidence,
+                    turn=turn,
+                )
             )
-            for one in analysis.facts
-        )
         if analysis.reached and not any(type(one) is NegotiationCollapsed for one in events):
             events += heard_goals(character, standing, analysis.reached, turn)
     if findings and character.tier == 2:
@@ -214,7 +213,8 @@ def _analysed(
         delta = delta if sense else min(delta, 0.0)
         if delta:
             events.append(moved(npc, standing, delta, because(findings, aligned), turn))
-    events += _opened(npc, turn, standing, breaches)
+    if breaches:
+        events += _opened(npc, turn, standing, breaches)
     if cause is not None:
         events.append(NegotiationCollapsed(npc=npc, turn=turn, cause=cause))
         events += _fallen(npc, turn, standing)
@@ -305,9 +305,9 @@ def sample(taken: TurnTaken, frictions: int = 0) -> Sample:
 
 def because(findings: Sequence[FrictionFinding], aligned: bool | None) -> str:
     """Why a standing moves, such as ``clean turn, register fits``; each kind of friction once."""
-    causes = list(dict.fromkeys([f"{found.type} friction" for found in findings]))
     if not findings:
-        causes.append("clean turn")
+        return "clean turn, register fits" if aligned else "clean turn"
+    causes = list(dict.fromkeys([f"{found.type} friction" for found in findings]))
     if aligned:
         causes.append("register fits")
     return ", ".join(causes)
@@ -372,6 +372,8 @@ def _trigger(
     findings: Sequence[FrictionFinding], aligned: bool | None, sense: bool, cause: str | None
 ) -> str:
     """What the turn is to the NPC's mood; what failed is no success."""
+    if not findings and aligned is not False and sense and cause is None:
+        return "successful-communication"
     if len(findings) == 1 and findings[0] is HESITATION:
         return "hesitation" if cause is None and sense else "communication-failure"
     trigger = trigger_of([found.type for found in findings], aligned)
@@ -494,8 +496,8 @@ def on_answer(talk: Talk, event: TurnAnswered, moment: Moment) -> None:
 
 def on_friction(talk: Talk, event: FrictionDetected) -> None:
     if talk.samples and talk.samples[-1].turn == event.turn:
-        *earlier, last = talk.samples
-        talk.samples = (*earlier, last._replace(frictions=last.frictions + 1))
+        last = talk.samples[-1]
+        talk.samples = (*talk.samples[:-1], last._replace(frictions=last.frictions + 1))
     standing = talk.standings.get(event.npc or "")
     if standing is not None:
         kind = str(event.type)
