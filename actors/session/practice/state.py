@@ -47,6 +47,8 @@ ERRORS: Final = 5
 REMEMBERED: Final = 24
 """Skills all that is kept for; the one asked longest ago is forgotten first."""
 REWARDS: Final = 24
+STREAK_WORDS: Final = "right in a row."
+"""How the line of a streak ends, of which a summary keeps the longest alone."""
 CUT: Final = 160
 """Characters of a kept question, CUT_ANSWER of an answer."""
 CUT_ANSWER: Final = 60
@@ -337,7 +339,10 @@ def on_credited(practice: Practice, event: ReviewCredited, moment: Moment) -> No
 
 
 def on_reward(practice: Practice, event: RewardEarned, moment: Moment) -> None:
-    practice.rewards = (*practice.rewards, event.line)[-REWARDS:]
+    kept = practice.rewards
+    if event.reward == "streak":  # the longest says it all
+        kept = tuple(line for line in kept if not line.endswith(STREAK_WORDS))
+    practice.rewards = (*kept, event.line)[-REWARDS:]
 
 
 def on_summed(practice: Practice, event: PracticeSummed, moment: Moment) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from holodeck.actors.session.practice.progress import accuracy
-from holodeck.actors.session.practice.state import Practice
+from holodeck.actors.session.practice.state import STREAK_WORDS, Practice
 from holodeck.messages.practice import (
     Category,
     PracticeSummed,
@@ -56,7 +56,7 @@ def shown_rows(rows: Iterable[SkillRow]) -> tuple[SkillRow, ...]:
 def streak_reward(streak: int) -> RewardEarned | None:
     if not streak or streak % STREAK_STEP:
         return None
-    return RewardEarned(reward="streak", line=f"{streak} right in a row.")
+    return RewardEarned(reward="streak", line=f"{streak} {STREAK_WORDS}")
 
 
 def mastery_reward(practice: Practice, skill: str) -> RewardEarned:
