@@ -283,8 +283,8 @@ def _friction(telling: Telling, event: FrictionDetected, moment: Moment) -> None
 
 
 def _affect(telling: Telling, event: AffectChanged, moment: Moment) -> None:
-    affects = telling.story.affects
-    affects[event.state.value] = affects.get(event.state.value, 0) + 1
+    affects, state = telling.story.affects, event.state.value
+    affects[state] = affects.get(state, 0) + 1
     if event.inner in BAD:
         telling.story.bad_affect = True
 
@@ -307,10 +307,12 @@ def _heard(telling: Telling, event: PronunciationHeard, moment: Moment) -> None:
         story.scored -= 1
         thread.estimate = None
     _scored(story, event.comprehensibility)
+    phonemes = story.phonemes
     for result in event.phonemes:
-        if result.phoneme in story.phonemes or len(story.phonemes) < FORMS:
-            total, times = story.phonemes.get(result.phoneme, (0.0, 0))
-            story.phonemes[result.phoneme] = (round(total + result.accuracy, 6), times + 1)
+        phoneme = result.phoneme
+        if phoneme in phonemes or len(phonemes) < FORMS:
+            total, times = phonemes.get(phoneme, (0.0, 0))
+            phonemes[phoneme] = (round(total + result.accuracy, 6), times + 1)
 
 
 def _reached(telling: Telling, event: GoalReached, moment: Moment) -> None:

@@ -70,7 +70,9 @@ def who(talk: Talk, npc: str) -> Character:
 
 def clamped(reputation: float) -> float:
     """A standing, -0.5 to 1, rounded to 6 digits."""
-    return round(min(CEILING, max(FLOOR, reputation)), 6)
+    if reputation <= FLOOR:
+        return FLOOR
+    return CEILING if reputation >= CEILING else round(reputation, 6)
 
 
 def moved(

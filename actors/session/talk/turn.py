@@ -49,6 +49,7 @@ from holodeck.messages.conversation import (
     ConversationOutcome,
     FrictionType,
     InjectionStatus,
+    Mood,
     OpennessState,
     Severity,
     severity_level,
@@ -248,7 +249,7 @@ def _felt(
 ) -> None:
     """Affect, pressure and help after the turn, as far as they are not what they were."""
     stage, tier = talk.stage, character.tier
-    samples = (*talk.samples, sample(taken, len(findings)))[-WINDOW:]
+    samples = (*talk.samples[1 - WINDOW :], sample(taken, len(findings)))
     shown = affect.ratios(samples, stage.baseline)
     inner = affect.inferred(shown)
     state = affect.NAMED[inner]
@@ -295,11 +296,12 @@ def sample(taken: TurnTaken, frictions: int = 0) -> Sample:
     if analysis is None:
         words = len(taken.text.split())
         return Sample(taken.turn, frictions, words, latency_ms=latency)
-    words = analysis.l1_words + analysis.l2_words + analysis.other_words
+    native, hedges = analysis.l1_words, analysis.hedges
+    words = native + analysis.l2_words + analysis.other_words
     l1 = hedging = None
     if words:
-        l1 = round(analysis.l1_words / words, 6)
-        hedging = round(analysis.hedges / words, 6)
+        l1 = round(native / words, 6) if native else 0.0
+        hedging = round(hedges / words, 6) if hedges else 0.0
     return Sample(taken.turn, frictions, words, l1, hedging, analysis.repairs, latency)
 
 
@@ -451,42 +453,34 @@ def answer(state: SessionState, talk: Talk, command: NpcReply, active: bool) -> 
 
 
 def on_turn(talk: Talk, event: TurnTaken, moment: Moment) -> None:
+    npc, topic, tier = event.npc, event.topic, event.tier or talk.tier
+    standing = talk.standings.get(npc)
     talk.spoke_at = 0
-    talk.location = event.location
-    _on_topic(talk, event)
-    tier = event.tier or talk.tier
+    talk.location, talk.topic = event.location, topic
+    if topic and topic not in talk.topics:
+        talk.topics = (*talk.topics, topic)[-MANY:]
     if tier != talk.tier:
         talk.tier = tier
         talk.scaffolds = scaffolds.actions(tier, talk.scaffold)
-    talk.recent = (*talk.recent, Heard("learner", event.npc, event.text[:CUT]))[-RECENT:]
+    talk.recent = (*talk.recent[1 - RECENT :], Heard("learner", npc, event.text[:CUT]))
     if event.analysed:
-        talk.samples = (*talk.samples, sample(event))[-WINDOW:]
-    standing = talk.standings.get(event.npc)
+        talk.samples = (*talk.samples[1 - WINDOW :], sample(event))
     if standing is not None:
+        if topic and topic not in standing.topics:
+            standing.topics = (*standing.topics, topic)[-MANY:]
         standing.senseless = senseless_after(standing, event.analysis)
         standing.affect = talk.affect
         _seen(standing, moment.at)
 
 
-def _on_topic(talk: Talk, event: TurnTaken) -> None:
-    topic = event.topic
-    talk.topic = topic
-    if not topic:
-        return
-    if topic not in talk.topics:
-        talk.topics = (*talk.topics, topic)[-MANY:]
-    standing = talk.standings.get(event.npc)
-    if standing is not None and topic not in standing.topics:
-        standing.topics = (*standing.topics, topic)[-MANY:]
-
-
 def _seen(standing: Standing, at: int) -> None:
-    standing.mood = mood_now(standing, at)
+    if standing.mood is not Mood.NEUTRAL:
+        standing.mood = mood_now(standing, at)
     standing.seen_at = at
 
 
 def on_answer(talk: Talk, event: TurnAnswered, moment: Moment) -> None:
-    talk.recent = (*talk.recent, Heard("npc", event.npc, event.text[:CUT]))[-RECENT:]
+    talk.recent = (*talk.recent[1 - RECENT :], Heard("npc", event.npc, event.text[:CUT]))
     standing = talk.standings.get(event.npc)
     if standing is not None:
         _seen(standing, moment.at)
@@ -500,7 +494,7 @@ def on_friction(talk: Talk, event: FrictionDetected) -> None:
         talk.samples = (*talk.samples[:-1], last._replace(frictions=last.frictions + 1))
     standing = talk.standings.get(event.npc or "")
     if standing is not None:
-        kind = str(event.type)
+        kind = event.type.value
         standing.frictions[kind] = standing.frictions.get(kind, 0) + 1
 
 
@@ -557,8 +551,9 @@ def on_pronunciation(state: SessionState, event: PronunciationHeard, moment: Mom
     if talk is not None:
         talk.heard += 1
         talk.comprehensibility = round(talk.comprehensibility + event.comprehensibility, 6)
-        fresh = tuple(one for one in event.issues if one not in talk.issues)
-        talk.issues = (*talk.issues, *fresh)[-MANY:]
+        fresh = [one for one in event.issues if one not in talk.issues]
+        if fresh:
+            talk.issues = (*talk.issues, *fresh)[-MANY:]
 
 
 def rehearse(talk: Talk, moment: Moment) -> None:
