@@ -7,9 +7,10 @@ is asked for again after a crash.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Awaitable, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 from pydantic import ValidationError
@@ -19,7 +20,7 @@ from holodeck.actors.session.practice.outlook import Want, ahead, foreseen, want
 from holodeck.actors.session.state import SessionState
 from holodeck.actors.shell import SessionShell
 from holodeck.messages.codec import unpack
-from holodeck.messages.curriculum import Curriculum
+from holodeck.messages.curriculum import Curriculum, Skill
 from holodeck.messages.envelope import Answer
 from holodeck.messages.errors import RefusedError, TransientError
 from holodeck.messages.ids import new_id
@@ -27,9 +28,11 @@ from holodeck.messages.practice import (
     AnswerQuestion,
     BriefPractice,
     CloseFeedback,
+    Course,
     GeneratorKind,
     PracticeBrief,
     ServeQuestion,
+    SkillTier,
     Supply,
 )
 from holodeck.messages.session import SessionEvent, StartSession
@@ -40,6 +43,19 @@ log = structlog.get_logger("holodeck.practice")
 BRIEF_PATIENCE_S: Final = 5.0
 MOST: Final = 20
 """Supplies of one command, at most: a plan has no more slots."""
+
+
+class Taught(NamedTuple):
+    """A curriculum as it is needed again and again: every session of it shares one course.
+
+    Attributes:
+        skills: by id.
+    """
+
+    curriculum: Curriculum
+    course: Course
+    skills: Mapping[str, Skill]
+
 
 Supplied = StartSession | AnswerQuestion | CloseFeedback
 """The commands a question may come with."""
@@ -62,6 +78,8 @@ class Practising:
         self._house = house
         self._curricula = faculties.curricula
         self._questions = faculties.questions
+        self._taught: dict[str, Taught] = {}
+        self._warmed: set[str] = set()
 
     def knows(self) -> bool:
         """Whether there are curricula at all."""
@@ -83,6 +101,13 @@ class Practising:
             raise RefusedError("unknown-curriculum", f"{curriculum!r}; there are {known}")
         return found
 
+    def _teaching(self, curriculum: Curriculum) -> Taught:
+        held = self._taught.get(curriculum.id)
+        if held is None or held.curriculum is not curriculum:
+            skills = {one.id: one for one in curriculum.skills}
+            held = self._taught[curriculum.id] = Taught(curriculum, curriculum.course(), skills)
+        return held
+
     async def prepare(self, start: StartSession) -> StartSession:
         """The start with its course and with what the learner has come to.
 
@@ -101,8 +126,25 @@ class Practising:
             told = PracticeBrief.model_validate(unpack(answer.state or b"", "learner"))
         except ValidationError as error:
             raise TransientError(f"a briefing cannot be read: {error}") from error
-        brief = told.model_copy(update={"course": curriculum.course()})
+        if curriculum.id not in self._warmed:
+            self._warmed.add(curriculum.id)
+            self._house.spawn(self._warm(curriculum, options.generator))
+        brief = told.model_copy(update={"course": self._teaching(curriculum).course})
         return start.model_copy(update={"brief": brief})
+
+    async def _warm(self, curriculum: Curriculum, kind: GeneratorKind) -> None:
+        """Has one question of every skill made beside the loop, and thrown away: the first of a
+        skill and tier takes some milliseconds, for all its tasks are listed then."""
+        maker = self._questions.get(kind)
+        if maker is None or kind is not GeneratorKind.OFFLINE:
+            return
+        if inspect.iscoroutinefunction(maker.generate):
+            return  # it keeps no loop waiting
+        for skill in curriculum.skills:
+            for tier in SkillTier:
+                await asyncio.to_thread(
+                    maker.generate, skill, tier, "", frozenset(), curriculum=curriculum
+                )
 
     # -- questions ----------------------------------------
 
@@ -175,7 +217,7 @@ class Practising:
         known = self._curricula.get(curriculum) if self._curricula is not None else None
         if maker is None or known is None:
             return None
-        skill = known.skill(want.skill)
+        skill = self._teaching(known).skills.get(want.skill)
         if skill is None:
             return Supply(
                 skill=want.skill, tier=want.tier, fatal=True, reason="the curriculum has it no more"

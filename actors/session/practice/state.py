@@ -126,7 +126,10 @@ class Practice:
         return self.feedback or self.question is not None
 
     def skill(self, identity: str) -> CourseSkill | None:
-        return next((one for one in self.course.skills if one.id == identity), None)
+        for one in self.course.skills:
+            if one.id == identity:
+                return one
+        return None
 
     def name(self, identity: str) -> str:
         found = self.skill(identity)
