@@ -214,11 +214,6 @@ _OWN_ID: Final = {
     "fleet": "fleet_id",
 }
 _SHOWN: Final = {kind: event.shown for kind, event in EVENTS.items()}
-_BACK: Final = {
-    kind: b",%b" % to_json({"confidence": event.confidence, "source": SOURCE})[1:-1]
-    for kind, event in EVENTS.items()
-}
-"""The end of a tile, but for whether it is quiet."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -262,40 +257,38 @@ def tiles_of(place: Place, sequence: int, checkpoint: Checkpoint, room: str = RO
     # fields without looking at each value to see what it is: so a tile is put together of pieces.
     name = b'{"id":"%b.%d.' % (to_json(identity)[1:-1], sequence)
     domain = b'","domain":%b,"question":' % to_json(checkpoint.room or room)
-    before, _, after = to_json(head)[:-1].partition(_PLACE)
+    before, _, after = to_json(head)[:-1].partition(b'"n":0')
+    before, after = b',"answer":' + before + b'"n":', after + b","
     end = b',"quiet":true}' if checkpoint.quiet else b"}"
     out = []
+    answer: tuple[bytes, ...]
     for n, event in enumerate(checkpoint.events):
-        kind = event.kind
+        kind, nth = event.kind, b"%d" % n
         about, tags = _ABOUT[type(event)](event, place)
+        front = (name, nth, domain, to_json(f"[{_SHOWN[kind]}] {about}"))
+        back = (_back(kind, tags), end)
         if kind in _AS_IT_IS:
             told = event.__pydantic_serializer__.to_json(event, by_alias=False)
-            answer = b'%b"n":%d%b,%b' % (before, n, after, told[1:])
+            answer = (before, nth, after, told[1:])
         else:
             head["n"] = n
             made = _TOLD.get(kind)
-            answer = to_json(
-                head | (event.__dict__ if made is None else made(event, at)),
-                by_alias=False,
-                inf_nan_mode="null",
-            )
-        out.append(
-            b'%b%d%b%b,"answer":%b,"tags":%b%b%b'
-            % (
-                name,
-                n,
-                domain,
-                to_json(f"[{_SHOWN[kind]}] {about}"),
-                answer,
-                to_json(_TAGS[kind] + tags),
-                _BACK[kind],
-                end,
-            )
-        )
+            fields = head | (event.__dict__ if made is None else made(event, at))
+            told = to_json(fields, by_alias=False, inf_nan_mode="null")
+            answer = (b',"answer":', told)
+        out.append(b"".join((*front, *answer, *back)))
     return out
 
 
-_PLACE: Final = b'"n":0'
+@lru_cache(maxsize=4096)
+def _back(kind: str, tags: tuple[str, ...]) -> bytes:
+    """The end of a tile, but for whether it is quiet. Few tags come again and again."""
+    back = {
+        "tags": _TAGS[kind] + tags,
+        "confidence": EVENTS[kind].confidence,
+        "source": SOURCE,
+    }
+    return b"," + to_json(back)[1:-1]
 
 
 def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:

@@ -49,6 +49,8 @@ NAMED: Final[dict[InnerAffect, Affect]] = {
 """What contracts call the nine states the rule knows."""
 ESCALATION: Final = 0.7
 """The signal from which a frustrated or overwhelmed learner gets help at once."""
+HELPED: Final = frozenset({InnerAffect.OVERWHELMED, InnerAffect.FRUSTRATED})
+"""The only states in which the signal calls for anything."""
 SIGNAL_TURNS: Final = 3
 HESITATION_S: Final = 2.0
 _LEAST: Final = 0.01

@@ -254,14 +254,17 @@ def _felt(
     inner = affect.inferred(shown)
     state = affect.NAMED[inner]
     pressure = affect.pressed(talk.pressure, inner, tier, stage.tier3_sessions)
-    signal = affect.escalation_signal(samples, stage.baseline)
     needed = affect.needs_scaffold(bool(findings), state)
-    if (
+    moves = (
         inner is not talk.inner
         or state is not talk.affect
         or pressure != talk.pressure
         or needed is not talk.intervention
-    ):
+    )
+    signal = 0.0
+    if moves or inner in affect.HELPED:
+        signal = affect.escalation_signal(samples, stage.baseline)
+    if moves:
         events.append(
             AffectChanged(
                 turn=taken.turn,
