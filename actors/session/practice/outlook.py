@@ -6,7 +6,6 @@ One law: a want is a function of the state alone, so whoever asks again asks for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from holodeck.actors.decider import Moment
@@ -33,8 +32,7 @@ from holodeck.messages.practice import (
 from holodeck.messages.session import SessionCommand
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(NamedTuple):
     """A question that is waited for.
 
     Attributes:

@@ -106,7 +106,9 @@ def fluency(share: float, speeds: Sequence[float], streak: int, cap: int = STREA
 
 
 def _unit(value: float) -> float:
-    return min(1.0, max(0.0, value))
+    if 0 < value < 1:
+        return value
+    return 1.0 if value >= 1 else 0.0
 
 
 def rule_of(

@@ -228,7 +228,7 @@ def _cut(text: str) -> str:
 
 def newest(kept: tuple[str, ...], one: str, limit: int) -> tuple[str, ...]:
     """The newest texts after one more, at most ``limit``."""
-    return (*kept, one)[-limit:]
+    return (*kept, one) if len(kept) < limit else (*kept[len(kept) - limit + 1 :], one)
 
 
 # --- what the events change ----------------------------------------
