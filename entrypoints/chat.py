@@ -7,7 +7,6 @@ keeps nothing, and shows the same after a restart.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -29,7 +28,15 @@ from textual.widgets import Footer, Input, Static
 from holodeck.actors.session import Phase
 from holodeck.config import Settings, configure_logging
 from holodeck.deck import Deck
-from holodeck.entrypoints.running import REMEDIES, open_deck, out_for, run, settings_for, usage
+from holodeck.entrypoints.running import (
+    REMEDIES,
+    learner_of,
+    open_deck,
+    out_for,
+    run,
+    settings_for,
+    usage,
+)
 from holodeck.entrypoints.scene import (
     GREY,
     YOU,
@@ -51,12 +58,10 @@ from holodeck.messages.conversation import (
 )
 from holodeck.messages.errors import (
     HolodeckError,
-    InvalidId,
     RefusedError,
     StartupError,
     Unavailable,
 )
-from holodeck.messages.ids import check_id, encode_foreign
 from holodeck.messages.persona import Persona
 from holodeck.messages.session import (
     MindKind,
@@ -703,7 +708,7 @@ def chat(
     out = out_for(ctx, False)
     if mind not in ("scripted", "model"):
         usage("--mind is scripted or model")
-    who = _learner(learner)
+    who = learner_of(learner)
     settings = settings_for(ctx, nats_url=url)
     library = library_of(settings)
     world = library.get(persona)
@@ -732,10 +737,3 @@ def chat(
     run(out, talk)
     if left == "paused":
         out.note(f"Paused. Go on with: holodeck chat --persona {persona} --learner {who}")
-
-
-def _learner(given: str | None) -> str:
-    try:
-        return check_id(given) if given is not None else encode_foreign(getpass.getuser())
-    except InvalidId as error:
-        usage(f"--learner: {error}")

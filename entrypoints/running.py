@@ -7,6 +7,7 @@ standard error, with exit status 1 (2 where the command line itself is wrong); n
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import os
 import sys
@@ -25,6 +26,7 @@ from holodeck.messages.codec import explain
 from holodeck.messages.errors import (
     Busy,
     HolodeckError,
+    InvalidId,
     NoResponder,
     RefusedError,
     SettingsError,
@@ -32,7 +34,7 @@ from holodeck.messages.errors import (
     StoreFull,
     Unavailable,
 )
-from holodeck.messages.ids import check_id
+from holodeck.messages.ids import check_id, encode_foreign
 from holodeck.session import Session
 from holodeck.wiring import find_connection
 
@@ -175,6 +177,14 @@ def with_session(
         await work(deck.session(check_id(identity)), out)
 
     with_deck(ctx, as_json, named)
+
+
+def learner_of(given: str | None) -> str:
+    """Who learns: as given, else who is at the keyboard."""
+    try:
+        return check_id(given) if given is not None else encode_foreign(getpass.getuser())
+    except InvalidId as error:
+        usage(f"--learner: {error}")
 
 
 def usage(problem: str) -> NoReturn:

@@ -6,7 +6,6 @@ One law: however the program is told to go, the session is left so that it can g
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import signal
 import sys
@@ -19,10 +18,9 @@ import typer
 
 from holodeck.config import Settings, configure_logging
 from holodeck.deck import Deck
-from holodeck.entrypoints.running import out_for, run, settings_for, usage
+from holodeck.entrypoints.running import learner_of, out_for, run, settings_for, usage
 from holodeck.local import Local
-from holodeck.messages.errors import InvalidId, StartupError
-from holodeck.messages.ids import check_id, encode_foreign
+from holodeck.messages.errors import StartupError
 from holodeck.messages.practice import GeneratorKind, SchedulerKind
 from holodeck.minds.curricula import CurriculumError, CurriculumLibrary
 from holodeck.wiring import curriculum_folders
@@ -84,7 +82,7 @@ def play(
     from holodeck.entrypoints.play.seat import Seat
 
     out = out_for(ctx, False)
-    who = _learner(learner)
+    who = learner_of(learner)
     settings = settings_for(ctx, nats_url=url)
     try:
         library = CurriculumLibrary(curriculum_folders(settings))
@@ -160,10 +158,3 @@ def _deck(settings: Settings, folder: Path | None) -> AbstractAsyncContextManage
     except OSError as error:
         raise StartupError(f"{folder} cannot be used ({error})", "Name another folder") from error
     return Local(folder, settings=settings)
-
-
-def _learner(given: str | None) -> str:
-    try:
-        return check_id(given) if given is not None else encode_foreign(getpass.getuser())
-    except InvalidId as error:
-        usage(f"--learner: {error}")
