@@ -151,26 +151,28 @@ def _put(kept: dict[str, V], npc: str, value: V) -> None:
 def _turn(telling: Telling, event: TurnTaken, moment: Moment) -> None:
     settle(telling)
     story, thread = telling.story, telling.thread
-    analysis = event.analysis
-    thread.npc, thread.turn = event.npc, event.turn
+    analysis, npc, tier, aligned = event.analysis, event.npc, event.tier, event.aligned
+    thread.npc, thread.turn = npc, event.turn
     thread.meaningful = meaningful(event)
     thread.forms = analysis.forms if analysis is not None else ()
     thread.estimate = None if analysis is None else analysis.comprehensibility
     story.turns += 1
-    story.tiers[event.tier] = story.tiers.get(event.tier, 0) + 1
-    _put(story.npcs, event.npc, event.tier)
+    story.tiers[tier] = story.tiers.get(tier, 0) + 1
+    _put(story.npcs, npc, tier)
+    words = 0
     if analysis is not None:
-        _analysed(story, analysis, event.tier)
-    if event.speaking_ms:
         words = _words(analysis)
-        story.spoken_ms += event.speaking_ms
+        _analysed(story, analysis, words, tier)
+    speaking_ms = event.speaking_ms
+    if speaking_ms:
+        story.spoken_ms += speaking_ms
         story.spoken_words += words if words else len(event.text.split())
-    if event.aligned is not None:
+    if aligned is not None:
         story.judged += 1
-        story.fitting += event.aligned
-        if event.tier == 3:
+        story.fitting += aligned
+        if tier == 3:
             story.judged3 += 1
-            story.fitting3 += event.aligned
+            story.fitting3 += aligned
     signals = event.signals
     if signals is not None:
         if signals.latency_ms is not None:
@@ -182,29 +184,29 @@ def _turn(telling: Telling, event: TurnTaken, moment: Moment) -> None:
         story.avoided += signals.avoided
 
 
-def _words(analysis: TurnAnalysis | None) -> int:
-    if analysis is None:
-        return 0
+def _words(analysis: TurnAnalysis) -> int:
     return analysis.l1_words + analysis.l2_words + analysis.other_words
 
 
-def _analysed(story: Story, analysis: TurnAnalysis, tier: int) -> None:
+def _analysed(story: Story, analysis: TurnAnalysis, words: int, tier: int) -> None:
+    native = analysis.l1_words
     story.analysed += 1
-    story.l1_words += analysis.l1_words
+    story.l1_words += native
     story.l2_words += analysis.l2_words
     story.other_words += analysis.other_words
     story.unique_words += analysis.unique_words
     story.hedges += analysis.hedges
     story.repairs += analysis.repairs
-    story.l1_turns += analysis.l1_words > 0
+    story.l1_turns += native > 0
     if tier == 1:
-        story.l1_tier1 += analysis.l1_words
-        story.words_tier1 += _words(analysis)
+        story.l1_tier1 += native
+        story.words_tier1 += words
     if analysis.comprehensibility is not None:
         _scored(story, analysis.comprehensibility)
+    forms = story.forms
     for form in analysis.forms:
-        if form in story.forms or _room_for(story.forms, form):
-            story.forms[form] = story.forms.get(form, 0) + 1
+        if form in forms or _room_for(forms, form):
+            forms[form] = forms.get(form, 0) + 1
 
 
 def _room_for(kept: Mapping[str, Any], name: str) -> bool:

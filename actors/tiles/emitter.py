@@ -327,16 +327,16 @@ class TileEmitter:
         if largest > limit:
             raise TooLarge(largest, limit)
         identity, at = place.identity, str(checkpoint.at)
+        fronts, rows, kinds, events = self._fronts, run.rows, run.kinds, checkpoint.events
         for n in range(start.n + 1 if sequence == start.sequence else 0, len(tiles)):
-            kind = checkpoint.events[n].kind
-            origin = f"{sequence}.{n}"
+            kind, origin = events[n].kind, f"{sequence}.{n}"
             headers = {
                 HEADER_TILE: f"{identity}.{origin}",
                 HEADER_ORIGIN: origin,
                 HEADER_AT: at,
             }
-            run.rows.append((self._fronts[kind] + identity, tiles[n], headers))
-            run.kinds.append(kind)
+            rows.append((fronts[kind] + identity, tiles[n], headers))
+            kinds.append(kind)
         run.position = sequence
 
     async def _resume(self) -> tuple[int, Origin]:
