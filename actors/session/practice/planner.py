@@ -28,7 +28,7 @@ from holodeck.messages.practice import (
 Records = Mapping[str, SkillRecord]
 """By skill. Skills the course does not know are passed over."""
 
-UNASKED: Final = 8
+UNASKED: Final = 7
 """Sessions an unlocked skill may pass unasked before it goes before all others."""
 OVERDUE: Final = 2
 """Sessions a due review may pass before it goes before all else."""

@@ -219,7 +219,7 @@ def tier_of(practice: Practice, slot: Slot) -> SkillTier:
 
 def error_text(question: str, given: str, answer: str) -> str:
     """What is remembered of a wrong answer."""
-    return f'answered "{_cut(given)}" to "{question[:CUT]}"; right is "{_cut(answer)}"'
+    return f"Answered {_cut(given)} for '{question[:CUT]}', correct answer was {_cut(answer)}"
 
 
 def _cut(text: str) -> str:
