@@ -1048,11 +1048,11 @@ class Host:
 
     def _stirred(self, cell: Cell) -> None:
         """A learner with a profile has folded something: it may have something to do."""
-        _, partition, _, identity = cell.key.split(".")
-        if int(partition) not in self.owned:
-            return
         due = next_due(cell.state, self.now())
-        if due:
+        if not due:
+            return
+        _, partition, _, identity = cell.key.split(".")
+        if int(partition) in self.owned:
             self.arm_learner(identity, due)
 
     def arm_learner(self, identity: str, due: int) -> None:

@@ -331,6 +331,8 @@ class Profile:
 
     def next_moment(self, now: int) -> int:
         """When the learner has something to do by itself; see :func:`decider.next_due`."""
+        if not self.owed and not self.queue.waiting and self.queue.lesson is None:
+            return 0
         moments = [self.ready_at(session) for session in self.owed]
         if self.queue.waiting or self.queue.lesson is not None:
             moments.append(self.queue.next_moment(now))

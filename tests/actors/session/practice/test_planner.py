@@ -158,14 +158,14 @@ def test_a_mastered_skill_is_forgotten_after_three_days_or_half_its_interval() -
     assert decayed(CHAIN, records, oldest, NOON) == ()
 
 
-def test_a_skill_passed_over_for_eight_sessions_goes_first() -> None:
+def test_a_skill_passed_over_for_seven_sessions_goes_first() -> None:
     of = course(*(f"s{n} {n}" for n in range(9)))
     records = by_id(
         [SkillRecord(skill=one.id, session=8, last_at=NOON - DAY_MS) for one in of.skills]
     )
     records["s3"] = SkillRecord(skill="s3", session=2, last_at=NOON - 9 * DAY_MS)
-    assert plans(of, records, 10)[0] == ("s0", F)
-    assert plans(of, records, 11)[0] == ("s3", F)
+    assert plans(of, records, 9)[0] == ("s0", F)
+    assert plans(of, records, 10)[0] == ("s3", F)
 
 
 # --- nobody waits for ever ----------------------------------------
