@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from holodeck.actors.host import HostOptions
 from holodeck.actors.supervisor import SupervisorOptions
@@ -20,8 +20,10 @@ from holodeck.broker.nats import connect as connect_nats
 from holodeck.broker.streams import Layout, layout
 from holodeck.config import Settings, load_settings
 from holodeck.messages.errors import StartupError
-from holodeck.minds import Faculties, minds_of
-from holodeck.minds.personas import Library
+from holodeck.minds import Faculties
+
+if TYPE_CHECKING:
+    from holodeck.minds.personas import Library
 
 DAY_S: Final = 86_400.0
 
@@ -205,6 +207,9 @@ def library_of(settings: Settings) -> Library:
     Raises:
         PersonaError: one of them cannot be used.
     """
+    # Here and below not at the top: who only speaks to a runtime loads none of it.
+    from holodeck.minds.personas import Library
+
     return Library([folder.expanduser() for folder in persona_folders(settings)])
 
 
@@ -212,8 +217,10 @@ def faculties_of(settings: Settings) -> Faculties:
     """What a host thinks with.
 
     Raises:
-        PersonaError, StartupError: as in :func:`minds_of`.
+        PersonaError, CurriculumError, StartupError: as in :func:`minds_of`.
     """
+    from holodeck.minds import minds_of
+
     return minds_of(
         model_url=settings.model_url,
         model_key=settings.model_key,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgpack
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from holodeck.messages.base import MAX_MESSAGE, MAX_STATE
 from holodeck.messages.envelope import (
@@ -32,7 +32,9 @@ SCHEMA: Final = 1
 UPCASTERS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 """From a version to the next one: takes a raw checkpoint of that version. Empty while 1 is all."""
 
-_EVENTS: Final[TypeAdapter[tuple[AnyEvent, ...]]] = TypeAdapter(tuple[AnyEvent, ...])
+_EVENTS: Final[TypeAdapter[tuple[AnyEvent, ...]]] = TypeAdapter(
+    tuple[AnyEvent, ...], config=ConfigDict(defer_build=True)
+)
 _pack: Final[Callable[[Any], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
 

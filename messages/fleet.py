@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from holodeck.messages.base import Event, Label, Message, Reason, Share
 from holodeck.messages.ids import NpcId, SessionId, TaskId
@@ -262,4 +262,4 @@ FleetEvent = Annotated[
     AgentRegistered | AgentUnregistered | MidSynthesised | ArchitectInferred,
     Field(discriminator="kind"),
 ]
-FLEET_COMMAND: TypeAdapter[Any] = TypeAdapter(FleetCommand)
+FLEET_COMMAND: TypeAdapter[Any] = TypeAdapter(FleetCommand, config=ConfigDict(defer_build=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from holodeck.messages.base import Event, Label, Message
 from holodeck.messages.conversation import (
@@ -274,4 +274,6 @@ LearnerEvent = Annotated[
     | InjectionSettled,
     Field(discriminator="kind"),
 ]
-LEARNER_COMMAND: TypeAdapter[LearnerCommand] = TypeAdapter(LearnerCommand)
+LEARNER_COMMAND: TypeAdapter[LearnerCommand] = TypeAdapter(
+    LearnerCommand, config=ConfigDict(defer_build=True)
+)

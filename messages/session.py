@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
 from holodeck.messages.base import Event, JsonText, Label, Message, Millis, Reason, Text
 from holodeck.messages.conversation import (
@@ -850,4 +850,6 @@ SessionEvent = Annotated[
     Field(discriminator="kind"),
 ]
 
-SESSION_COMMAND: TypeAdapter[SessionCommand] = TypeAdapter(SessionCommand)
+SESSION_COMMAND: TypeAdapter[SessionCommand] = TypeAdapter(
+    SessionCommand, config=ConfigDict(defer_build=True)
+)

@@ -17,8 +17,6 @@ from holodeck.messages.errors import ContractError
 from holodeck.messages.persona import Fault
 from holodeck.messages.practice import SkillTier
 from holodeck.minds.documents import Document, Way, meant_by, text_of
-from holodeck.minds.questions import FAMILIES
-from holodeck.minds.questions import faults as task_faults
 
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "config" / "curricula"
 """Where the curricula that come with the program lie."""
@@ -106,6 +104,8 @@ def parse(
     for way, problem in _graph_faults(data):
         document.fault(way, problem)
     if thorough and curriculum is not None and not document.faults:
+        from holodeck.minds.questions import faults as task_faults
+
         for n, skill in enumerate(curriculum.skills):
             for problem in task_faults(skill):
                 document.fault(("skills", n, "generator"), problem)
@@ -202,6 +202,9 @@ def _family_faults(at: Way, skill: Mapping[str, Any]) -> Iterator[tuple[Way, str
     name = use.get("family") if isinstance(use, dict) else None
     if not isinstance(use, dict) or not isinstance(name, str):
         return
+    # Not at the top: every command of the terminal loads this module, few make questions.
+    from holodeck.minds.questions import FAMILIES
+
     family = FAMILIES.get(name)
     if family is None:
         way = (*at, "generator", "family")

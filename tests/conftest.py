@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -14,6 +15,7 @@ from typing import Final, NoReturn
 # leaves to the garbage collector can trip the compiler of Python 3.11 ("recursion depth mismatch").
 import hypothesis  # noqa: F401
 import pytest
+import structlog
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -40,6 +42,14 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("HOLODECK_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """What a command set up for its logs, on a stream that is closed with it, ends with its
+    test."""
+    yield
+    structlog.reset_defaults()
 
 
 ALONE: Final = ("bench", "demo", "runtime", "torture")
