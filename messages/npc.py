@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from holodeck.messages.base import Event, Label, Message
 from holodeck.messages.conversation import Sentence, Tier
@@ -45,4 +45,4 @@ class NpcDescribed(Event):
 
 
 NpcEvent = Annotated[NpcDescribed, Field()]
-NPC_COMMAND: TypeAdapter[NpcCommand] = TypeAdapter(NpcCommand, config=ConfigDict(defer_build=True))
+NPC_COMMAND: TypeAdapter[NpcCommand] = TypeAdapter(NpcCommand)
