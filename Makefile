@@ -1,7 +1,7 @@
 # Needs make and a Python from 3.11 on; everything else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check demo bench clean
+.PHONY: help install test test-bench check demo bench clean
 
 VENV  := .venv
 PY    := $(VENV)/bin/python
@@ -10,7 +10,7 @@ ARGS  ?=
 NAME  ?=
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## .venv with everything; does nothing when up to date
 
@@ -29,8 +29,11 @@ $(STAMP): pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@touch $@
 
-test: install ## every test (ARGS="-k name" for some)
-	$(PY) -m pytest -m "not packaging" -n 2 --dist loadgroup $(ARGS)
+test: install ## every test but the longest benchmarks' (ARGS="-k name" for some)
+	$(PY) -m pytest -m "not packaging and not bench" -n 2 --dist loadgroup $(ARGS)
+
+test-bench: install ## the longest benchmarks, each run small
+	$(PY) -m pytest -m bench tests/bench $(ARGS)
 
 check: install ## ruff, mypy, import law, packaging
 	$(PY) -m ruff check .

@@ -56,6 +56,7 @@ from holodeck.messages.codec import (
     decode_command,
     encode_answer,
     pack,
+    ready,
     unpack,
 )
 from holodeck.messages.envelope import (
@@ -271,6 +272,7 @@ class Host:
             StartupError: the broker cannot be reached or used.
         """
         self._loop = asyncio.get_running_loop()
+        ready()
         self.broker = await self._connect()
         layout = self.layout
         self.journal: Log = self.broker.log(layout.checkpoints)

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol
 
 import typer
@@ -392,10 +393,24 @@ class Chat(App[str]):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
-        if not text or self._busy():
+        if not text:
+            return
+        if self._busy():
+            self.set_timer(0.1, partial(self._say_later, event.input, text))
             return
         event.input.clear()
         self._say(text)
+
+    def _say_later(self, line: Input, text: str) -> None:
+        """What was entered while the NPC was speaking is said when it has, unless it was changed
+        meanwhile."""
+        if line.value.strip() != text:
+            return
+        if self.waiting:
+            self.set_timer(0.1, partial(self._say_later, line, text))
+        else:
+            line.clear()
+            self._say(text)
 
     @property
     def waiting(self) -> bool:

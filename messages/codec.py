@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, get_args
 
 import msgpack
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from holodeck.messages.base import MAX_MESSAGE, MAX_STATE
 from holodeck.messages.envelope import (
@@ -36,6 +36,26 @@ _EVENTS: Final[TypeAdapter[tuple[AnyEvent, ...]]] = TypeAdapter(
     tuple[AnyEvent, ...], config=ConfigDict(defer_build=True)
 )
 _pack: Final[Callable[[Any], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+
+
+def ready() -> None:
+    """Builds every validator that was left for later, so that none is built while somebody waits:
+    for whoever serves. Half a second."""
+    adapters: tuple[TypeAdapter[Any], ...] = (_EVENTS, _ANSWER, *ENVELOPES.values())
+    for adapter in adapters:
+        adapter.rebuild(raise_errors=True)
+    for model in _members(AnyEvent):
+        model.model_rebuild()
+
+
+def _members(union: Any) -> Iterator[type[BaseModel]]:
+    """The classes of a union, however it is wrapped."""
+    if isinstance(union, type):
+        if issubclass(union, BaseModel):
+            yield union
+        return
+    for part in get_args(union):
+        yield from _members(part)
 
 
 def pack(value: Any) -> bytes:

@@ -52,7 +52,7 @@ def _own_logs() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-ALONE: Final = ("bench", "demo", "runtime", "torture")
+ALONE: Final = ("demo", "runtime", "torture")
 """Folders of tests that need both cores, or time that nobody else takes: one of them at a time."""
 
 
@@ -61,5 +61,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     dear, and all that has to be alone."""
     for item in items:
         path = item.path.relative_to(ROOT / "tests")
-        group = "alone" if path.parts[0] in ALONE else path.as_posix()
+        group = path.as_posix()
+        if path.parts[0] in ALONE:
+            group = "alone"
+        elif path.parts[0] == "bench":
+            group = "bench"
         item.add_marker(pytest.mark.xdist_group(group))

@@ -261,6 +261,7 @@ def test_raw_reports_the_limits(tmp_path: Path) -> None:
     assert plot.stat().st_size > 0
 
 
+@pytest.mark.bench
 @pytest.mark.nats
 @pytest.mark.usefixtures("server")
 def test_memory_reports_bytes_and_briefings(tmp_path: Path) -> None:
@@ -270,6 +271,7 @@ def test_memory_reports_bytes_and_briefings(tmp_path: Path) -> None:
     assert figures["asleep"] == 50
 
 
+@pytest.mark.bench
 @pytest.mark.nats
 @pytest.mark.slow
 @pytest.mark.usefixtures("server")
@@ -297,6 +299,7 @@ def test_scale_reports_each_size_with_the_same_mix(
     assert "<svg" in plot.read_text()
 
 
+@pytest.mark.bench
 @pytest.mark.nats
 @pytest.mark.slow
 @pytest.mark.usefixtures("server")
@@ -326,6 +329,7 @@ def test_soak_reports_what_there_is_when_it_is_interrupted(tmp_path: Path) -> No
             "resident supervisor", "p99_ms"} <= set(figures["slopes"])  # fmt: skip
 
 
+@pytest.mark.bench
 @pytest.mark.ray
 @pytest.mark.slow
 def test_rayactor_reports_the_naive_twin(tmp_path: Path) -> None:

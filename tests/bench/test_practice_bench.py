@@ -74,3 +74,24 @@ def test_practice_tells_answers_beside_plain_commands(tmp_path: Path) -> None:
     assert figures["plain_per_s"] > 0
     assert figures["questions_per_s"] > 500
     assert (figures["refused"], figures["failed"], figures["without_checkpoint"]) == ({}, {}, 0)
+
+
+@pytest.mark.bench
+@pytest.mark.nats
+def test_conversation_tells_full_turns_beside_plain_commands(tmp_path: Path) -> None:
+    try:
+        find_server()
+    except StartupError as error:
+        missing(f"nats-server ({error})")
+    figures = bench(
+        tmp_path,
+        "conversation",
+        "--no-ray",
+        *("--sessions", "8", "--concurrency", "8", "--seconds", "1", "--warmup", "0.2"),
+    )
+
+    assert {"turns_per_s", "plain_per_s", "ratio", "tiles_per_s"} <= set(figures)
+    assert figures["turns_per_s"] > 0
+    assert figures["tiles_per_s"] > figures["turns_per_s"]
+    assert not figures["refused"]
+    assert not figures["failed"]
