@@ -52,8 +52,8 @@ def _own_logs() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-ALONE: Final = ("demo", "runtime", "torture")
-"""Folders of tests that need both cores, or time that nobody else takes: one of them at a time."""
+ALONE: Final = {"runtime": "alone", "torture": "alone", "bench": "whole", "demo": "whole"}
+"""Folders of tests that need much of the machine: those of a group run one after the other."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,9 +61,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     dear, and all that has to be alone."""
     for item in items:
         path = item.path.relative_to(ROOT / "tests")
-        group = path.as_posix()
-        if path.parts[0] in ALONE:
-            group = "alone"
-        elif path.parts[0] == "bench":
-            group = "bench"
+        group = ALONE.get(path.parts[0], path.as_posix())
         item.add_marker(pytest.mark.xdist_group(group))

@@ -57,8 +57,8 @@ def test_mastery_tells_order_and_waiting_of_both_schedulers(tmp_path: Path) -> N
         assert found["answers"] > 100
 
 
+@pytest.mark.bench
 @pytest.mark.nats
-@pytest.mark.slow
 def test_practice_tells_answers_beside_plain_commands(tmp_path: Path) -> None:
     try:
         find_server()
