@@ -1,7 +1,7 @@
 # Needs make and a Python from 3.11 on; everything else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-bench check demo bench clean
+.PHONY: help system install test test-bench check demo bench clean
 
 VENV  := .venv
 PY    := $(VENV)/bin/python
@@ -28,6 +28,9 @@ $(STAMP): pyproject.toml
 	"$$found" -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@touch $@
+
+system: ## what the tests need of the system, with apt: chromium, redis-server
+	@.ci/system
 
 test: install ## every test but the longest benchmarks' (ARGS="-k name" for some)
 	$(PY) -m pytest -m "not packaging and not bench" -n 2 --dist loadgroup $(ARGS)

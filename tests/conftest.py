@@ -6,6 +6,7 @@ One law: on a laptop a missing server skips its tests and says why; with ``CI`` 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,15 @@ def missing(what: str) -> NoReturn:
     if IN_CI:
         pytest.fail(f"{what} is missing, and CI has to have it")
     pytest.skip(f"{what} is missing")
+
+
+def of_the_system(program: str) -> Path:
+    """Where a program lies that pip cannot give and ``make system`` installs (``chromium``,
+    ``redis-server``); without it the test is skipped, in CI too: a machine may forbid that."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed; make system brings it where apt can")
+    return Path(found)
 
 
 @pytest.fixture(autouse=True)
