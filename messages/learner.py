@@ -26,6 +26,7 @@ from holodeck.messages.conversation import (
     Tier,
 )
 from holodeck.messages.ids import SessionId
+from holodeck.messages.player import PlayerCommand, PlayerEvent
 from holodeck.messages.talk import Baseline
 
 
@@ -115,10 +116,11 @@ LearnerCommand = Annotated[
     | ScheduleTrigger
     | AnswerTrigger
     | RunLoop
-    | DeliverTriggers,
+    | DeliverTriggers
+    | PlayerCommand,
     Field(discriminator="kind"),
 ]
-INTERNAL_LEARNER_COMMANDS = frozenset({"run-loop", "deliver-triggers"})
+INTERNAL_LEARNER_COMMANDS = frozenset({"run-loop", "deliver-triggers", "reach-milestones"})
 """Kinds only the learner's own host may send."""
 
 
@@ -271,7 +273,8 @@ LearnerEvent = Annotated[
     | LoopCompleted
     | CurriculumGenerated
     | InjectionPlanned
-    | InjectionSettled,
+    | InjectionSettled
+    | PlayerEvent,
     Field(discriminator="kind"),
 ]
 LEARNER_COMMAND: TypeAdapter[LearnerCommand] = TypeAdapter(

@@ -29,6 +29,13 @@ from holodeck.messages.fleet import (
     SessionGraph,
 )
 from holodeck.messages.ids import LearnerId, NpcId, SessionId, TaskId
+from holodeck.messages.player import (
+    CharacterId,
+    PlayingCommand,
+    PlayingEvent,
+    TherapeuticSettings,
+    WorldId,
+)
 from holodeck.messages.practice import (
     AnswerGiven,
     AnswerQuestion,
@@ -106,6 +113,7 @@ class EndReason(StrEnum):
     NATURAL_CONCLUSION = "natural-conclusion"
     SYSTEM_ERROR = "system-error"
     INACTIVITY_TIMEOUT = "inactivity-timeout"
+    ABANDONED = "abandoned"
 
 
 class Outcome(StrEnum):
@@ -199,6 +207,11 @@ class StartSession(Message):
             limit of active time, in place of ``session_timeout_s``.
         brief: how far the learner has come; filled in by the host. supplies: the first question,
             made by the host.
+        character, world: whom the player plays, and where; None: nobody in particular.
+        settings: how it is to be led; None: as the player's settings say, or the defaults.
+        abandon_s: seconds without a command, active or paused, after which it ends as abandoned;
+            0 never.
+        narrative: what the narrator keeps of it, JSON; filled in by the host.
     """
 
     kind: Literal["start"] = "start"
@@ -228,6 +241,11 @@ class StartSession(Message):
     practice: PracticeOptions | None = None
     brief: PracticeBrief | None = None
     supplies: Supplies = ()
+    character: CharacterId | None = None
+    world: WorldId | None = None
+    settings: TherapeuticSettings | None = None
+    abandon_s: Annotated[float, Field(ge=0, le=365 * 86400)] = 0.0
+    narrative: JsonText | None = None
 
     @model_validator(mode="after")
     def _each_npc_once(self) -> StartSession:
@@ -411,8 +429,11 @@ class ReportEmergence(Message):
 
 
 class Pause(Message):
+    """``narrative``: as in :class:`StartSession`, as the narrator has it now."""
+
     kind: Literal["pause"] = "pause"
     reason: Reason = ""
+    narrative: JsonText | None = None
 
 
 class Resume(Message):
@@ -451,11 +472,11 @@ class SettleOwed(Message):
 
 
 class TimerFired(Message):
-    """Sent by the host when a deadline has passed. ``name`` is session, idle, task or silence;
-    ``graph`` as in :class:`End`."""
+    """Sent by the host when a deadline has passed. ``name`` is session, idle, abandon, task or
+    silence; ``graph`` as in :class:`End`."""
 
     kind: Literal["timer"] = "timer"
-    name: Literal["session", "idle", "task", "silence"]
+    name: Literal["session", "idle", "abandon", "task", "silence"]
     task: TaskId | None = None
     graph: SessionGraph | None = None
 
@@ -488,6 +509,7 @@ SessionCommand = Annotated[
     | CloseFeedback
     | ServeQuestion
     | ShowHint
+    | PlayingCommand
     | Pause
     | Resume
     | End
@@ -530,6 +552,11 @@ class SessionStarted(Event):
     stage: Stage | None = None
     practice: PracticeOptions | None = None
     brief: PracticeBrief | None = None
+    character: str | None = None
+    world: str | None = None
+    settings: TherapeuticSettings | None = None
+    abandon_ms: int = 0
+    narrative: str | None = None
 
 
 class SessionStartAbandoned(Event):
@@ -558,6 +585,7 @@ class SessionForked(Event):
 class SessionPaused(Event):
     kind: Literal["session.paused"] = "session.paused"
     reason: str = ""
+    narrative: str | None = None
 
 
 class SessionResumed(Event):
@@ -846,7 +874,8 @@ SessionEvent = Annotated[
     | SkillMoved
     | ReviewCredited
     | RewardEarned
-    | PracticeSummed,
+    | PracticeSummed
+    | PlayingEvent,
     Field(discriminator="kind"),
 ]
 
