@@ -4,35 +4,45 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench._generator import Plan
 from bench._limits import limits
-from bench._processes import Child, CpuMeter
-from bench._report import Report, Row, median, say
-from bench._runtime import ray_argument, running
+from bench._load import (
+    Meanwhile,
+    Run,
+    drawing,
+    latency_rows,
+    load_arguments,
+    middle_of,
+    of_all,
+    plan_of,
+    under_load,
+)
+from bench._report import Report, Row, say
+from bench._runtime import running
 
 HELP = "durable commands a second beside the raw fenced limit, everything on"
 FLOOR, AIM = 0.3, 0.45
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    ray_argument(parser)
-    parser.add_argument("--sessions", type=int, default=500, help="sessions, one learner each")
+    load_arguments(parser, what="commands", seconds=20.0, repeat="runs; the median counts")
     parser.add_argument("--npcs", type=int, default=40)
-    parser.add_argument("--hosts", type=int, default=1, help="host processes")
-    parser.add_argument("--concurrency", type=int, default=500, help="commands in flight")
-    parser.add_argument("--seconds", type=float, default=20.0, help="measured, after the warm-up")
-    parser.add_argument("--warmup", type=float, default=3.0, help="seconds")
     parser.add_argument("--raw-seconds", type=float, default=5.0, help="for each raw measurement")
-    parser.add_argument("--repeat", type=int, default=1, help="runs; the median counts")
     parser.add_argument("--mind", choices=("none", "scripted"), default="none",
                         help="scripted: each turn leads to a second checkpoint")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", type=Path, metavar="FOLDER",
                         help="where py-spy shall write the stacks of each process")  # fmt: skip
+
+
+def arguments_beside(parser: argparse.ArgumentParser, what: str) -> None:
+    """The options of a bench that is set beside this one; ``what`` is counted there."""
+    load_arguments(parser, what=what, seconds=15.0, repeat="runs of both; the median counts")
+    parser.set_defaults(npcs=40, mind="none", profile=None)
 
 
 async def _raw(seconds: float) -> dict[str, float]:
@@ -44,45 +54,51 @@ async def _raw(seconds: float) -> dict[str, float]:
     }
 
 
-async def once(options: argparse.Namespace, run: int) -> dict[str, Any]:
+async def once(options: argparse.Namespace, run: int) -> Run:
     """One run: a fresh runtime, all sessions, warm-up, the measured seconds."""
     async with running(options.hosts, ray=options.ray) as runtime:
-        plan = Plan(
-            connection=runtime.client,
-            ns=runtime.ns,
-            sessions=options.sessions,
-            npcs=options.npcs,
-            mind=options.mind,
-            seed=options.seed + run,
-            concurrency=options.concurrency,
-            warmup_s=options.warmup,
-            seconds=options.seconds,
-        )
-        generator = await Child.start("bench._generator", order=plan.order())
-        try:
-            started = await generator.said("started")
-            say(f"  {options.sessions} sessions at {started['starts_per_s']:,.0f}/s")
-            await generator.said("opened")
-            meter = CpuMeter({**runtime.pids, "generator": generator.pid})
-            if options.profile is not None:
-                await _profile(options.profile, {**runtime.pids, "generator": generator.pid})
-            await generator.said("closed")
-            cpu = meter.used()
-            result: dict[str, Any] = await generator.said("result")
-        finally:
-            await generator.stop()
-    result["durable_per_s"] = result["durable"] / options.seconds
-    result["cpu_us_per_command"] = {
-        name: round(seconds / max(1, result["durable"]) * 1e6, 1) for name, seconds in cpu.items()
-    }
-    result["cores_used"] = {
-        name: round(seconds / options.seconds, 3) for name, seconds in cpu.items()
-    }
+        plan = plan_of(options, runtime, run, npcs=options.npcs, mind=options.mind)
+        folder = options.profile
+        result = await under_load(
+            runtime, plan, sessions="sessions",
+            meanwhile=None if folder is None else _profiled(folder),
+        )  # fmt: skip
     say(f"  {result['durable_per_s']:,.0f} durable commands/s")
     return result
 
 
-async def _profile(folder: Path, pids: dict[str, int]) -> None:
+async def beside(
+    options: argparse.Namespace, measure: Callable[[argparse.Namespace, int], Awaitable[Run]]
+) -> list[Run]:
+    """Runs of something else, each behind plain commands on the same machine.
+
+    Returns:
+        What ``measure`` gave, with ``plain_per_s``, ``plain_cpu_us``, and ``ratio`` of the two.
+    """
+    runs = []
+    for number in range(options.repeat):
+        say(f"run {number + 1} of {options.repeat}")
+        plain = await once(options, number)
+        found = await measure(options, number)
+        found |= {
+            "plain_per_s": plain["durable_per_s"],
+            "plain_cpu_us": plain["cpu_us"],
+            "ratio": found["durable_per_s"] / plain["durable_per_s"],
+        }
+        runs.append(found)
+    return runs
+
+
+def _profiled(folder: Path) -> Meanwhile:
+    @contextlib.asynccontextmanager
+    async def meanwhile(pids: Mapping[str, int]) -> AsyncIterator[None]:
+        await _profile(folder, pids)
+        yield
+
+    return meanwhile
+
+
+async def _profile(folder: Path, pids: Mapping[str, int]) -> None:
     """Lets py-spy look at each process for some seconds, one after the other."""
     spy = Path(sys.executable).parent / "py-spy"
     for name in ("host-0", "generator", "tiles"):
@@ -95,7 +111,7 @@ async def _profile(folder: Path, pids: dict[str, int]) -> None:
 
 
 async def run(options: argparse.Namespace) -> Report:
-    runs: list[dict[str, Any]] = []
+    runs: list[Run] = []
     raws = [await _raw(options.raw_seconds)]
     for number in range(options.repeat):
         say(f"run {number + 1} of {options.repeat}")
@@ -106,16 +122,16 @@ async def run(options: argparse.Namespace) -> Report:
         result["ratio"] = result["durable_per_s"] / result["raw_fenced_per_s"]
         result["ratio_to_lean"] = result["durable_per_s"] / result["raw_lean_per_s"]
         runs.append(result)
-    middle = sorted(runs, key=lambda one: one["ratio"])[(len(runs) - 1) // 2]
-    figures = {
-        "durable_per_s": round(median(one["durable_per_s"] for one in runs)),
-        "raw_fenced_per_s": round(median(one["raw_fenced_per_s"] for one in runs)),
-        "raw_lean_per_s": round(median(one["raw_lean_per_s"] for one in runs)),
+    middle = middle_of(runs)
+    figures: dict[str, Any] = {
+        "durable_per_s": of_all(runs, "durable_per_s"),
+        "raw_fenced_per_s": of_all(runs, "raw_fenced_per_s"),
+        "raw_lean_per_s": of_all(runs, "raw_lean_per_s"),
         "ratio": round(middle["ratio"], 3),
         "ratio_to_lean": round(middle["ratio_to_lean"], 3),
         "p50_ms": middle["p50_ms"],
         "p99_ms": middle["p99_ms"],
-        "cpu_us_per_command": middle["cpu_us_per_command"],
+        "cpu_us_per_command": middle["cpu_us"],
         "cores_used": middle["cores_used"],
         "hosts": options.hosts,
         "sessions": options.sessions,
@@ -137,33 +153,12 @@ async def run(options: argparse.Namespace) -> Report:
         Row("ratio", f"{figures['ratio']:.3f}", f"at least {FLOOR}, aim {AIM}"),
         Row("ratio to a lean inbox", f"{figures['ratio_to_lean']:.3f}",
             f"fenced publish past nats-py's JetStream client {figures['raw_lean_per_s']:,}/s"),
-        Row("p50", f"{figures['p50_ms']:.1f} ms", f"{options.concurrency} in flight"),
-        Row("p99", f"{figures['p99_ms']:.1f} ms"),
+        *latency_rows(
+            runs, options, "command", lambda name: f"{middle['cores_used'][name]:.2f} cores"
+        ),
     ]  # fmt: skip
-    if len(runs) > 1:
-        rows.append(Row("each run", " · ".join(f"{one['ratio']:.3f}" for one in runs), "ratio"))
-    rows += [
-        Row(f"CPU of {name}", f"{each:.0f} µs/command",
-            f"{middle['cores_used'][name]:.2f} cores")
-        for name, each in sorted(
-            middle["cpu_us_per_command"].items(), key=lambda item: -item[1]
-        )
-    ]  # fmt: skip
-    trouble = {**middle["refused"], **middle["failed"]}
-    if trouble:
-        rows.append(Row("not acknowledged", str(sum(trouble.values())), str(trouble)))
-
-    def draw(axes: Any) -> None:
-        for number, one in enumerate(runs):
-            slices = one["slices"]
-            per_s = [
-                sum(slices[i : i + 5]) / (5 * one["slice_s"]) for i in range(0, len(slices), 5)
-            ]
-            axes.plot([i * 0.5 for i in range(len(per_s))], per_s, label=f"run {number + 1}")
-        axes.axhline(figures["raw_fenced_per_s"], linestyle="--", color="grey", label="raw fenced")
-        axes.axhline(FLOOR * figures["raw_fenced_per_s"], linestyle=":", color="red",
-                     label=f"{FLOOR} of it")  # fmt: skip
-        axes.set(xlabel="seconds", ylabel="commands/s", title="Durable commands", ylim=(0, None))
-        axes.legend()
-
+    draw = drawing(
+        runs, what="commands", title="Durable commands",
+        beside=(figures["raw_fenced_per_s"], "raw fenced"), floor=FLOOR,
+    )  # fmt: skip
     return Report("commands", figures, rows, draw)

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import pty
-import select
-import signal
-import struct
-import sys
-import termios
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any
 
-import pyte
 import pytest
 from rich.console import Console
 from textual.containers import VerticalScroll
@@ -88,7 +78,8 @@ from holodeck.messages.talk import (
 from holodeck.messages.tiles import Tile
 from holodeck.session import Offer, Reply, Step
 from holodeck.wiring import library_of
-from tests.conftest import ROOT, missing
+from tests.conftest import missing
+from tests.terminal import Start, terminals
 
 WORLD = Persona.model_validate(
     {
@@ -811,76 +802,9 @@ async def test_what_is_said_is_never_read_as_markup() -> None:
 # --- the command, in a terminal ----------------------------------------
 
 
-class Terminal:
-    """``holodeck chat`` in a terminal of 80 columns and 24 rows."""
-
-    def __init__(self, *words: str) -> None:
-        self.pid, self._file = pty.fork()
-        if self.pid == 0:  # the program
-            os.chdir(ROOT)
-            os.environ["TERM"] = "xterm-256color"
-            program = (
-                "import sys; sys.path[:0] = ['.']; from holodeck.entrypoints.cli import app; app()"
-            )
-            os.execv(sys.executable, [sys.executable, "-c", program, "chat", *words])
-        fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self._screen = pyte.Screen(80, 24)
-        self._stream = pyte.ByteStream(self._screen)
-        self.raw = b""
-        self._gone = False
-        self._status: int | None = None
-
-    def shows(self, text: str, seconds: float = 60.0) -> None:
-        """Waits until the screen shows it."""
-        give_up = time.monotonic() + seconds
-        while text not in "\n".join(self._screen.display):
-            if time.monotonic() > give_up or not self._read(1.0):
-                pytest.fail(f"no {text!r} in:\n" + "\n".join(self._screen.display))
-
-    def types(self, text: str) -> None:
-        os.write(self._file, text.encode())
-
-    def leaves(self, seconds: float = 60.0) -> int:
-        """Waits for the end of the program; its exit status."""
-        give_up = time.monotonic() + seconds
-        while self._read(1.0):
-            if time.monotonic() > give_up:
-                pytest.fail("still there:\n" + "\n".join(self._screen.display))
-        return self.stop()
-
-    def stop(self) -> int:
-        """Reaps the program, killed if need be."""
-        if self._status is None:
-            if not self._gone:
-                os.kill(self.pid, signal.SIGKILL)
-            os.close(self._file)
-            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self._status
-
-    def _read(self, seconds: float) -> bool:
-        """What the program wrote; False where it has ended."""
-        if select.select([self._file], [], [], seconds)[0]:
-            try:
-                data = os.read(self._file, 65_536)
-            except OSError:  # the other side is closed
-                self._gone = True
-                return False
-            self.raw += data
-            self._stream.feed(data)
-        return True
-
-
 @pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
-    made: list[Terminal] = []
-
-    def start(*words: str) -> Terminal:
-        made.append(Terminal(*words))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.stop()
+def terminal() -> Iterator[Start]:
+    yield from terminals("chat")
 
 
 @pytest.fixture
@@ -893,7 +817,7 @@ def nats() -> None:
 
 @pytest.mark.usefixtures("nats")
 def test_a_terminal_is_left_as_it_was_and_the_conversation_goes_on_there(
-    terminal: Callable[..., Terminal],
+    terminal: Start,
 ) -> None:
     words = ("--persona", "barcelona-cafe", "--learner", "ana", "--npc", "marta")
     first = terminal(*words)
@@ -919,7 +843,7 @@ def test_a_terminal_is_left_as_it_was_and_the_conversation_goes_on_there(
 
 
 def test_a_world_nobody_knows_is_told_with_those_there_are(
-    terminal: Callable[..., Terminal],
+    terminal: Start,
 ) -> None:
     found = terminal("--persona", "atlantis")
     assert found.leaves() == 2

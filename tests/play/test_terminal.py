@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
-import sys
-import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import pyte
 import pytest
 
 import holodeck
@@ -25,112 +17,13 @@ from holodeck.config import load_settings
 from holodeck.messages.errors import StartupError
 from holodeck.messages.practice import AnswerGiven, PracticeSummed, QuestionServed
 from holodeck.messages.session import SessionEnded
-from tests.conftest import ROOT, missing
-
-PROGRAM = """
-import sys
-sys.path[:0] = ["."]
-from holodeck.entrypoints import cli
-from holodeck.entrypoints.play import play
-if not any(one.callback.__name__ == "play" for one in cli.app.registered_commands):
-    cli.app.command()(play)
-cli.app()
-"""
-
-
-class Terminal:
-    """``holodeck play`` in a terminal of 80 columns and 24 rows."""
-
-    def __init__(self, *words: str) -> None:
-        self.pid, self._file = pty.fork()
-        if self.pid == 0:  # the program
-            os.chdir(ROOT)
-            os.environ["TERM"] = "xterm-256color"
-            os.execv(sys.executable, [sys.executable, "-c", PROGRAM, "play", *words])
-        fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self._screen = pyte.Screen(80, 24)
-        self._stream = pyte.ByteStream(self._screen)
-        self.raw = b""
-        self._gone = False
-        self._status: int | None = None
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self._screen.display)
-
-    def until(self, seen: Callable[[str], bool], what: str, seconds: float = 40.0) -> str:
-        """Waits until the screen is such; what it shows then."""
-        give_up = time.monotonic() + seconds
-        while not seen(self.text):
-            if time.monotonic() > give_up or not self._read(1.0):
-                pytest.fail(f"no {what} in:\n{self.text}")
-        return self.text
-
-    def shows(self, text: str, seconds: float = 40.0) -> str:
-        return self.until(lambda screen: text in screen, repr(text), seconds)
-
-    def types(self, text: str) -> None:
-        os.write(self._file, text.encode())
-
-    def kill(self) -> None:
-        """The program dies without a word."""
-        os.kill(self.pid, signal.SIGKILL)
-        assert self.leaves() == -signal.SIGKILL
-
-    def hang_up(self) -> int:
-        """The terminal is closed; the program's exit status."""
-        os.close(self._file)
-        watched = os.pidfd_open(self.pid)
-        ended = select.select([watched], [], [], 40.0)[0]
-        os.close(watched)
-        if not ended:
-            os.kill(self.pid, signal.SIGKILL)
-        self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self._status
-
-    def leaves(self, seconds: float = 40.0) -> int:
-        """Waits for the end of the program; its exit status."""
-        give_up = time.monotonic() + seconds
-        while self._read(1.0):
-            if time.monotonic() > give_up:
-                pytest.fail(f"still there:\n{self.text}")
-        return self.stop()
-
-    def stop(self) -> int:
-        """Reaps the program, killed if need be."""
-        if self._status is None:
-            if not self._gone:
-                os.kill(self.pid, signal.SIGKILL)
-            os.close(self._file)
-            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self._status
-
-    def _read(self, seconds: float) -> bool:
-        """What the program wrote; False where it has ended."""
-        if select.select([self._file], [], [], seconds)[0]:
-            try:
-                data = os.read(self._file, 65_536)
-            except OSError:  # the other side is closed
-                data = b""
-            if not data:
-                self._gone = True
-                return False
-            self.raw += data
-            self._stream.feed(data)
-        return True
+from tests.conftest import missing
+from tests.terminal import Start, Terminal, terminals
 
 
 @pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
-    made: list[Terminal] = []
-
-    def start(*words: str) -> Terminal:
-        made.append(Terminal(*words))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.stop()
+def terminal() -> Iterator[Start]:
+    yield from terminals("play")
 
 
 @pytest.fixture
@@ -234,7 +127,7 @@ def _moved_on(text: str, *, number: int, before: str) -> bool:
 
 @pytest.mark.usefixtures("nats")
 async def test_a_killed_window_goes_on_at_its_question_and_ends_with_the_right_figures(
-    terminal: Callable[..., Terminal], tmp_path: Path
+    terminal: Start, tmp_path: Path
 ) -> None:
     store = tmp_path / "practice"
     words = ("--learner", "ana", "--minutes", "0.4", "--local", str(store))
@@ -288,7 +181,7 @@ async def test_a_killed_window_goes_on_at_its_question_and_ends_with_the_right_f
 
 @pytest.mark.usefixtures("nats")
 async def test_who_closes_the_terminal_finds_the_session_paused(
-    terminal: Callable[..., Terminal], tmp_path: Path
+    terminal: Start, tmp_path: Path
 ) -> None:
     store = tmp_path / "practice"
     window = terminal("--learner", "ana", "--local", str(store))
@@ -306,7 +199,7 @@ async def test_who_closes_the_terminal_finds_the_session_paused(
 @pytest.mark.usefixtures("nats")
 @pytest.mark.parametrize("way", ["ctrl-c", "sigterm"])
 def test_who_is_interrupted_finds_the_session_paused(
-    terminal: Callable[..., Terminal], tmp_path: Path, way: str
+    terminal: Start, tmp_path: Path, way: str
 ) -> None:
     words = ("--learner", "ana", "--local", str(tmp_path / "practice"))
     first = terminal(*words)
@@ -337,7 +230,7 @@ def test_who_is_interrupted_finds_the_session_paused(
 
 
 def test_a_curriculum_nobody_knows_is_told_with_those_there_are(
-    terminal: Callable[..., Terminal],
+    terminal: Start,
 ) -> None:
     found = terminal("--curriculum", "alchemy")
     assert found.leaves() == 2
