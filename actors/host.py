@@ -36,7 +36,7 @@ from holodeck.actors.lease import Lease, holder
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.people import LearnerShell, NpcShell
 from holodeck.actors.practising import Practising
-from holodeck.actors.session import Phase
+from holodeck.actors.session import Phase, SessionState
 from holodeck.actors.session.decider import next_deadline
 from holodeck.actors.shell import BEGINNINGS, FoldShell, SessionShell, Work
 from holodeck.actors.table import Table, deployment, read_table
@@ -89,6 +89,8 @@ from holodeck.minds.port import Faculties, Mind
 log = structlog.get_logger("holodeck.host")
 
 TICK_S: Final = 0.05
+PAGE_BYTES: Final = 512 * 1024
+"""Bytes of rows told in one answer; a message holds a megabyte."""
 HEADER_ENDED: Final = "Holodeck-Ended"
 RELEASED_S: Final = 15.0
 """How long a partition laid down for another host is not taken up again under the same table;
@@ -1414,7 +1416,7 @@ class Host:
                     self.broker.post(delivery.reply, self.metrics.dump())
                 return
             case "sessions":
-                answer = self.listing()
+                answer = self.listing(*(unpack(delivery.data) if delivery.data else ()))
             case "release":
                 answer = await self.release(set(unpack(delivery.data)))
             case "drain":
@@ -1441,26 +1443,34 @@ class Host:
             "lease": self.lease.valid,
         }
 
-    def listing(self) -> list[dict[str, Any]]:
-        """The sessions this host carries; of sleeping ones only the id is in memory."""
-        out: list[dict[str, Any]] = [
-            {
-                "session": shell.identity,
-                "phase": shell.state.phase,
-                "kind": shell.state.charter.kind if shell.state.charter else "",
-                "learner": shell.state.charter.learner if shell.state.charter else "",
-                "name": shell.state.charter.name if shell.state.charter else "",
-                "tags": list(shell.state.charter.tags) if shell.state.charter else [],
-                "turns": shell.state.turns,
-                "tasks": len(shell.state.tasks),
-                "started_at": shell.state.started_at,
-                "sequence": shell.sequence,
-            }
-            for shell in self.sessions.values()
-            if shell.state.phase is not Phase.NEW
+    def listing(self, after: str = "", limit: int = 1000) -> tuple[list[dict[str, Any]], bool]:
+        """The sessions this host carries behind the id ``after``, in order of id: at most
+        ``limit``, and as many as go into a message; and whether there are more behind them.
+
+        Of sleeping ones only id and sequence are in memory.
+        """
+        awake = [
+            identity
+            for identity, shell in self.sessions.items()
+            if identity > after and shell.state.phase is not Phase.NEW
         ]
-        out += [{"session": identity, "phase": "asleep"} for identity in self.asleep]
-        return out
+        asleep = (i for i in self.asleep if i > after and i not in self.sessions)
+        names = heapq.nsmallest(limit + 1, (*awake, *asleep))
+        out: list[dict[str, Any]] = []
+        size = 0
+        for identity in names[:limit]:
+            shell = self.sessions.get(identity)
+            if shell is None:
+                sequence = self.asleep[identity][1]
+                row = {"session": identity, "phase": "asleep", "sequence": sequence}
+            else:
+                row = {"session": identity, "sequence": shell.sequence}
+                row |= session_row(shell.state)
+            size += len(pack(row))
+            if out and size > PAGE_BYTES:
+                break
+            out.append(row)
+        return out, len(names) > len(out)
 
     async def release(self, partitions: set[int]) -> bool:
         """Lays partitions down in good order: mailboxes worked off, everything saved."""
@@ -1538,6 +1548,27 @@ def _filter(ns: str, role: str, partition: str) -> str:
             return learner_filter(ns, partition)
         case _:
             return all_checkpoints(ns)
+
+
+def session_row(state: SessionState) -> dict[str, Any]:
+    """What a list shows of a session, as far as its state tells it."""
+    charter, playing = state.charter, state.playing
+    return {
+        "phase": state.phase,
+        "kind": charter.kind if charter else "",
+        "learner": charter.learner if charter else "",
+        "name": charter.name if charter else "",
+        "persona": charter.persona if charter else "",
+        "tags": list(charter.tags) if charter else [],
+        "world": (playing.world if playing else None) or "",
+        "character": (playing.character if playing else None) or "",
+        "npc": state.npc or "",
+        "turns": state.turns,
+        "tasks": len(state.tasks),
+        "parent": state.parent,
+        "started_at": state.started_at,
+        "touched_at": state.touched_at,
+    }
 
 
 def _told(record: Record) -> Checkpoint | None:

@@ -32,6 +32,7 @@ from holodeck.messages.control import (
     VERBS,
     DrainHost,
     ForkSession,
+    ListSessions,
     Reported,
     ResumeSession,
     SpawnSession,
@@ -430,7 +431,7 @@ class Supervisor:
         verb = delivery.subject.rpartition(".")[2]
         adapter = VERBS.get(verb)
         order: Any = None
-        if adapter is not None:
+        if adapter is not None and (delivery.data or verb != "sessions"):
             try:
                 order = (
                     adapter.validate_json(delivery.data)
@@ -447,7 +448,7 @@ class Supervisor:
             case "status":
                 return Reported(status="ok", value=await self.status())
             case "sessions":
-                return Reported(status="ok", value=await self._sessions())
+                return Reported(status="ok", value=await self._sessions(order or ListSessions()))
             case "metrics":
                 return Reported(status="ok", value=await self.dumps())
             case _:
@@ -480,12 +481,19 @@ class Supervisor:
             "discarded": self.discarded,
         }
 
-    async def _sessions(self) -> list[dict[str, Any]]:
-        out: list[dict[str, Any]] = []
-        for incarnation, seen in list(self._hosts.items()):
-            for row in await self._ask(incarnation, "sessions", b"", 5.0) or []:
-                out.append({**row, "host": seen.holder.host})
-        return out
+    async def _sessions(self, page: ListSessions) -> dict[str, Any]:
+        """Rows of one host, and where the next page begins: ``next`` is ``[host, after]`` or
+        None. A host that does not answer is passed over."""
+        hosts = sorted(name for name in self._hosts if name >= page.host)
+        if not hosts:
+            return {"rows": [], "next": None}
+        name = hosts[0]
+        after = page.after if name == page.host else ""
+        named = self._hosts[name].holder.host
+        told = await self._ask(name, "sessions", pack([after, page.limit]), 5.0)
+        rows, more = told or ([], False)
+        following = [name, rows[-1]["session"]] if more else [hosts[1], ""] if hosts[1:] else None
+        return {"rows": [{**row, "host": named} for row in rows], "next": following}
 
     async def dumps(self) -> Mapping[str, bytes]:
         """The metrics of every host and of this process, for one scrape."""

@@ -17,7 +17,7 @@ from holodeck.actors.tiles import decode_tile
 from holodeck.broker.port import Broker, Record
 from holodeck.broker.streams import Layout, layout
 from holodeck.messages.codec import pack, unpack
-from holodeck.messages.control import DrainHost, Reported, SpawnSession
+from holodeck.messages.control import DrainHost, ListSessions, Reported, SpawnSession
 from holodeck.messages.errors import (
     BrokerError,
     Busy,
@@ -342,9 +342,19 @@ class Deck:
         return Fleet(self)
 
     async def sessions(self) -> list[dict[str, Any]]:
-        """All sessions the hosts carry, as rows; of sleeping ones only the id is known."""
-        found: list[dict[str, Any]] = (await self.order("sessions")).value
-        return found
+        """All sessions the hosts carry, as rows; of sleeping ones only id and sequence are known.
+
+        Read page by page: what starts or ends meanwhile may or may not be among them.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        page: ListSessions | None = ListSessions()
+        while page is not None:
+            value = (await self.order("sessions", page)).value
+            # One that moved to another host meanwhile may come twice.
+            found.update((row["session"], row) for row in value["rows"])
+            following = value["next"]
+            page = ListSessions(host=following[0], after=following[1]) if following else None
+        return list(found.values())
 
     async def status(self) -> dict[str, Any]:
         """Hosts, partitions and what is amiss."""

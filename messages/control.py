@@ -64,6 +64,20 @@ class DrainHost(Message):
     resume: bool = False
 
 
+class ListSessions(Message):
+    """Asks for the sessions the hosts carry, a page at a time; host by host, in order of id.
+
+    Attributes:
+        host: incarnation the page begins at; empty: at the first. One that is gone: at the next.
+        after: id of that host's session behind which it begins; empty: with its first.
+        limit: rows of a page at most. A message holds a megabyte.
+    """
+
+    host: Annotated[str, Field(max_length=100)] = ""
+    after: Annotated[str, Field(max_length=64)] = ""
+    limit: Annotated[int, Field(ge=1, le=2000)] = 1000
+
+
 class Reported(Message):
     """The supervisor's answer.
 
@@ -85,5 +99,7 @@ VERBS: Final[dict[str, TypeAdapter[Any]]] = {
     "resume": TypeAdapter(ResumeSession),
     "fork": TypeAdapter(ForkSession),
     "drain": TypeAdapter(DrainHost),
+    "sessions": TypeAdapter(ListSessions),
 }
-"""Verbs with a body; ``status``, ``sessions`` and ``metrics`` have none."""
+"""Verbs with a body; ``status`` and ``metrics`` have none. ``sessions`` without one asks for the
+first page."""
