@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from holodeck.messages.base import Event, Message, Millis, Share
+from holodeck.messages.player import SafetyFinding
 
 SkillId = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 """Kebab-case and permanent: it is what progress is kept by."""
@@ -292,6 +293,7 @@ class AnswerQuestion(Message):
         time_ms: from when the question was shown.
         proceed: close the feedback at once, so that the next question comes with the answer.
         supplies: the next question, made by the host.
+        safety: what gives cause for concern in it; filled in by the host.
     """
 
     kind: Literal["answer-question"] = "answer-question"
@@ -301,6 +303,7 @@ class AnswerQuestion(Message):
     time_ms: Millis = 0
     proceed: bool = False
     supplies: Supplies = ()
+    safety: SafetyFinding | None = None
 
 
 class CloseFeedback(Message):

@@ -33,6 +33,7 @@ from holodeck.messages.player import (
     CharacterId,
     PlayingCommand,
     PlayingEvent,
+    SafetyFinding,
     TherapeuticSettings,
     WorldId,
 )
@@ -209,8 +210,8 @@ class StartSession(Message):
             made by the host.
         character, world: whom the player plays, and where; None: nobody in particular.
         settings: how it is to be led; None: as the player's settings say, or the defaults.
-        abandon_s: seconds without a command, active or paused, after which it ends as abandoned;
-            0 never.
+        abandon_s: seconds without a client's command, active or paused, after which it ends as
+            abandoned; 0 never; None: as the hosts are set, in kinds that claim their learner.
         narrative: what the narrator keeps of it, JSON; filled in by the host.
     """
 
@@ -244,7 +245,7 @@ class StartSession(Message):
     character: CharacterId | None = None
     world: WorldId | None = None
     settings: TherapeuticSettings | None = None
-    abandon_s: Annotated[float, Field(ge=0, le=365 * 86400)] = 0.0
+    abandon_s: Annotated[float, Field(ge=0, le=365 * 86400)] | None = None
     narrative: JsonText | None = None
 
     @model_validator(mode="after")
@@ -291,6 +292,7 @@ class TakeTurn(Message):
         signals: what the client measured; heard: what a pronunciation engine made of it.
         location, topic: where and about what; empty: as before.
         refraction: number of the refraction whose chosen wording it uses.
+        safety: what gives cause for concern in it; filled in by the host.
     """
 
     kind: Literal["take-turn"] = "take-turn"
@@ -306,6 +308,7 @@ class TakeTurn(Message):
     location: Label = ""
     topic: Label = ""
     refraction: Annotated[int, Field(ge=1, le=1000)] | None = None
+    safety: SafetyFinding | None = None
 
 
 class NpcReply(Message):

@@ -47,6 +47,7 @@ from holodeck.messages.conversation import (
     severity_number,
 )
 from holodeck.messages.ids import LearnerId, NpcId
+from holodeck.messages.player import SafetyFinding
 
 Severe = Annotated[float, BeforeValidator(severity_number), Field(ge=0, le=1, allow_inf_nan=False)]
 """0 to 1, or a level's name (then the middle of its quarter)."""
@@ -321,13 +322,14 @@ class NpcBrief(Message):
 
 class AskRefraction(Message):
     """The learner wants to say something and asks how. A session's mind answers, or whoever sends
-    ``offer-refraction``."""
+    ``offer-refraction``. ``safety``: as in :class:`~holodeck.messages.session.TakeTurn`."""
 
     kind: Literal["ask-refraction"] = "ask-refraction"
     number: Annotated[int, Field(ge=1, le=1000)]
     text: Text
     npc: NpcId | None = None
     trigger: RefractionTrigger = RefractionTrigger.USER
+    safety: SafetyFinding | None = None
 
 
 class OfferRefraction(Message):

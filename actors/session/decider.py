@@ -15,7 +15,8 @@ the cast · ``no-cast`` · ``no-agents`` · ``task-limit`` · ``session-full`` �
 ``unknown-location`` · ``unknown-refraction`` · ``refraction-order`` · ``not-offered`` ·
 ``unknown-objective`` · ``unknown-incident``; and of practice: ``no-practice`` it is none ·
 ``no-brief`` · ``empty-curriculum`` · ``question-order`` · ``question-open`` · ``blank-answer`` ·
-``no-hint`` · ``wrong-supply``.
+``no-hint`` · ``wrong-supply``; and of play: ``not-an-object`` · ``too-large`` ·
+``variables-full`` · ``markers-full``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from pydantic import ValidationError
 from holodeck.actors.decider import Decider, Moment
 from holodeck.actors.session.faults import fault
 from holodeck.actors.session.patterns import Done, Story, patterns
+from holodeck.actors.session.playing import rules as play
+from holodeck.actors.session.playing.state import Flag, Playing
 from holodeck.actors.session.practice import rules as practising
 from holodeck.actors.session.practice.clock import ends_at
 from holodeck.actors.session.practice.state import Practice
@@ -49,10 +52,24 @@ from holodeck.actors.session.talk import turn as turns
 from holodeck.actors.session.talk.state import Talk, begun
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import MAX_COLLABORATORS, SessionGraph
+from holodeck.messages.player import (
+    AddMarker,
+    AddNote,
+    ChangeSettings,
+    FlagSafety,
+    Interact,
+    SafetyFlagged,
+    SessionInteracted,
+    SessionMarked,
+    SessionNoted,
+    SettingsChanged,
+)
 from holodeck.messages.practice import (
+    AnswerGiven,
     AnswerQuestion,
     CloseFeedback,
     FeedbackClosed,
+    HintShown,
     QuestionFailed,
     ServeQuestion,
     ShowHint,
@@ -187,6 +204,8 @@ def _start(state: SessionState, command: StartSession, now: int) -> Events:
                 raise RefusedError("unknown-npc", f"{member.npc} is not of this world")
     if command.context is not None and command.context.learner.id != command.learner:
         raise RefusedError("other-learner", command.context.learner.id)
+    if command.narrative is not None:
+        play.bounded(command.narrative, "narrative")
     practice = _practice_begins(command, now)
     started = SessionStarted(
         session_kind=command.session_kind,
@@ -214,6 +233,11 @@ def _start(state: SessionState, command: StartSession, now: int) -> Events:
         stage=command.stage,
         practice=command.practice,
         brief=None if command.practice is None else command.brief,
+        character=command.character,
+        world=command.world,
+        settings=command.settings,
+        abandon_ms=round((command.abandon_s or 0) * 1000),
+        narrative=command.narrative,
     )
     if practice is None:
         return (started,)
@@ -291,7 +315,9 @@ def _resume(state: SessionState, command: Resume, now: int) -> Events:
 def _pause(state: SessionState, command: Pause, now: int) -> Events:
     if state.phase is Phase.PAUSED:
         return _NOTHING
-    return (SessionPaused(reason=command.reason),)
+    if command.narrative is not None:
+        play.bounded(command.narrative, "narrative")
+    return (SessionPaused(reason=command.reason, narrative=command.narrative),)
 
 
 def _friction(state: SessionState, command: ReportFriction, now: int) -> Events:
@@ -369,6 +395,13 @@ def _in_cast(state: SessionState, npc: str) -> None:
 
 
 def _turn(state: SessionState, command: TakeTurn, now: int) -> Events:
+    events = _taken(state, command, now)
+    if command.safety is None:
+        return events
+    return play.with_flag(events, state.playing, command.safety, command.turn)
+
+
+def _taken(state: SessionState, command: TakeTurn, now: int) -> Events:
     if command.turn <= state.turns:
         return _NOTHING
     if command.turn != state.turns + 1:
@@ -433,7 +466,8 @@ def _ask(state: SessionState, command: AskRefraction, now: int) -> Events:
     talk = _talk(state)
     if command.npc is not None:
         _in_cast(state, command.npc)
-    return refraction.ask(state, talk, command)
+    events = refraction.ask(state, talk, command)
+    return play.with_flag(events, state.playing, command.safety, state.turns)
 
 
 def _offer(state: SessionState, command: OfferRefraction, now: int) -> Events:
@@ -473,6 +507,38 @@ def _resolve(state: SessionState, command: ResolveIncident, now: int) -> Events:
 def _record(state: SessionState, command: RecordProfessional, now: int) -> Events:
     _in_cast(state, command.npc)
     return ties.record(state, command)
+
+
+def _interact(state: SessionState, command: Interact, now: int) -> Events:
+    return play.interact(state.playing or play.UNPLAYED, command, interactions(state) + 1)
+
+
+def interactions(state: SessionState) -> int:
+    """How often the player did something: turns, answers, and whatever else was told."""
+    answers = state.practice.answered if state.practice is not None else 0
+    others = state.playing.interacted if state.playing is not None else 0
+    return state.turns + answers + others
+
+
+def _mark(state: SessionState, command: AddMarker, now: int) -> Events:
+    return play.mark(state.playing or play.UNPLAYED, command)
+
+
+def _settings(state: SessionState, command: ChangeSettings, now: int) -> Events:
+    return play.change(state.playing or play.UNPLAYED, command)
+
+
+def _note(state: SessionState, command: AddNote, now: int) -> Events:
+    return play.note(command)
+
+
+def _flag(state: SessionState, command: FlagSafety, now: int) -> Events:
+    return play.flag(state.playing or play.UNPLAYED, command)
+
+
+def _answered(state: SessionState, command: AnswerQuestion, now: int) -> Events:
+    events = _ANSWER(state, command, now)
+    return play.with_flag(events, state.playing, command.safety, 0)
 
 
 def _practise(
@@ -853,6 +919,11 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
             return _end(
                 state, now, EndReason.INACTIVITY_TIMEOUT, Outcome.TIMEOUT, "", command.graph
             )
+        case "abandon":
+            due = abandon_deadline(state)
+            if due is None or now < due:
+                return _NOTHING
+            return _end(state, now, EndReason.ABANDONED, Outcome.TIMEOUT, "", command.graph)
         case "task":
             task = state.tasks.get(command.task or "")
             due = None if task is None else task_deadline(task)
@@ -865,7 +936,9 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
             return silence.noticed(state, state.talk, now)
 
 
+_ANSWER: Final = _practise(practising.answer)
 _ANY: Final = frozenset(Phase)
+_KNOWN: Final = _ANY - {Phase.NEW}
 _BEGUN: Final = frozenset({Phase.ACTIVE, Phase.PAUSED, Phase.ENDED})
 _LIVE: Final = frozenset({Phase.ACTIVE, Phase.PAUSED})
 _ACTIVE: Final = frozenset({Phase.ACTIVE})
@@ -899,10 +972,15 @@ RULES: Final[dict[type, tuple[frozenset[Phase], Callable[[SessionState, Any, int
     CloseConversation: (_ACTIVE, _close),
     ResolveIncident: (_ACTIVE, _resolve),
     RecordProfessional: (_ACTIVE, _record),
-    AnswerQuestion: (_ACTIVE, _practise(practising.answer)),
+    AnswerQuestion: (_ACTIVE, _answered),
     CloseFeedback: (_ACTIVE, _practise(practising.close)),
     ServeQuestion: (_LIVE, _practise(practising.serve)),
     ShowHint: (_ACTIVE, _practise(practising.hint)),
+    Interact: (_ACTIVE, _interact),
+    AddMarker: (_ACTIVE, _mark),
+    ChangeSettings: (_ACTIVE, _settings),
+    AddNote: (_LIVE, _note),
+    FlagSafety: (_KNOWN, _flag),
 }
 """Every command: the phases it is heard in, and its rule."""
 
@@ -945,6 +1023,13 @@ def idle_deadline(state: SessionState) -> int | None:
     return state.touched_at + limit if limit else None
 
 
+def abandon_deadline(state: SessionState) -> int | None:
+    """When nobody has said anything to it for too long, pauses counted; None without a limit."""
+    if state.charter is None or not state.charter.abandon_ms or state.phase not in _LIVE:
+        return None
+    return state.heard_at + state.charter.abandon_ms
+
+
 def silence_deadline(state: SessionState) -> int | None:
     """When the learner's silence is answered next; None while paused, or where it is not."""
     if state.talk is None or state.phase is not Phase.ACTIVE:
@@ -972,6 +1057,9 @@ def next_deadline(state: SessionState) -> tuple[int, int, TimerFired] | None:
     due = idle_deadline(state)
     if due is not None and (best is None or due < best[0]):
         best = (due, state.touched, TimerFired(name="idle"))
+    due = abandon_deadline(state)
+    if due is not None and (best is None or due < best[0]):
+        best = (due, state.touched, TimerFired(name="abandon"))
     if state.talk is not None:
         due = silence_deadline(state)
         if due is not None and (best is None or due < best[0]):
@@ -1021,6 +1109,8 @@ def _on_turn(state: SessionState, event: TurnTaken, moment: Moment) -> None:
 def _on_answer(state: SessionState, event: TurnAnswered, moment: Moment) -> None:
     state.answered = event.turn
     state.replies += 1
+    if state.charter is not None and state.charter.mind is MindKind.NONE:
+        state.heard_at = moment.at  # then it is a client that answers
     state.npc = event.npc
     state.met.setdefault(event.npc, 0)
     if event.turn >= state.awaiting:
@@ -1082,6 +1172,8 @@ def _on_task_started(state: SessionState, event: TaskStarted, moment: Moment) ->
 
 def _on_task_completed(state: SessionState, event: TaskCompleted, moment: Moment) -> None:
     task = state.tasks.get(event.task)
+    if event.outcome is not Outcome.TIMEOUT:
+        state.heard_at = moment.at
     if task is not None and task.outcome is None:
         state.completed += 1
         _closed(state, moment.at)
@@ -1150,7 +1242,12 @@ def _on_started(state: SessionState, event: SessionStarted, moment: Moment) -> N
         event.idle_timeout_ms,
         event.emit_tiles,
         event.emergence_offset,
+        event.abandon_ms,
     )
+    if event.character or event.world or event.settings or event.narrative:
+        state.playing = Playing(
+            event.character, event.world, event.settings, narrative=event.narrative
+        )
     if event.stage is not None:
         _on_stage(state, event, event.stage, moment)
     if event.practice is not None and event.brief is not None:
@@ -1179,6 +1276,8 @@ def _on_paused(state: SessionState, event: SessionPaused, moment: Moment) -> Non
     # The pause lets the learner go: whatever was claimed before it is worth nothing any more.
     state.voided = moment.sequence
     state.active_since = state.awaiting = 0
+    if event.narrative is not None:
+        _playing(state).narrative = event.narrative
 
 
 def _on_resumed(state: SessionState, event: SessionResumed, moment: Moment) -> None:
@@ -1242,6 +1341,37 @@ def _on_forked(state: SessionState, event: SessionForked, moment: Moment) -> Non
     state.touched, state.touched_at = moment.sequence, moment.at
 
 
+def _playing(state: SessionState) -> Playing:
+    if state.playing is None:
+        state.playing = Playing()
+    return state.playing
+
+
+def _on_interacted(state: SessionState, event: SessionInteracted, moment: Moment) -> None:
+    _playing(state).interacted_as(event, moment.at)
+
+
+def _on_marked(state: SessionState, event: SessionMarked, moment: Moment) -> None:
+    _playing(state).marked(event, moment.at)
+
+
+def _on_settings(state: SessionState, event: SettingsChanged, moment: Moment) -> None:
+    _playing(state).settings = event.settings
+
+
+def _on_noted(state: SessionState, event: SessionNoted, moment: Moment) -> None:
+    _playing(state).noted(event, moment.at)
+
+
+def _on_erred(state: SessionState, event: SessionErred, moment: Moment) -> None:
+    """What went wrong stands in the journal."""
+
+
+def _on_flagged(state: SessionState, event: SafetyFlagged, moment: Moment) -> None:
+    flag = Flag(moment.at, event.finding, event.turn, event.rejected)
+    _playing(state).flag(flag)
+
+
 def _seen(state: SessionState, moment: Moment) -> None:
     """Any checkpoint is a sign of life: the idle timer begins anew."""
     state.touched, state.touched_at = moment.sequence, moment.at
@@ -1257,7 +1387,7 @@ def _practised(
     return changed
 
 
-CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
+_CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
     TurnTaken: _on_turn,
     TurnAnswered: _on_answer,
     FrictionDetected: _on_friction,
@@ -1296,7 +1426,61 @@ CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
     IncidentResolved: ties.on_resolved,
     ProfessionalRecorded: ties.on_professional,
     SilenceNoticed: silence.on_silence,
+    SessionInteracted: _on_interacted,
+    SessionMarked: _on_marked,
+    SettingsChanged: _on_settings,
+    SessionNoted: _on_noted,
+    SafetyFlagged: _on_flagged,
+    SessionErred: _on_erred,
     **{kind: _practised(change) for kind, change in practising.CHANGES.items()},
+}
+_HEARD: Final = frozenset(
+    {
+        SessionStarted,
+        SessionPaused,
+        SessionResumed,
+        SessionForked,
+        TurnTaken,
+        FrictionDetected,
+        ReputationChanged,
+        TaskAdded,
+        TaskRouted,
+        TaskStarted,
+        TaskRetried,
+        TaskRefused,
+        SessionErred,
+        RefractionAsked,
+        RefractionChosen,
+        RefractionAttempted,
+        FactLearned,
+        GoalReached,
+        ConversationClosed,
+        IncidentResolved,
+        ProfessionalRecorded,
+        AnswerGiven,
+        HintShown,
+        FeedbackClosed,
+        SessionInteracted,
+        SessionMarked,
+        SettingsChanged,
+    }
+)
+"""What happens only because a client said something. A mind's words and what time brings about are
+no sign of anybody there, nor is an operator's note."""
+
+
+def _heard(
+    change: Callable[[SessionState, Any, Moment], None],
+) -> Callable[[SessionState, Any, Moment], None]:
+    def changed(state: SessionState, event: Any, moment: Moment) -> None:
+        change(state, event, moment)
+        state.heard_at = moment.at
+
+    return changed
+
+
+CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
+    kind: _heard(change) if kind in _HEARD else change for kind, change in _CHANGES.items()
 }
 """Every event: what it changes."""
 

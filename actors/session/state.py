@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from holodeck.actors.session.playing.state import Playing
 from holodeck.actors.session.practice.state import Practice
 from holodeck.actors.session.talk.state import Talk
 from holodeck.messages.fleet import GraphPoint, Routing
@@ -23,7 +24,7 @@ from holodeck.messages.session import (
     TaskPriority,
 )
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 """Version of the snapshot layout; a snapshot of another version is folded again."""
 
 
@@ -54,6 +55,7 @@ class Charter:
     idle_timeout_ms: int = 0
     emit_tiles: bool = True
     emergence_offset: float = -2.0
+    abandon_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class SessionState:
         replies: NPC turns taken.
         active_ms: active time before ``active_since``, ms.
         touched: sequence of the last checkpoint; what the idle timer is armed by.
+        heard_at: when a client last said anything to it, ms; what abandonment is counted from.
         awaiting: the learner turn a mind has still to answer, 0 none; ``awaiting_seq`` is the
             sequence of its checkpoint.
         met: learner turns by NPC, in the order they were met.
@@ -127,6 +130,7 @@ class SessionState:
         owed: NPCs that still have to be told of the end.
         talk: the micro-loop's side; None: it is no conversation in a persona's world.
         practice: how it is practised; None: it is no practice session.
+        playing: as whom, where and how it is played; None: nothing of all that was said.
     """
 
     phase: Phase = Phase.NEW
@@ -141,6 +145,7 @@ class SessionState:
     active_since: int = 0
     touched_at: int = 0
     touched: int = 0
+    heard_at: int = 0
     ended_at: int = 0
     end_reason: EndReason | None = None
     outcome: Outcome | None = None
@@ -167,6 +172,7 @@ class SessionState:
     busy_since: int = 0
     talk: Talk | None = None
     practice: Practice | None = None
+    playing: Playing | None = None
 
     def copy(self) -> SessionState:
         """An equal state that shares nothing changeable with this one."""
@@ -178,6 +184,7 @@ class SessionState:
             tasks=dict(self.tasks),
             talk=None if self.talk is None else self.talk.copy(),
             practice=None if self.practice is None else self.practice.copy(),
+            playing=None if self.playing is None else self.playing.copy(),
         )
 
 

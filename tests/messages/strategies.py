@@ -8,7 +8,8 @@ from __future__ import annotations
 import enum
 import json
 import types
-from collections.abc import Iterable, Iterator
+import zoneinfo
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, timedelta, timezone
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -23,6 +24,7 @@ from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, ReadFleet
 from holodeck.messages.learner import LearnerCommand
 from holodeck.messages.npc import NpcCommand
+from holodeck.messages.player import Boundary, Character, CharacterName, GiveFeedback, Zone
 from holodeck.messages.session import CastMember, SessionCommand
 from holodeck.messages.talk import BriefLearner, BriefNpc
 
@@ -70,8 +72,34 @@ TEXTS: tuple[tuple[AfterValidator, st.SearchStrategy[str]], ...] = (
         _checked(Time),
         st.datetimes(timezones=st.sampled_from(ZONES)).map(lambda told: told.isoformat()),
     ),
+    (_checked(CharacterName), st.from_regex(r"[A-Za-z][A-Za-z' -]{0,20}[A-Za-z]", fullmatch=True)),
+    (_checked(Zone), st.sampled_from(sorted(zoneinfo.available_timezones()))),
 )
 """Texts with a grammar of their own, by what checks it."""
+
+
+def _named_once(made: dict[str, Any]) -> dict[str, Any]:
+    return {**made, "name": made["background"].name}
+
+
+def _said_once(made: dict[str, Any]) -> dict[str, Any]:
+    """The first of what may be given alone, or a rating."""
+    alone = ("rating", "text", "preference_changes", "crisis_types")
+    given = next((name for name in alone if made.get(name)), "rating")
+    kept = {name: value for name, value in made.items() if name not in alone}
+    return {**kept, given: made.get(given) or 3}
+
+
+MENDED: dict[type[BaseModel], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    Character: _named_once,
+    GiveFeedback: _said_once,
+}
+"""Contracts whose fields must fit each other, and how values drawn apart are made to."""
+NAMED: dict[Any, Callable[[Any], Any]] = {
+    CastMember: lambda member: member.npc,
+    Boundary: lambda boundary: boundary.boundary_id,
+}
+"""What stands once in a list, by what it is told apart."""
 
 
 def kind_of(model: type[BaseModel]) -> str:
@@ -88,7 +116,8 @@ def instances(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     for name, field in model.model_fields.items():
         home = required if field.is_required() else optional
         home[name] = _values(field.annotation, field.metadata)
-    return st.fixed_dictionaries(required, optional=optional).map(lambda made: model(**made))
+    mend = MENDED.get(model, dict)
+    return st.fixed_dictionaries(required, optional=optional).map(lambda made: model(**mend(made)))
 
 
 def any_of(models: Iterable[type[BaseModel]]) -> st.SearchStrategy[Any]:
@@ -157,10 +186,8 @@ def _values(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
             return st.tuples(*(_values(part, ()) for part in (item, *others)))
         most = min(FEW, limit(metadata, "max_length") or FEW)
         least = min(most, limit(metadata, "min_length") or 0)
-        unique = (lambda member: member.npc) if item is CastMember else None
-        return st.lists(_values(item, ()), min_size=least, max_size=most, unique_by=unique).map(
-            tuple
-        )
+        drawn = _values(item, ())
+        return st.lists(drawn, min_size=least, max_size=most, unique_by=NAMED.get(item)).map(tuple)
     if origin is dict:
         names, held = get_args(annotation)
         return st.dictionaries(_values(names, ()), _values(held, ()), max_size=FEW)
@@ -199,6 +226,7 @@ def _values(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
             lambda text: text.isascii() and (longest is None or len(text) <= longest)
         )
     most = min(30, longest or 30)
-    return st.text(
+    text = st.text(
         st.characters(codec="utf-8"), min_size=limit(metadata, "min_length") or 0, max_size=most
     )
+    return text.filter(str.strip) if limit(metadata, "strip_whitespace") else text

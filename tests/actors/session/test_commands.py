@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,18 @@ from holodeck.actors.session.decider import refusal
 from holodeck.messages.conversation import ConversationOutcome, ProfessionalKind, RefractionLevel
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.fleet import GraphPoint
+from holodeck.messages.player import (
+    AddMarker,
+    AddNote,
+    ChangeSettings,
+    CrisisType,
+    FlagSafety,
+    Interact,
+    MarkerType,
+    ProgressMarker,
+    SafetyFinding,
+    TherapeuticSettings,
+)
 from holodeck.messages.practice import AnswerQuestion, CloseFeedback, ServeQuestion, ShowHint
 from holodeck.messages.session import (
     SESSION_COMMAND,
@@ -94,6 +107,13 @@ PHASES: dict[str, Callable[[], Story]] = {
 }
 FRICTION = ReportFriction(finding=FrictionFinding(type=FrictionType.REGISTER, severity=0.5))
 TASK = "done-soon"
+FINDING = SafetyFinding(types=(CrisisType.PANIC_ATTACK,), confidence=0.4)
+
+
+def marker(name: str, description: str = "") -> ProgressMarker:
+    return ProgressMarker(marker_id=name, marker_type=MarkerType.MILESTONE, description=description)
+
+
 COMMANDS: list[Any] = [
     START,
     AbandonStart(learner="ana", claim=99),
@@ -127,6 +147,11 @@ COMMANDS: list[Any] = [
     CloseFeedback(number=1),
     ServeQuestion(number=1, supplies=NOTHING),
     ShowHint(number=1),
+    Interact(scene="the mill"),
+    AddMarker(marker=marker("first")),
+    ChangeSettings(settings=TherapeuticSettings(intensity_level=0.8)),
+    AddNote(text="he was late", author="op"),
+    FlagSafety(finding=FINDING),
 ]
 NO, DUP, PSD = "!unknown-session", "!session-exists", "!session-paused"
 OVER, GONE = "!session-ended", "!start-abandoned"
@@ -134,6 +159,7 @@ NOT = "!no-persona"
 NOP = "!no-practice"
 VOID, UNDO = "session.start-abandoned", "session.resume-abandoned"
 CLOSED = "task.completed session.ended"
+FLAG = "safety.flagged"
 # What each leads to in each of the PHASES: kinds of events, "-" for nothing, "!" and a refusal.
 TABLE = {
     "start":             ("session.started", DUP, DUP, DUP, GONE),
@@ -168,6 +194,11 @@ TABLE = {
     "close-feedback":    (NO, NOP, PSD, OVER, GONE),
     "serve-question":    (NO, NOP, NOP, OVER, GONE),
     "show-hint":         (NO, NOP, PSD, OVER, GONE),
+    "interact":          (NO, "session.interacted", PSD, OVER, GONE),
+    "add-marker":        (NO, "session.marked", PSD, OVER, GONE),
+    "change-settings":   (NO, "session.settings-changed", PSD, OVER, GONE),
+    "add-note":          (NO, "session.noted", "session.noted", OVER, GONE),
+    "flag-safety":       (NO, FLAG, FLAG, FLAG, FLAG),
 }  # fmt: skip
 CELLS = [
     (phase, command, TABLE[command.kind][column])
@@ -219,6 +250,9 @@ NAMELESS = (
     "remember-fact",
     "close-conversation",
     "record-professional",
+    "interact",
+    "add-note",
+    "flag-safety",
 )
 
 
@@ -286,6 +320,18 @@ def waiting() -> Story:
     return conversation(asked())
 
 
+def marked() -> Story:
+    return active().tell(*[AddMarker(marker=marker(f"m{n}")) for n in range(200)])
+
+
+def marked_at_length() -> Story:
+    return active().tell(*[AddMarker(marker=marker(f"m{n}", "é" * 1000)) for n in range(32)])
+
+
+def filled() -> Story:
+    return active().tell(Interact(variables=json.dumps({"a": "x" * 16_000})))
+
+
 def fulfilled() -> Story:
     return conversation(*[ReachGoal(npc=BAKER, objective=f"goal {n}") for n in range(64)])
 
@@ -305,6 +351,10 @@ MANY = tuple(f"{n:0200d}" for n in range(32))
 OTHER_LAYOUT = NONSENSE.model_copy(update={"layout": SCHEMA + 1})
 OLDER_LAYOUT = fork_of(active().state).model_copy(update={"layout": SCHEMA - 1})
 OTHER_STATE = NONSENSE.model_copy(update={"state": b"\x93\x01\x02\x03"})
+LONG = json.dumps({"mood": "x" * 2048})
+WORDY = marker("n", "é" * 900)
+UNTOLD = START.model_copy(update={"narrative": "3"})
+MUCH = json.dumps({"b": "x" * 500})
 SECOND = RetryTask(task=TASK, attempt=2)
 TO_A_STRANGER = RouteTask(task=TASK, decision=decided("stranger"))
 TO_NOBODY = RouteTask(task="t", decision=decided(""))
@@ -368,6 +418,15 @@ REFUSALS: list[tuple[str, Callable[[], Story], Any, str]] = [
     ("another-objective", conversation, ReachGoal(npc=JUDGE, objective="x"), "unknown-objective"),
     ("goals-fit-into-the-state", fulfilled, ReachGoal(npc=BAKER, objective="x"), "session-full"),
     ("nothing-to-put-right", conversation, AMENDS, "unknown-incident"),
+    ("variables-are-an-object", active, Interact(variables="[1]"), "not-an-object"),
+    ("of-json-numbers", active, Interact(variables='{"a": NaN}'), "not-an-object"),
+    ("so-is-a-feeling", active, Interact(emotional_state="3"), "not-an-object"),
+    ("of-some-size", active, Interact(emotional_state=LONG), "too-large"),
+    ("variables-fit-into-the-state", filled, Interact(variables=MUCH), "variables-full"),
+    ("there-is-a-limit-of-markers", marked, AddMarker(marker=marker("m200")), "markers-full"),
+    ("and-of-their-words", marked_at_length, AddMarker(marker=WORDY), "markers-full"),
+    ("a-narrative-is-an-object", new, UNTOLD, "not-an-object"),
+    ("of-some-size-too", active, Pause(narrative='{"a": "' + "x" * 20_000 + '"}'), "too-large"),
     ("what-was-abandoned-is-not-forked", new, fork_of(abandoned().state), "bad-fork"),
 ]  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""How a session is played: character and world, settings, markers, notes, safety. Pure."""
