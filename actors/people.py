@@ -14,11 +14,13 @@ import structlog
 
 from holodeck.actors.learner import briefing as learner_briefing
 from holodeck.actors.learner.decider import LearnerState, due_command, learner, next_due
+from holodeck.actors.learner.player.reading import Worlds, read
 from holodeck.actors.npc import briefing as npc_briefing
 from holodeck.actors.npc.decider import NpcState, Relation, npc
 from holodeck.actors.shell import FoldShell, House, Work
 from holodeck.messages.codec import pack
-from holodeck.messages.envelope import Answer
+from holodeck.messages.envelope import Answer, ReadPlayer
+from holodeck.messages.errors import RefusedError
 from holodeck.messages.learner import RunLoop
 from holodeck.messages.practice import BriefPractice
 from holodeck.messages.talk import BriefLearner, BriefNpc, LearnerBrief, NpcBrief
@@ -94,17 +96,20 @@ class LearnerShell(FoldShell):
         asking: briefings that wait for the evaluation of the session before.
     """
 
-    __slots__ = ("_sent", "_sent_at", "asking")
+    __slots__ = ("_sent", "_sent_at", "_worlds", "asking")
 
-    def __init__(self, house: House, identity: str, partition: int) -> None:
+    def __init__(
+        self, house: House, identity: str, partition: int, worlds: Worlds | None = None
+    ) -> None:
         super().__init__(house, "learner", identity, partition, learner)
+        self._worlds = worlds
         self.asking: list[tuple[Work, BriefLearner]] = []
         self._sent = ""
         self._sent_at = 0.0
 
     def submit(self, work: Work) -> None:
         body = work.body
-        if not isinstance(body, BriefLearner | BriefPractice):
+        if not isinstance(body, BriefLearner | BriefPractice | ReadPlayer):
             super().submit(work)
             return
         house = self.house
@@ -116,9 +121,12 @@ class LearnerShell(FoldShell):
 
         house.when_folded(self.kind, self.partition, after, folded)
 
-    def _asked(self, work: Work, body: BriefLearner | BriefPractice) -> None:
+    def _asked(self, work: Work, body: BriefLearner | BriefPractice | ReadPlayer) -> None:
         if isinstance(body, BriefPractice):
             self._practice(work, body)
+            return
+        if isinstance(body, ReadPlayer):
+            self._player(work, body)
             return
         profile = self._state().profile
         if profile is not None and profile.owed:
@@ -136,6 +144,20 @@ class LearnerShell(FoldShell):
         told = learner_briefing.brief_practice(self._state(), body.curriculum, body.at)
         state = pack(told.model_dump(mode="json", exclude_defaults=True))
         house.answer(work, Answer(status="ok", sequence=self._cell().sequence, state=state))
+
+    def _player(self, work: Work, body: ReadPlayer) -> None:
+        house = self.house
+        if not house.valid() or self.dropped:
+            return
+        try:
+            told = read(self.identity, self._state(), body, self._worlds)
+        except RefusedError as error:
+            self._refuse(work, error)
+            return
+        except Exception as error:
+            self._bug(work, error)
+            return
+        house.answer(work, Answer(status="ok", sequence=self._cell().sequence, state=pack(told)))
 
     def _state(self) -> LearnerState:
         found: LearnerState = self._cell().state

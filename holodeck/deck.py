@@ -52,6 +52,7 @@ from holodeck.messages.talk import (
 )
 from holodeck.messages.tiles import Tile
 from holodeck.people import Learner, Npc
+from holodeck.player import Player
 from holodeck.practice import Practice
 from holodeck.session import Session
 
@@ -333,6 +334,10 @@ class Deck:
 
     def learner(self, identity: str) -> Learner:
         return Learner(self, identity)
+
+    def player(self, identity: str) -> Player:
+        """A learner as a person at play; the player's id is the learner's."""
+        return Player(self, identity)
 
     def npc(self, identity: str) -> Npc:
         return Npc(self, identity)

@@ -16,6 +16,7 @@ from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, FleetEvent
 from holodeck.messages.ids import CommandId, LearnerId, NpcId
 from holodeck.messages.learner import LearnerCommand, LearnerEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
+from holodeck.messages.player import CharacterId, WorldId
 from holodeck.messages.practice import BriefPractice, SkillId
 from holodeck.messages.session import CastMember, SessionCommand, SessionEvent
 from holodeck.messages.talk import BriefLearner, BriefNpc
@@ -77,6 +78,31 @@ class CheckStart(Message):
     cast: Annotated[tuple[CastMember, ...], Field(max_length=32)] = ()
 
 
+class ReadPlayer(Message):
+    """Asks a learner actor for one view of its player.
+
+    Attributes:
+        at: now, ms since 1970 UTC.
+        after: answer only once the fold has this sequence (0: as it stands).
+        role: who asks: ``owner`` speaks for the player itself, a ``learner`` is told apart by
+            ``viewer``, an operator or reader sees what a stranger sees.
+        viewer: id of the learner who asks.
+        character, world: which; where the view is of one.
+        days: back from now, 1 to 366; limit: entries of a list, 1 to 500.
+    """
+
+    kind: Literal["read-player"] = "read-player"
+    view: Label
+    at: Millis
+    after: Annotated[int, Field(ge=0)] = 0
+    role: Literal["owner", "learner", "operator", "reader"] = "owner"
+    viewer: LearnerId | None = None
+    character: CharacterId | None = None
+    world: WorldId | None = None
+    days: Annotated[int, Field(ge=1, le=366)] = 14
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+
 Query = (
     ReadState
     | AwaitReply
@@ -85,6 +111,7 @@ Query = (
     | BriefLearner
     | BriefNpc
     | BriefPractice
+    | ReadPlayer
     | AskRoute
     | AskGraph
     | ReadFleet
@@ -98,6 +125,7 @@ QUERY_KINDS: Final = frozenset(
         "brief-learner",
         "brief-npc",
         "brief-practice",
+        "read-player",
         "ask-route",
         "ask-graph",
         "read-fleet",
@@ -135,7 +163,8 @@ class ToNpc(_Envelope):
 
 class ToLearner(_Envelope):
     body: Annotated[
-        LearnerCommand | ReadState | BriefLearner | BriefPractice, Field(discriminator="kind")
+        LearnerCommand | ReadState | BriefLearner | BriefPractice | ReadPlayer,
+        Field(discriminator="kind"),
     ]
 
 

@@ -18,6 +18,8 @@ from holodeck.actors.decider import Decider, Moment
 from holodeck.actors.learner.landing import lands, signals_of
 from holodeck.actors.learner.lessons import completed, engaged, mastered
 from holodeck.actors.learner.loop import run
+from holodeck.actors.learner.player import deciding as playing
+from holodeck.actors.learner.player.state import Player
 from holodeck.actors.learner.practice import PracticeProfile, holding
 from holodeck.actors.learner.profile import (
     Profile,
@@ -58,6 +60,7 @@ from holodeck.messages.learner import (
     TriggerExpired,
     TriggerScheduled,
 )
+from holodeck.messages.player import EraseLearner, LearnerErased
 from holodeck.messages.practice import AnswerGiven, PracticeSummed, ReviewCredited, SkillMoved
 from holodeck.messages.session import (
     FrictionDetected,
@@ -88,7 +91,7 @@ from holodeck.messages.talk import (
     PronunciationHeard,
 )
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 RECENT: Final = 20
 """How many sessions a learner remembers one by one."""
 
@@ -136,6 +139,8 @@ class LearnerState:
         checkpoints: all that named it.
         profile: what sessions with a persona, edits and triggers need; None before the first.
         practice: how far it has come, by curriculum; None before the first practice session.
+        erased: nothing is known of it but that; everything said to it is refused, whatever names
+            it changes nothing.
     """
 
     claim: Claim | None = None
@@ -153,9 +158,11 @@ class LearnerState:
     last_sequence: int = 0
     profile: Profile | None = None
     practice: dict[str, PracticeProfile] | None = None
+    player: Player | None = None
+    erased: bool = False
 
     def copy(self) -> LearnerState:
-        profile, practice = self.profile, self.practice
+        profile, practice, player = self.profile, self.practice, self.player
         return replace(
             self,
             friction_totals=dict(self.friction_totals),
@@ -163,6 +170,7 @@ class LearnerState:
             practice=None
             if practice is None
             else {name: one.copy() for name, one in practice.items()},
+            player=None if player is None else player.copy(),
         )
 
 
@@ -198,8 +206,13 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
             no such unit; ``other-learner``, a trigger is for somebody else; ``trigger-exists``,
             one of that id waits or was delivered; ``trigger-past``, it would expire before it
             could be said; ``queue-full``, 64 wait, or 32 KiB of text; ``unknown-trigger``, none of
-            that id was delivered.
+            that id was delivered; what the commands of a player are refused for;
+            ``learner-erased``, whatever is said but to erase it once more.
     """
+    if isinstance(command, EraseLearner):
+        return (LearnerErased(npc=command.npc),)
+    if state.erased:
+        raise RefusedError("learner-erased")
     match command:
         case ClaimLearner(session=wanted):
             held = state.claim
@@ -220,6 +233,8 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
         case DeliverTriggers():
             profile = state.profile
             return () if profile is None else delivering(profile.queue, profile.teller, now)
+        case _:
+            return playing.decide(state, command, now)
 
 
 def _evaluation(profile: Profile | None, session: str, now: int) -> Sequence[LearnerEvent]:
@@ -386,6 +401,8 @@ def _started(state: LearnerState, event: SessionStarted, moment: Moment) -> None
     state.sessions += 1
     visit = Visit(moment.writer, event.session_kind, moment.at)
     state.recent = (*state.recent, visit)[-RECENT:]
+    if state.player is not None:
+        state.player.begins(moment.writer, event.character, moment.at)
     if event.context is not None:
         session_begins(_profile(state, event.learner), event, moment)
     if event.practice is not None and event.brief is not None:
@@ -397,6 +414,8 @@ def _started(state: LearnerState, event: SessionStarted, moment: Moment) -> None
 
 def _resumed(state: LearnerState, event: SessionResumed, moment: Moment) -> None:
     _confirm(state, moment.writer, event.claim)
+    if state.player is not None:
+        state.player.seen_at = moment.at
 
 
 def _let_go(
@@ -415,6 +434,8 @@ def _resume_abandoned(state: LearnerState, event: SessionResumeAbandoned, moment
 
 def _ended(state: LearnerState, event: SessionEnded, moment: Moment) -> None:
     _release(state, moment.writer)
+    if state.player is not None:
+        state.player.ends(moment.writer)
     state.recent = tuple(
         replace(visit, ended_at=moment.at, outcome=event.outcome)
         if visit.session == moment.writer and not visit.ended_at
@@ -527,6 +548,19 @@ def _expired(state: LearnerState, event: TriggerExpired, moment: Moment) -> None
     _own(state, moment).queue.dropped(event.trigger, moment.at)
 
 
+# --- the end ----------------------------------------
+
+
+def _forgotten(state: LearnerState, event: LearnerErased, moment: Moment) -> None:
+    blank = LearnerState(erased=True)
+    for name in LearnerState.__slots__:
+        setattr(state, name, getattr(blank, name))
+
+
+def _erased(state: LearnerState) -> bool:
+    return state.erased
+
+
 learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
     LearnerState,
     decide,
@@ -568,7 +602,10 @@ learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
         SkillMoved: _practised,
         ReviewCredited: _practised,
         PracticeSummed: _practised,
+        **playing.CHANGES,
+        LearnerErased: _forgotten,
     },
     _seen,
+    _erased,
 )
 LEARNER_STATE: Final = TypeAdapter(LearnerState)

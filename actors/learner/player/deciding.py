@@ -1,0 +1,88 @@
+"""Which function decides which command of a player, and which event changes what.
+
+One law: a row a command, a row an event; the learner's decider asks these tables and knows no more
+of players.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from holodeck.actors.decider import Moment
+from holodeck.actors.learner.player import characters, feedback, profile, worlds
+from holodeck.messages.envelope import AnyEvent
+from holodeck.messages.errors import RefusedError
+from holodeck.messages.player import (
+    ApproveChange,
+    ChangeApproved,
+    ChangePlayerSettings,
+    CharacterPut,
+    CharacterRemoved,
+    CreatePlayer,
+    CustomizeWorld,
+    DismissRecommendation,
+    FeedbackGiven,
+    GiveFeedback,
+    GoalProgressed,
+    PlayerAccessed,
+    PlayerCommand,
+    PlayerCreated,
+    PlayerSettingsChanged,
+    PlayerUpdated,
+    ProgressGoal,
+    PutCharacter,
+    RecommendationDismissed,
+    RecordAccess,
+    RemoveCharacter,
+    UpdatePlayer,
+    WorldCustomized,
+)
+
+if TYPE_CHECKING:
+    from holodeck.actors.learner.decider import LearnerState
+
+Decide = Callable[["LearnerState", Any, int], Sequence[AnyEvent]]
+Change = Callable[["LearnerState", Any, Moment], None]
+
+DECIDES: Final[dict[type, Decide]] = {
+    CreatePlayer: profile.create,
+    UpdatePlayer: profile.update,
+    ChangePlayerSettings: profile.change_settings,
+    PutCharacter: characters.put,
+    ProgressGoal: characters.progress,
+    RemoveCharacter: characters.remove,
+    CustomizeWorld: worlds.customize,
+    GiveFeedback: feedback.give,
+    ApproveChange: feedback.approve,
+    DismissRecommendation: profile.dismiss,
+    RecordAccess: profile.record_access,
+}
+"""``(state, command, now in ms since 1970 UTC) -> events``, by command."""
+
+CHANGES: Final[Mapping[type, Change]] = {
+    PlayerCreated: profile.created,
+    PlayerUpdated: profile.updated,
+    PlayerSettingsChanged: profile.settings_changed,
+    CharacterPut: characters.made,
+    GoalProgressed: characters.progressed,
+    CharacterRemoved: characters.removed,
+    WorldCustomized: worlds.customized,
+    FeedbackGiven: feedback.given,
+    ChangeApproved: feedback.approved,
+    RecommendationDismissed: profile.dismissed,
+    PlayerAccessed: profile.accessed,
+}
+"""What each event changes in a state that is the caller's own."""
+
+
+def decide(state: LearnerState, command: PlayerCommand, now: int) -> Sequence[AnyEvent]:
+    """The events a command to a player leads to.
+
+    Raises:
+        RefusedError: as the command's own function says; ``not-offered``, nothing here decides it.
+    """
+    decides = DECIDES.get(type(command))
+    if decides is None:
+        raise RefusedError("not-offered", command.kind)
+    return decides(state, command, now)
