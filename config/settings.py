@@ -186,6 +186,16 @@ class Settings(BaseSettings):
     """Port of the HTTP door; 0 takes a free one."""
     http_token: SecretStr | None = Field(default=None, min_length=16)
     """What clients of the HTTP door must show; at least 16 characters."""
+    http_auth: Literal["auto", "required"] = "auto"
+    """Who has to show a token at the HTTP door. ``auto``: everybody beyond loopback and where
+    ``http_token`` is set; else who sends none is the user of this machine and may do everything.
+    ``required``: everybody."""
+    http_rate: int = Field(default=6000, ge=0, le=1_000_000)
+    """Calls a minute at the HTTP door, for each token and for each address without one; 0: any
+    number."""
+    token_key: SecretStr | None = Field(default=None, min_length=32)
+    """What tokens are signed with, at least 32 characters; unset, a key is made at the first start
+    and kept in ``token.key`` of the state folder."""
     plato_port: int | None = Field(default=None, ge=0, le=65_535)
     """A port of their own for the PLATO rooms, which are also below ``/plato`` of the HTTP door;
     unset, none is opened; 0 takes a free one."""

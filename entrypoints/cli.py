@@ -240,10 +240,14 @@ async def _up(settings: Settings, out: Out) -> int:
         from holodeck.entrypoints.gateway import (
             DeckFleet,
             Door,
+            Gateway,
+            Guard,
             Rooms,
+            api,
             plato_app,
             router_app,
             serve,
+            token_key,
         )
         from holodeck.entrypoints.gateway import app as served
         from holodeck.up import DeckStatus, Runtime, Where
@@ -263,6 +267,11 @@ async def _up(settings: Settings, out: Out) -> int:
             if self.deck is None:
                 raise Unavailable("fleet", "the runtime is still starting")
             return DeckFleet(self.deck)
+
+        def behind_it(self) -> Deck:
+            if self.deck is None:
+                raise Unavailable("runtime", "the runtime is still starting")
+            return self.deck
 
         async def connect(self) -> Broker:
             if self.deck is None:
@@ -301,17 +310,36 @@ async def _up(settings: Settings, out: Out) -> int:
     status = Status()
     token = settings.http_token.get_secret_value() if settings.http_token else ""
     rooms = Rooms(status.connect, layout_of(settings))
-    mounts = {"/plato": plato_app(rooms), "/h1": router_app(status.fleet)}
-    door = await serve(served(status, mounts), settings.http_host, settings.http_port, token=token)
+    dialects = {"/plato": plato_app(rooms), "/h1": router_app(status.fleet)}
+    given = settings.token_key.get_secret_value() if settings.token_key else ""
+    gateway = Gateway(
+        status.behind_it,
+        status.connect,
+        layout_of(settings),
+        key=token_key(settings.state_path, given),
+        token=token,
+        required=bool(token) or settings.http_auth == "required",
+        rate=settings.http_rate,
+    )
+    mounts = {**dialects, "/api/v1": api(gateway)}
+    asked_for = ("/metrics", "/readyz", *dialects)
+    door = await serve(
+        Guard(served(status, mounts, gateway.metrics), gateway.access, asked_for),
+        settings.http_host,
+        settings.http_port,
+        token=token,
+        guarded=True,
+    )
     doors: list[Door] = []
-    addresses = {path[1:]: f"{door.url}{path}" for path in mounts}
+    addresses = {path[1:]: f"{door.url}{path}" for path in dialects}
+    addresses["api"] = f"{door.url}/api/v1"
     deck: Deck | None = None
     try:
         for path, own in (("/plato", settings.plato_port), ("/h1", settings.h1_port)):
             if own is not None:
                 name = f"HOLODECK_{path[1:].upper()}_PORT"
                 doors.append(
-                    await serve(mounts[path], settings.http_host, own, token=token, setting=name)
+                    await serve(dialects[path], settings.http_host, own, token=token, setting=name)
                 )
                 addresses[path[1:]] = doors[-1].url
         out.note("starting; this takes some seconds", "dim")
@@ -328,6 +356,7 @@ async def _up(settings: Settings, out: Out) -> int:
     finally:
         await asyncio.gather(*(opened.stop() for opened in (door, *doors)))
         await rooms.close()
+        await gateway.close()
         if deck is not None:
             await deck.close()
         await runtime.stop()

@@ -1,4 +1,4 @@
-"""The HTTP door: metrics and health, PLATO rooms, the H1 router.
+"""The HTTP door: the REST interface, metrics and health, PLATO rooms, the H1 router.
 
 One law: what is served here holds nothing of its own; all of it stands in the broker or comes from
 an actor, so a door can be closed and opened again, and nobody misses anything.
@@ -6,6 +6,8 @@ an actor, so a door can be closed and opened again, and nobody misses anything.
 
 from __future__ import annotations
 
+from holodeck.entrypoints.gateway.access import Guard, token_key
+from holodeck.entrypoints.gateway.api import Gateway, api
 from holodeck.entrypoints.gateway.door import Door, StatusSource, app, serve
 from holodeck.entrypoints.gateway.fleet import DeckFleet
 from holodeck.entrypoints.gateway.plato import plato_app
@@ -16,10 +18,14 @@ __all__ = [
     "DeckFleet",
     "Door",
     "FleetDoor",
+    "Gateway",
+    "Guard",
     "Rooms",
     "StatusSource",
+    "api",
     "app",
     "plato_app",
     "router_app",
     "serve",
+    "token_key",
 ]

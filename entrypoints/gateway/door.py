@@ -10,7 +10,7 @@ import contextlib
 import hmac
 import ipaddress
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 import structlog
@@ -27,6 +27,8 @@ from holodeck.messages.errors import HolodeckError, StartupError
 log = structlog.get_logger("holodeck.gateway")
 
 _PATIENCE_S: Final = 5.0
+MAX_FRAME: Final = 64 * 1024
+"""Bytes of a frame that a WebSocket takes."""
 
 
 class StatusSource(Protocol):
@@ -44,11 +46,16 @@ class StatusSource(Protocol):
         ...
 
 
-def app(source: StatusSource, mounts: Mapping[str, ASGIApp] | None = None) -> Starlette:
+def app(
+    source: StatusSource,
+    mounts: Mapping[str, ASGIApp] | None = None,
+    more: Callable[[], bytes] | None = None,
+) -> Starlette:
     """``/metrics`` (all hosts in one scrape), ``/healthz`` and ``/readyz``.
 
     Args:
         mounts: further applications by the path they are found below, such as ``/plato``.
+        more: this process's own metrics, as text.
     """
     merger = Merger()
 
@@ -56,7 +63,10 @@ def app(source: StatusSource, mounts: Mapping[str, ASGIApp] | None = None) -> St
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 dumps = await source.metrics()
-            return Response(merger.text(dumps), headers={"content-type": CONTENT_TYPE})
+            text = merger.text(dumps)
+            if more is not None:
+                text += more().decode()
+            return Response(text, headers={"content-type": CONTENT_TYPE})
         except (TimeoutError, HolodeckError) as error:
             log.warning("no metrics", error=_words(error))
             return PlainTextResponse(f"no metrics: {_words(error)}\n", 503)
@@ -152,6 +162,7 @@ async def serve(
     port: int = 0,
     *,
     token: str = "",
+    guarded: bool = False,
     setting: str = "HOLODECK_HTTP_PORT",
 ) -> Door:
     """Opens the door to an application, in the running event loop.
@@ -162,6 +173,7 @@ async def serve(
         port: 0 takes a free one; :attr:`Door.port` tells which.
         token: asked for as ``Authorization: Bearer`` on all but ``/healthz``; needed beyond
             loopback, may be asked for on loopback too.
+        guarded: the application asks for it by itself.
         setting: what to say when the port is taken.
 
     Raises:
@@ -188,12 +200,13 @@ async def serve(
             f"choose another port with {setting} (0 takes a free one)",
         ) from error
     config = uvicorn.Config(
-        _Bearer(served, token) if token else served,
+        _Bearer(served, token) if token and not guarded else served,
         log_config=None,
         log_level="error",
         access_log=False,
         lifespan="off",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME,
         timeout_graceful_shutdown=1,
         server_header=False,
     )

@@ -1,0 +1,417 @@
+"""The REST interface: an application of routers, and what surrounds each call.
+
+One law: before a route is asked, it is settled who may come at all: no foreign web page, not too
+often, nothing too large. Who it is that comes, the route's own signature asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holodeck.broker.port import Broker, Bucket
+from holodeck.broker.streams import Layout
+from holodeck.config import is_loopback
+from holodeck.deck import Deck
+from holodeck.entrypoints.gateway.access import Access
+from holodeck.entrypoints.gateway.manners import (
+    MAX_BODY,
+    PROBLEM,
+    Problem,
+    ProblemShape,
+    Rate,
+    Sent,
+    problem_of,
+)
+from holodeck.entrypoints.gateway.v1 import tokens
+from holodeck.messages.errors import HolodeckError
+
+log = structlog.get_logger("holodeck.gateway")
+
+PUBLIC: Final = frozenset({"/openapi.json", "/docs"})
+_DRAINED: Final = 16 * MAX_BODY
+
+
+class Figures:
+    """What the gateway counts: all in one registry, under ``holodeck_gateway_``."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.calls = Counter(
+            "holodeck_gateway_requests",
+            "Calls of the REST interface by method, route and status.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "holodeck_gateway_request_seconds",
+            "Time until a call was answered, streams not counted.",
+            ("route",),
+            buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+            registry=self.registry,
+        )
+        self.limited = Counter(
+            "holodeck_gateway_rate_limited",
+            "Calls turned away because there were too many.",
+            registry=self.registry,
+        )
+        self.streams = Gauge(
+            "holodeck_gateway_streams",
+            "Event streams and WebSockets that are open.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.dropped = Counter(
+            "holodeck_gateway_streams_dropped",
+            "Event streams that were closed because their reader was too slow.",
+            registry=self.registry,
+        )
+        self._seen: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts a call; ``route`` is the template, so that there are few of them."""
+        found = self._seen.get((method, route, status))
+        if found is None:
+            found = (self.calls.labels(method, route, str(status)), self.seconds.labels(route))
+            self._seen[method, route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (tokens.router,)
+"""All there is below ``/api/v1``; a module more of routes is one entry more here."""
+
+
+class Gateway:
+    """What the routes stand on.
+
+    Args:
+        deck: the connection to the runtime; raises Unavailable while it is starting.
+        connect: opens one more connection, with the runtime's rights; asked when first needed.
+        key: what tokens are signed with; token: the deployment's own, an operator's.
+        required: whether callers have to show a token.
+        rate: calls a minute for each caller; 0: any number.
+    """
+
+    def __init__(
+        self,
+        deck: Callable[[], Deck],
+        connect: Callable[[], Awaitable[Broker]],
+        layout: Layout,
+        *,
+        key: bytes,
+        token: str = "",
+        required: bool = False,
+        rate: int = 0,
+    ) -> None:
+        self.deck, self.layout = deck, layout
+        self._connect = connect
+        self._broker: Broker | None = None
+        self._opening = asyncio.Lock()
+        self.access = Access(
+            ns=layout.ns, key=key, token=token, required=required, store=self._tokens
+        )
+        self.rate = Rate(rate)
+        self.figures = Figures()
+        try:
+            self.version = version("holodeck-sessions")
+        except PackageNotFoundError:  # a checkout that was not installed
+            self.version = "0"
+
+    async def runtime(self) -> Broker:
+        """A connection with the runtime's rights, one for the process.
+
+        Raises:
+            TransientError: the runtime is still starting.
+            StartupError: the broker does not answer.
+        """
+        if self._broker is None:
+            async with self._opening:
+                if self._broker is None:
+                    self._broker = await self._connect()
+        return self._broker
+
+    async def _tokens(self) -> Bucket:
+        return (await self.runtime()).bucket(self.layout.cluster)
+
+    async def delegated(self, player: str, to: str) -> bool:
+        """Whether a player lets somebody see what it sees."""
+        return False
+
+    def metrics(self) -> bytes:
+        """This process's figures as a Prometheus text exposition."""
+        return generate_latest(self.figures.registry)
+
+    async def close(self) -> None:
+        if self._broker is not None:
+            await self._broker.close()
+            self._broker = None
+
+
+def api(gateway: Gateway, routers: Sequence[APIRouter] = ()) -> ASGIApp:
+    """The REST interface as an application, to be mounted at ``/api/v1``.
+
+    Args:
+        routers: more of it.
+    """
+    made = FastAPI(
+        title="Holodeck",
+        version=gateway.version,
+        docs_url=None,
+        redoc_url=None,
+    )
+    made.state.gateway = gateway
+    every = (*ROUTERS, *routers)
+    for router in every:
+        made.include_router(router)
+    made.openapi = lambda: document(made, every)  # type: ignore[method-assign]
+
+    async def on_problem(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return error.response()
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HolodeckError)
+        found = problem_of(error)
+        if found.status >= 500:
+            log.warning("not answered", path=request.url.path, error=str(error) or error.code)
+        return found.response()
+
+    async def on_invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        wrong = [
+            {"where": list(one["loc"]), "what": one["msg"], "type": one["type"]}
+            for one in error.errors()[:50]
+        ]
+        return Problem(422, "invalid", "what was sent is not of the form", errors=wrong).response()
+
+    async def on_http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        words = {404: "there is nothing at this address", 405: "not with this method"}
+        code = {404: "no-such-address", 405: "no-such-method"}.get(error.status_code, "http")
+        status = error.status_code
+        return Problem(
+            status, code, words.get(status, str(error.detail)), headers=error.headers
+        ).response()
+
+    made.add_exception_handler(Problem, on_problem)
+    made.add_exception_handler(HolodeckError, on_error)
+    made.add_exception_handler(RequestValidationError, on_invalid)
+    made.add_exception_handler(HTTPException, on_http)
+    return _Surroundings(made, gateway)
+
+
+def document(made: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
+    """The OpenAPI document: FastAPI's, with the bodies that routes read themselves, how callers
+    show who they are, and what errors look like."""
+    if made.openapi_schema is not None:
+        return made.openapi_schema
+    told = get_openapi(
+        title=made.title,
+        version=made.version,
+        description=__doc__,
+        routes=made.routes,
+        servers=[{"url": "/api/v1"}],
+    )
+    parts = told.setdefault("components", {})
+    shapes = parts.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        shapes.pop(name, None)
+    parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    told["security"] = [{"bearer": []}, {}]
+    wrong = {
+        "description": "What is wrong",
+        "content": {PROBLEM: {"schema": _shape(ProblemShape, shapes)}},
+    }
+    for route in _routes(routers):
+        for method in route.methods or ():
+            spoken = told["paths"].get(route.path_format, {}).get(method.lower())
+            if spoken is None:
+                continue
+            spoken["responses"].pop("422", None)
+            spoken["responses"] |= {"4XX": wrong, "5XX": wrong}
+            for need in _needs(route.dependant):
+                if isinstance(need, Sent):
+                    schema = _shape(need.model, shapes)
+                    spoken["requestBody"] = {
+                        "required": not need.optional,
+                        "content": {"application/json": {"schema": schema}},
+                    }
+    made.openapi_schema = told
+    return told
+
+
+def _shape(model: type[BaseModel], shapes: dict[str, Any]) -> dict[str, Any]:
+    """A reference to the model's schema, which is put beside the others."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    for name, inner in schema.pop("$defs", {}).items():
+        shapes.setdefault(name, inner)
+    shapes.setdefault(model.__name__, schema)
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _routes(routers: Iterable[APIRouter]) -> Iterator[APIRoute]:
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                yield route
+
+
+def _needs(dependant: Dependant) -> Iterator[Any]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _needs(inner)
+
+
+class _Surroundings:
+    """What is around every call: who may come at all, how much, how often; figures."""
+
+    def __init__(self, inner: FastAPI, gateway: Gateway) -> None:
+        self._inner, self._gateway = inner, gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._inner(scope, receive, send)
+            return
+        gateway, connection = self._gateway, HTTPConnection(scope)
+        state: dict[str, Any] = scope.setdefault("state", {})
+        told: list[tuple[bytes, bytes]] = list(_ALWAYS)
+        started, began = False, time.perf_counter()
+
+        async def telling(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                route = getattr(scope.get("route"), "path_format", "other")
+                took = time.perf_counter() - began
+                gateway.figures.answered(_method(scope), route, message["status"], took)
+                message["headers"] = [*message["headers"], *told]
+            await send(message)
+
+        async def refuse(problem: Problem) -> None:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008, "reason": problem.code})
+                return
+            await problem.response()(scope, receive, telling)
+
+        strange = _stranger(connection, gateway.access.required)
+        if strange is not None:
+            await refuse(strange)
+            return
+        rate = gateway.rate
+        if rate.limit:
+            allowed, left, ends = rate.take(gateway.access.known(connection) or _address(scope))
+            told += [
+                (b"x-ratelimit-limit", str(rate.limit).encode()),
+                (b"x-ratelimit-remaining", str(left).encode()),
+                (b"x-ratelimit-reset", str(ends).encode()),
+            ]
+            if not allowed:
+                gateway.figures.limited.inc()
+                words = f"at most {rate.limit} calls a minute; ask again in {ends} s"
+                late = {"retry-after": str(ends)}
+                await refuse(Problem(429, "too-many-requests", words, headers=late))
+                return
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            body, size = await _body(receive)
+            if body is None:
+                words = f"{size} bytes or more; at most {MAX_BODY} are taken"
+                await refuse(Problem(413, "too-large", words))
+                return
+            state["body"] = body
+            receive = _again(body, receive)
+        try:
+            await self._inner(scope, receive, telling)
+        except Exception:
+            # The application has answered already, and said it again for whoever logs.
+            log.exception("a call failed", path=scope["path"])
+            if not started:
+                await refuse(Problem(500, "internal", "something went wrong; the log says what"))
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_ALWAYS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+def _stranger(connection: HTTPConnection, required: bool) -> Problem | None:
+    """What keeps a web page of elsewhere out: browsers name their page's origin, and a name that
+    was turned to this machine is in Host. Where tokens are required no foreign page has one."""
+    host = connection.headers.get("host", "")
+    if not required and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        return Problem(403, "foreign-host", "this door answers to names of this machine alone")
+    origin = connection.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return Problem(403, "foreign-page", "this door is not for pages of elsewhere")
+    return None
+
+
+def _method(scope: Scope) -> str:
+    method = str(scope["method"])
+    return method if method in _METHODS else "other"
+
+
+def _address(scope: Scope) -> str:
+    """Whose calls are counted together where no token is known: an address, or the network of 64
+    bits that one customer has."""
+    client = scope.get("client")
+    if client is None:
+        return "-"
+    try:
+        address = ipaddress.ip_address(client[0])
+    except ValueError:
+        return str(client[0])[:64]
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+async def _body(receive: Receive) -> tuple[bytes | None, int]:
+    """The body and its size; None where it is too large. Of that some is read, so that its sender
+    comes to hear so."""
+    size, parts = 0, []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= MAX_BODY:
+            parts.append(part)
+        if not message.get("more_body", False) or size > _DRAINED:
+            break
+    return (b"".join(parts) if size <= MAX_BODY else None), size
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Hands out the body once more, then whatever comes."""
+    handed = False
+
+    async def again() -> Message:
+        nonlocal handed
+        if handed:
+            return await receive()
+        handed = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
