@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from holodeck.actors.decider import Decider, Moment
 from holodeck.actors.fleet.decider import FLEET_STATE, fleet
 from holodeck.actors.fleet.decider import SCHEMA as FLEET_SCHEMA
-from holodeck.actors.learner.decider import LEARNER_STATE, learner, next_due
+from holodeck.actors.learner.decider import LEARNER_STATE, acts_alone, learner, next_due
 from holodeck.actors.learner.decider import SCHEMA as LEARNER_SCHEMA
 from holodeck.actors.memory import CommandMemory
 from holodeck.actors.npc.decider import NPC_STATE, RELATION_STATE, npc, relation
@@ -32,12 +32,15 @@ from holodeck.messages.envelope import HEADER_COMMAND
 from holodeck.messages.errors import DecodeError, LostFence, TransientError
 from holodeck.messages.fleet import FLEET
 from holodeck.messages.ids import NOBODY
+from holodeck.messages.player import LearnerErased
 from holodeck.messages.subjects import Place
 
 log = structlog.get_logger("holodeck.folds")
 
 Role = Literal["npc", "learner", "fleet"]
-FLEET_FAMILIES: Final = frozenset({"session", "task", "emergence", "agent", "mid", "architect"})
+FLEET_FAMILIES: Final = frozenset(
+    {"session", "task", "emergence", "agent", "mid", "architect", "learner"}
+)
 """What the fleet picks from the journal, whoever wrote it."""
 HEADER_DUE: Final = "Holodeck-Due"
 """When a sleeping actor has something to do by itself, ms since 1970 UTC."""
@@ -143,6 +146,8 @@ class Cell:
         if moment.sequence <= self.sequence:
             return
         _KINDS[self.kind][0].advance(self.state, events, moment)
+        if isinstance(events[0], LearnerErased) and self.kind == "learner":
+            self.memory = None  # commands have names too
         # Others wrote by other clocks; what this actor writes itself must not lie before its last.
         self.sequence, self.at = moment.sequence, max(self.at, moment.at)
         if command is not None:
@@ -161,7 +166,7 @@ class Folds:
         refold: reads every checkpoint naming a cell, for one whose snapshot cannot be used.
         valid: whether snapshots may be written right now. On a server that may have lost its
             tail they may not: what they contain may never have happened.
-        stirred: told of a learner with a profile whenever it has folded something.
+        stirred: told of a learner that may act alone whenever it has folded something.
     """
 
     def __init__(
@@ -269,7 +274,7 @@ class Folds:
             dirty.add(cell.key)
             if cell.pending is None:
                 cell.fold(moment, events, command)
-                if cell.kind == "learner" and cell.state.profile is not None:
+                if cell.kind == "learner" and acts_alone(cell.state):
                     self._stirred(cell)
             else:
                 cell.pending.append((moment, events, command))
@@ -308,7 +313,7 @@ class Folds:
         ready, cell.ready = cell.ready or [], None
         for waiter in ready:
             waiter()
-        if cell.kind == "learner" and cell.state.profile is not None:
+        if cell.kind == "learner" and acts_alone(cell.state):
             self._stirred(cell)
 
     def when_ready(self, cell: Cell, waiter: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ import structlog
 
 from holodeck.actors.learner import briefing as learner_briefing
 from holodeck.actors.learner.decider import LearnerState, due_command, learner, next_due
-from holodeck.actors.learner.player.reading import Worlds, read
+from holodeck.actors.learner.player.reading import read
 from holodeck.actors.npc import briefing as npc_briefing
 from holodeck.actors.npc.decider import NpcState, Relation, npc
 from holodeck.actors.shell import FoldShell, House, Work
@@ -22,9 +22,10 @@ from holodeck.messages.codec import pack
 from holodeck.messages.envelope import Answer, ReadPlayer
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.learner import RunLoop
+from holodeck.messages.player import ReachMilestones
 from holodeck.messages.practice import BriefPractice
 from holodeck.messages.talk import BriefLearner, BriefNpc, LearnerBrief, NpcBrief
-from holodeck.minds.port import Recall
+from holodeck.minds.port import Recall, Worlds
 
 log = structlog.get_logger("holodeck.people")
 
@@ -122,6 +123,9 @@ class LearnerShell(FoldShell):
         house.when_folded(self.kind, self.partition, after, folded)
 
     def _asked(self, work: Work, body: BriefLearner | BriefPractice | ReadPlayer) -> None:
+        if self._state().erased:
+            self._refuse(work, RefusedError("learner-erased"))
+            return
         if isinstance(body, BriefPractice):
             self._practice(work, body)
             return
@@ -192,11 +196,12 @@ class LearnerShell(FoldShell):
             if due:
                 house.arm_learner(self.identity, max(due, now + 1000))
             return
-        name = (
-            f"loop.{body.session}"
-            if isinstance(body, RunLoop)
-            else f"triggers.{state.last_sequence}"
-        )
+        if isinstance(body, RunLoop):
+            name = f"loop.{body.session}"
+        elif isinstance(body, ReachMilestones):
+            name = f"milestones.{state.last_sequence}"
+        else:
+            name = f"triggers.{state.last_sequence}"
         if name == self._sent and house.time() < self._sent_at + AGAIN_S:
             house.arm_learner(self.identity, now + round(1000 * AGAIN_S))
             return

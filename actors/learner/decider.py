@@ -19,6 +19,8 @@ from holodeck.actors.learner.landing import lands, signals_of
 from holodeck.actors.learner.lessons import completed, engaged, mastered
 from holodeck.actors.learner.loop import run
 from holodeck.actors.learner.player import deciding as playing
+from holodeck.actors.learner.player import tracking
+from holodeck.actors.learner.player.history import PlayHistory
 from holodeck.actors.learner.player.state import Player
 from holodeck.actors.learner.practice import PracticeProfile, holding
 from holodeck.actors.learner.profile import (
@@ -60,8 +62,24 @@ from holodeck.messages.learner import (
     TriggerExpired,
     TriggerScheduled,
 )
-from holodeck.messages.player import EraseLearner, LearnerErased
-from holodeck.messages.practice import AnswerGiven, PracticeSummed, ReviewCredited, SkillMoved
+from holodeck.messages.player import (
+    EraseLearner,
+    LearnerErased,
+    PlayerFlagged,
+    ReachMilestones,
+    SafetyFlagged,
+    SessionInteracted,
+    SessionMarked,
+    SettingsChanged,
+)
+from holodeck.messages.practice import (
+    AnswerGiven,
+    PracticeSummed,
+    ReviewCredited,
+    SkillMoved,
+    SkillState,
+    Trigger,
+)
 from holodeck.messages.session import (
     FrictionDetected,
     NpcParted,
@@ -139,6 +157,7 @@ class LearnerState:
         checkpoints: all that named it.
         profile: what sessions with a persona, edits and triggers need; None before the first.
         practice: how far it has come, by curriculum; None before the first practice session.
+        history: what it has played; None before the first session it plays.
         erased: nothing is known of it but that; everything said to it is refused, whatever names
             it changes nothing.
     """
@@ -159,6 +178,7 @@ class LearnerState:
     profile: Profile | None = None
     practice: dict[str, PracticeProfile] | None = None
     player: Player | None = None
+    history: PlayHistory | None = None
     erased: bool = False
 
     def copy(self) -> LearnerState:
@@ -171,7 +191,13 @@ class LearnerState:
             if practice is None
             else {name: one.copy() for name, one in practice.items()},
             player=None if player is None else player.copy(),
+            history=None if self.history is None else self.history.copy(),
         )
+
+
+def acts_alone(state: LearnerState) -> bool:
+    """Whether the learner may come to have something to do by itself."""
+    return state.profile is not None or state.player is not None
 
 
 def next_due(state: LearnerState, now: int = 0) -> int:
@@ -179,20 +205,26 @@ def next_due(state: LearnerState, now: int = 0) -> int:
 
     An owed evaluation at its session's end (up to ten seconds later while NPCs have still to part
     from it), else the first moment from ``now`` on at which a trigger may be delivered or expires,
-    or an unanswered lesson is spoken of again. Ask anew after every fold, and where the moment had
-    passed and nothing came of it.
+    or an unanswered lesson is spoken of again; at once where a milestone is owed. Ask anew after
+    every fold, and where the moment had passed and nothing came of it.
     """
-    return 0 if state.profile is None else state.profile.next_moment(now)
+    due = 0 if state.profile is None else state.profile.next_moment(now)
+    owed = tracking.owed_at(state)
+    return min(due, owed) if due and owed else due or owed
 
 
-def due_command(state: LearnerState, now: int) -> RunLoop | DeliverTriggers | None:
+def due_command(
+    state: LearnerState, now: int
+) -> RunLoop | DeliverTriggers | ReachMilestones | None:
     """What the learner has to do at a moment; deciding it brings at least one event forth."""
     profile = state.profile
+    for session in () if profile is None else profile.owed:
+        if profile is not None and profile.ready_at(session) <= now:
+            return RunLoop(session=session)
+    if tracking.owed_at(state):
+        return ReachMilestones()
     if profile is None:
         return None
-    for session in profile.owed:
-        if profile.ready_at(session) <= now:
-            return RunLoop(session=session)
     due = profile.queue.next_moment(now)
     return DeliverTriggers() if due and due <= now else None
 
@@ -357,6 +389,7 @@ def _seen(state: LearnerState, moment: Moment) -> None:
 
 def _turn(state: LearnerState, event: TurnTaken, moment: Moment) -> None:
     state.turns += 1
+    tracking.acted(state, moment)
     if state.profile is not None:
         _told(state, event, moment)
 
@@ -410,12 +443,14 @@ def _started(state: LearnerState, event: SessionStarted, moment: Moment) -> None
             state.practice = {}
         held = state.practice.setdefault(event.practice.curriculum, PracticeProfile())
         held.begins(moment.writer, event.brief.number)
+    tracking.started(state, event, moment)
 
 
 def _resumed(state: LearnerState, event: SessionResumed, moment: Moment) -> None:
     _confirm(state, moment.writer, event.claim)
     if state.player is not None:
         state.player.seen_at = moment.at
+    tracking.resumed(state, event, moment)
 
 
 def _let_go(
@@ -424,6 +459,8 @@ def _let_go(
     moment: Moment,
 ) -> None:
     _release(state, moment.writer)
+    if isinstance(event, SessionPaused):
+        tracking.paused(state, event, moment)
 
 
 def _resume_abandoned(state: LearnerState, event: SessionResumeAbandoned, moment: Moment) -> None:
@@ -448,6 +485,7 @@ def _ended(state: LearnerState, event: SessionEnded, moment: Moment) -> None:
     practised = holding(state.practice, moment.writer)
     if practised is not None:
         practised.ends(moment.writer)
+    tracking.ended(state, event, moment)
 
 
 def _confirm(state: LearnerState, session: str, number: int | None) -> None:
@@ -463,6 +501,9 @@ def _release(state: LearnerState, session: str) -> None:
 
 # --- practice ----------------------------------------
 
+_ONCE: Final = (SkillState.MASTERED, SkillState.RUSTY)
+"""States of skills that were mastered before."""
+
 
 def _practised(
     state: LearnerState,
@@ -477,8 +518,12 @@ def _practised(
     match event:
         case AnswerGiven():
             held.answer(session, event, at)
+            tracking.acted(state, moment)
         case SkillMoved():
+            known = held.records.get(event.skill)
             held.move(session, event, at)
+            if event.trigger is Trigger.MASTERY and (known is None or known.state not in _ONCE):
+                tracking.mastered(state, moment)
         case ReviewCredited():
             held.credit(session, event)
         case PracticeSummed():
@@ -602,6 +647,11 @@ learner: Final[Decider[LearnerState, LearnerCommand, AnyEvent]] = Decider(
         SkillMoved: _practised,
         ReviewCredited: _practised,
         PracticeSummed: _practised,
+        SessionInteracted: tracking.interacted,
+        SessionMarked: tracking.marked,
+        SettingsChanged: tracking.settled,
+        SafetyFlagged: tracking.flagged,
+        PlayerFlagged: tracking.flagged,
         **playing.CHANGES,
         LearnerErased: _forgotten,
     },

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from holodeck.actors.decider import Moment
-from holodeck.actors.learner.player import characters, feedback, profile, worlds
+from holodeck.actors.learner.player import characters, feedback, profile, tracking, worlds
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.player import (
@@ -25,6 +25,7 @@ from holodeck.messages.player import (
     FeedbackGiven,
     GiveFeedback,
     GoalProgressed,
+    MilestoneReached,
     PlayerAccessed,
     PlayerCommand,
     PlayerCreated,
@@ -32,6 +33,7 @@ from holodeck.messages.player import (
     PlayerUpdated,
     ProgressGoal,
     PutCharacter,
+    ReachMilestones,
     RecommendationDismissed,
     RecordAccess,
     RemoveCharacter,
@@ -57,21 +59,34 @@ DECIDES: Final[dict[type, Decide]] = {
     ApproveChange: feedback.approve,
     DismissRecommendation: profile.dismiss,
     RecordAccess: profile.record_access,
+    ReachMilestones: tracking.reach,
 }
 """``(state, command, now in ms since 1970 UTC) -> events``, by command."""
+
+
+def _then(first: Change, second: Change) -> Change:
+    """Both, in that order."""
+
+    def change(state: LearnerState, event: Any, moment: Moment) -> None:
+        first(state, event, moment)
+        second(state, event, moment)
+
+    return change
+
 
 CHANGES: Final[Mapping[type, Change]] = {
     PlayerCreated: profile.created,
     PlayerUpdated: profile.updated,
     PlayerSettingsChanged: profile.settings_changed,
-    CharacterPut: characters.made,
-    GoalProgressed: characters.progressed,
+    CharacterPut: _then(characters.made, tracking.character_put),
+    GoalProgressed: _then(characters.progressed, tracking.goal_progressed),
     CharacterRemoved: characters.removed,
     WorldCustomized: worlds.customized,
     FeedbackGiven: feedback.given,
     ChangeApproved: feedback.approved,
     RecommendationDismissed: profile.dismissed,
     PlayerAccessed: profile.accessed,
+    MilestoneReached: tracking.reached,
 }
 """What each event changes in a state that is the caller's own."""
 
