@@ -34,6 +34,7 @@ from holodeck.actors.folds import (
 from holodeck.actors.learner.decider import next_due
 from holodeck.actors.lease import Lease, holder
 from holodeck.actors.metrics import Metrics
+from holodeck.actors.names import Names
 from holodeck.actors.people import LearnerShell, NpcShell
 from holodeck.actors.practising import Practising
 from holodeck.actors.session import Phase, SessionState
@@ -66,8 +67,15 @@ from holodeck.messages.envelope import (
     MAX_DEADLINE_MS,
     Answer,
     Checkpoint,
+    ReadPlayer,
 )
-from holodeck.messages.errors import ContractError, DecodeError, LostFence, TransientError
+from holodeck.messages.errors import (
+    ContractError,
+    DecodeError,
+    LostFence,
+    RefusedError,
+    TransientError,
+)
 from holodeck.messages.fleet import FLEET, GraphPoint
 from holodeck.messages.ids import NOBODY, new_id, partition_of
 from holodeck.messages.session import MindKind
@@ -101,6 +109,10 @@ TAIL: Final = 200_000
 """How many records of the journal a takeover may have to read; about two seconds."""
 FRESH: Final = 4096
 """How many checkpoints written here are kept decoded until they come back to be folded."""
+HOLDS_MS: Final = 60_000
+"""How long a projection's word that it has still to read something counts, ms."""
+NAME_PATIENCE_S: Final = 5.0
+"""How long the holder of a user name is asked whether it carries it, seconds."""
 ENDED_LINGER_S: Final = 30.0
 """How long an ended session stays in memory for the questions that follow its end."""
 
@@ -222,6 +234,7 @@ class Host:
         self.metrics = metrics or Metrics()
         faculties = minds if isinstance(minds, Faculties) else Faculties(minds=minds or {})
         self._recall = faculties.recall
+        self._worlds = faculties.worlds
         self.talks = Conversing(self, faculties)
         self.practises = Practising(self, faculties)
         self._on_lost = on_lost
@@ -230,6 +243,7 @@ class Host:
         self.high = 0
         self.owned: set[int] = set()
         self.draining = False
+        self.erased: set[str] = set()
         self.sessions: dict[str, SessionShell] = {}
         self.asleep: dict[str, tuple[int, int]] = {}
         self._shells: dict[str, dict[str, FoldShell]] = {"npc": {}, "learner": {}}
@@ -286,6 +300,7 @@ class Host:
         self.partitions = (await deployment(self._cluster, self.options.partitions)).partitions
         self._fleet_at = partition_of(FLEET, self.partitions)
         self._caller = Caller(self.broker, self.ns, self.partitions)
+        self.names = Names(self._actors, self._carries, self.now)
         self.folds = Folds(self._actors, self.time, self._refold, self.valid, self._stirred)
         self.high = await self.journal.end()
         self._server = self.broker.server_id
@@ -389,6 +404,9 @@ class Host:
     def valid(self) -> bool:
         """Whether this incarnation may answer and write right now."""
         return not self._suspect and self.lease.valid
+
+    def erasing(self, learner: str) -> bool:
+        return learner in self.erased
 
     def owns(self, partition: int) -> bool:
         return partition in self.owned and not self._closed
@@ -1008,6 +1026,7 @@ class Host:
                 "Holodeck-Subject": subject[:1024],
                 "Holodeck-Origin": str(sequence),
                 "Holodeck-Reason": _one_line(str(error)),
+                "Holodeck-At": str(self.now()),
             },
         )
         future.add_done_callback(_noted)
@@ -1050,6 +1069,16 @@ class Host:
 
     # -- learners ----------------------------------------
 
+    async def _carries(self, learner: str, name: str) -> bool:
+        """Whether the learner's profile has that user name."""
+        ask = ReadPlayer(view="profile", at=self.now())
+        try:
+            answer = await self.command("learner", learner, new_id("ask"), ask, NAME_PATIENCE_S)
+        except RefusedError:
+            return False  # it has no profile, or is erased
+        found: str = unpack(answer.state or b"")["username"]
+        return found.lower() == name.lower()
+
     def _stirred(self, cell: Cell) -> None:
         """A learner with a profile has folded something: it may have something to do."""
         due = next_due(cell.state, self.now())
@@ -1072,7 +1101,9 @@ class Host:
         shells = self._shells["learner"]
         shell = shells.get(identity)
         if shell is None:
-            shell = shells[identity] = LearnerShell(self, identity, partition)
+            shell = shells[identity] = LearnerShell(
+                self, identity, partition, self._worlds
+            )
         assert isinstance(shell, LearnerShell)
         return shell
 
@@ -1373,11 +1404,18 @@ class Host:
             await self._archive_session(partition, entry.key.split(".", 2)[2], entry.key)
 
     async def _passed(self) -> int:
-        """The sequence that every partition's folds and the tile emitter have behind them."""
+        """The sequence that every partition's folds, the tile emitter and the projections at work
+        have behind them."""
         low = await self.journal.end()
         for partition in range(self.partitions):
             entry = await self._actors.get(f"folded.{partition}")
             low = min(low, unpack(entry.data) if entry else 0)
+        async for held in self._cluster.scan("projection.*"):
+            # A projection that fills its store reads what is there; one that is gone holds
+            # nothing up, since it will look into the archive.
+            said = unpack(held.data)
+            if self.now() - said["at"] < HOLDS_MS:
+                low = min(low, said["position"])
         tile = await self.broker.log(self.layout.tiles).last(f"{self.ns}.tile.>")
         origin = tile.headers.get("Holodeck-Origin", "0") if tile else "0"
         return min(low, int(origin.partition(".")[0]))

@@ -20,8 +20,9 @@ from holodeck.actors.npc.decider import NpcState, Relation, npc
 from holodeck.actors.shell import FoldShell, House, Work
 from holodeck.messages.codec import pack
 from holodeck.messages.envelope import Answer, ReadPlayer
-from holodeck.messages.errors import RefusedError
+from holodeck.messages.errors import RefusedError, TransientError
 from holodeck.messages.learner import RunLoop
+from holodeck.messages.player import CreatePlayer, CustomizeWorld, UpdatePlayer
 from holodeck.messages.player import ReachMilestones
 from holodeck.messages.practice import BriefPractice
 from holodeck.messages.talk import BriefLearner, BriefNpc, LearnerBrief, NpcBrief
@@ -97,13 +98,15 @@ class LearnerShell(FoldShell):
         asking: briefings that wait for the evaluation of the session before.
     """
 
-    __slots__ = ("_sent", "_sent_at", "_worlds", "asking")
+    __slots__ = ("_given_up", "_reserved", "_sent", "_sent_at", "_worlds", "asking")
 
     def __init__(
         self, house: House, identity: str, partition: int, worlds: Worlds | None = None
     ) -> None:
         super().__init__(house, "learner", identity, partition, learner)
         self._worlds = worlds
+        self._reserved = ""
+        self._given_up: tuple[str, str, int] = ("", "", 0)
         self.asking: list[tuple[Work, BriefLearner]] = []
         self._sent = ""
         self._sent_at = 0.0
@@ -176,6 +179,76 @@ class LearnerShell(FoldShell):
         )
         state = pack(told.model_dump(mode="json", exclude_defaults=True))
         house.answer(work, Answer(status="ok", sequence=self._cell().sequence, state=state))
+
+    # -- user names ----------------------------------------
+
+    def _decide(self, work: Work) -> None:
+        """A user name is reserved first: what is decided here cannot know who else has it."""
+        name = self._wanted(work)
+        if name and self._reserved != work.id:
+            self.house.spawn(self._reserve(work, name))
+            return
+        self._reserved = ""
+        if isinstance(work.body, CustomizeWorld) and not self._known(work.body.world):
+            self.loading = False
+            self._refuse(work, RefusedError("unknown-world", work.body.world))
+            self._soon()
+            return
+        player = self._state().player
+        if name and player is not None:
+            self._given_up = (work.id, player.username, self.house.now())
+        super()._decide(work)
+
+    def _known(self, world: str) -> bool:
+        return self._worlds is None or self._worlds.get(world) is not None
+
+    def _wanted(self, work: Work) -> str:
+        """The name a command takes that is not the player's yet; empty: none."""
+        body = work.body
+        if not isinstance(body, CreatePlayer | UpdatePlayer) or body.username is None:
+            return ""
+        memory = self._cell().memory
+        if not self.house.valid() or (memory is not None and memory.get(work.id) is not None):
+            return ""
+        state = self._state()
+        player = state.player
+        if isinstance(body, CreatePlayer):
+            return "" if player is not None or state.erased else body.username
+        if player is None or player.username.lower() == body.username.lower():
+            return ""
+        return body.username
+
+    async def _reserve(self, work: Work, name: str) -> None:
+        try:
+            await self.house.names.take(name, self.identity)
+        except (RefusedError, TransientError) as error:
+            if self.dropped:
+                return
+            self.loading = False
+            if isinstance(error, RefusedError):
+                self._refuse(work, error)
+            else:
+                log.warning("name.unreserved", learner=self.identity, reason=str(error))
+                self.house.answer(work, Answer(status="busy", reason="busy"))
+            self._soon()
+            return
+        if not self.dropped:
+            self._reserved = work.id
+            self._folded(work)
+
+    def _stored(self, work: Work, sequence: int, data: bytes) -> None:
+        command, name, at = self._given_up
+        if command == work.id:
+            self._given_up = ("", "", 0)
+            self.house.spawn(self._release(name, at))
+        super()._stored(work, sequence, data)
+
+    async def _release(self, name: str, before: int) -> None:
+        try:
+            await self.house.names.release(name, self.identity, before)
+        except TransientError as error:
+            # Nobody carries it any more, so whoever wants it takes it over.
+            log.warning("name.unreleased", learner=self.identity, reason=str(error))
 
     def _answer_all(self) -> None:
         asking, self.asking = self.asking, []

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from holodeck.actors.decider import Moment
 from holodeck.actors.folds import Cell
 from holodeck.actors.memory import CommandMemory
+from holodeck.actors.names import Names
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.session.decider import (
     arms,
@@ -67,6 +68,7 @@ from holodeck.messages.fleet import (
 )
 from holodeck.messages.ids import NOBODY, new_id, partition_of
 from holodeck.messages.learner import INTERNAL_LEARNER_COMMANDS
+from holodeck.messages.player import EraseLearner, EraseSession, LearnerErased, SessionErased
 from holodeck.messages.practice import AnswerQuestion, CloseFeedback, ServeQuestion
 from holodeck.messages.session import (
     INTERNAL_COMMANDS,
@@ -251,6 +253,10 @@ class House(Protocol):
     def time(self) -> float: ...
     def valid(self) -> bool: ...
     def owns(self, partition: int) -> bool: ...
+    def erasing(self, learner: str) -> bool:
+        """Whether a learner was erased or is to be: nothing may begin for it any more."""
+        ...
+
     def answer(self, work: Work, answer: Answer) -> None: ...
     def spawn(self, coroutine: Any) -> None: ...
     async def command(
@@ -258,6 +264,8 @@ class House(Protocol):
     ) -> Answer: ...
     def arm(self, shell: SessionShell, due: int) -> None: ...
     def arm_learner(self, identity: str, due: int) -> None: ...
+    @property
+    def names(self) -> Names: ...
     def committed(self, shell: SessionShell, work: Work, events: Sequence[Any]) -> None: ...
     def wrote(self, sequence: int, at: int, events: Sequence[Any]) -> None: ...
     def forget(self, shell: SessionShell) -> None: ...
@@ -575,6 +583,8 @@ class SessionShell(Shell):
     def _evolve(self, sequence: int, at: int, command: str, events: Sequence[Any]) -> None:
         session.advance(self.state, events, Moment(sequence, at, self.identity))
         self.sequence, self.at = sequence, at
+        if isinstance(events[0], SessionErased):
+            self.memory = None  # commands have names too
         if command:
             if self.memory is None:
                 self.memory = CommandMemory()
@@ -602,6 +612,11 @@ class SessionShell(Shell):
         if isinstance(body, Greet):
             self._greet(work, body.npc)
             return
+        if isinstance(body, StartSession | ForkFrom | EraseSession):
+            error = self._barred(body)
+            if error is not None:
+                self._refuse(work, error)
+                return
         if not work.asked and type(body) in _ASKING and self._ask(work):
             return
         at = max(house.now(), self.at)
@@ -637,13 +652,33 @@ class SessionShell(Shell):
             learner or NOBODY,
         )
         charter = self.state.charter
-        if charter is not None:
+        if isinstance(events[0], SessionErased):
+            room, quiet = "", False
+        elif charter is not None:
             room, quiet = charter.room, not charter.emit_tiles
         elif isinstance(events[0], SessionStarted):
             room, quiet = events[0].room, not events[0].emit_tiles
         else:
             room, quiet = "", False
         self._append(work, events, at, subject, self.sequence, room, quiet)
+
+    def _barred(self, body: StartSession | ForkFrom | EraseSession) -> RefusedError | None:
+        """Why nothing may begin, or nothing be erased, whatever the session says.
+
+        Erased is only what belongs to a learner of whom the store says so: that word stands where
+        clients cannot write. Of a start that was given up nothing is known but its id.
+        """
+        house, charter = self.house, self.state.charter
+        match body:
+            case StartSession():
+                barred = house.erasing(body.learner)
+            case ForkFrom():
+                barred = house.erasing(_learner_of(body))
+            case EraseSession():
+                if charter is None or house.erasing(charter.learner):
+                    return None
+                return RefusedError("not-erasing", "erase the learner it belongs to")
+        return RefusedError("learner-erased") if barred else None
 
     # -- what others know ----------------------------------------
 
@@ -944,6 +979,9 @@ class SessionShell(Shell):
 
     def _read(self, work: Work) -> None:
         query: ReadState = work.body
+        if self.state.phase is Phase.ERASED:
+            self._refuse(work, RefusedError("session-erased"))
+            return
         if query.at is not None and query.at < self.sequence:
             self.house.spawn(self._read_at(work, query.at))
             return
@@ -995,6 +1033,8 @@ class SessionShell(Shell):
         if self.state.phase is Phase.NEW:
             self._refuse(work, RefusedError("unknown-session"))
             self.house.forget(self)
+        elif self.state.phase is Phase.ERASED:
+            self._refuse(work, RefusedError("session-erased"))
         elif self.state.answered >= turn:
             self.house.answer(work, Answer(status="ok", sequence=self.sequence))
         elif self.state.awaiting == 0 and turn <= self.state.turns:
@@ -1115,6 +1155,14 @@ class SessionShell(Shell):
         self._arm()
 
 
+def _learner_of(fork: ForkFrom) -> str:
+    """Whose session a rehearsal is made from; empty where its state does not say."""
+    try:
+        return str(unpack(fork.state, "fork")["charter"]["learner"])
+    except (DecodeError, KeyError, TypeError):
+        return ""
+
+
 _ASKING: Final = frozenset({StartSession, TakeTurn, RouteTask, End, TimerFired})
 FLEET_PATIENCE_S: Final = 5.0
 """How long a session waits for the fleet, seconds; longer than a takeover takes."""
@@ -1189,6 +1237,10 @@ class FoldShell(Shell):
         if not self._admit(work, cell.memory):
             self._soon()
             return
+        if isinstance(work.body, EraseLearner) and not house.erasing(self.identity):
+            self._refuse(work, RefusedError("not-erasing", "ask the supervisor to erase it"))
+            self._soon()
+            return
         at = max(house.now(), cell.at)
         try:
             events = self.mind.decide(cell.state, work.body, at)
@@ -1208,6 +1260,8 @@ class FoldShell(Shell):
         p, identity = self.partition, self.identity
         nobody = (NOBODY, NOBODY)
         npc = (p, identity) if self.kind == "npc" else nobody
+        if isinstance(events[0], LearnerErased) and events[0].npc is not None:
+            npc = (partition_of(events[0].npc, house.partitions), events[0].npc)
         learner = (p, identity) if self.kind == "learner" else nobody
         subject = CHECKPOINT.of(house.ns, self.kind, p, identity, family, *npc, *learner)
         self._append(work, events, at, subject, cell.own)
@@ -1283,7 +1337,9 @@ class FoldShell(Shell):
             cell = house.cell("relation", f"{self.identity}.{query.learner}")
 
         def ready() -> None:
-            if house.valid():
+            if self.kind == "learner" and cell.state.erased:
+                self._refuse(work, RefusedError("learner-erased"))
+            elif house.valid():
                 house.answer(work, Answer(status="ok", sequence=cell.sequence, state=cell.shown()))
 
         house.when_ready(cell, ready)

@@ -37,6 +37,14 @@ NatsUrl = Annotated[str, StringConstraints(pattern=r"^(nats|tls|ws|wss)://[^\s/@
 a URL is shown in logs and tables."""
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
 """A server as ``http://host:port`` or ``https://…``, a path may follow; without credentials."""
+RedisUrl = Annotated[
+    str, StringConstraints(pattern=r"^(rediss?://[^\s/@?#]+(/[0-9]{0,4})?|unix:///[^\s@?#]+)$")
+]
+"""A Redis server as ``redis://host:port/db``, ``rediss://…`` or ``unix:///path``; without
+credentials."""
+BoltUrl = Annotated[str, StringConstraints(pattern=r"^(bolt|neo4j)(\+s|\+ssc)?://[^\s/@?#]+/?$")]
+"""A Neo4j server as ``bolt://host:port``, ``neo4j://…`` or those with ``+s``; without
+credentials."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _FORMS: Final = {
@@ -45,6 +53,10 @@ _FORMS: Final = {
     "HOLODECK_NATS_PASSWORD, HOLODECK_NATS_TOKEN or HOLODECK_NATS_CREDS",
     "plato_url": "must be like http://host:port; a token goes into HOLODECK_PLATO_TOKEN",
     "plato_room": "must not be blank",
+    "redis_url": "must be like redis://host:port/0; who you are goes into HOLODECK_REDIS_USER and "
+    "HOLODECK_REDIS_PASSWORD",
+    "neo4j_url": "must be like bolt://host:port; who you are goes into HOLODECK_NEO4J_USER and "
+    "HOLODECK_NEO4J_PASSWORD",
     "model_url": "must be like http://host:port/v1; a key goes into HOLODECK_MODEL_KEY",
     "embedding_url": "must be like http://host:port/v1; a key goes into HOLODECK_EMBEDDING_KEY",
 }
@@ -150,6 +162,32 @@ class Settings(BaseSettings):
     plato_token: SecretStr | None = Field(default=None, min_length=1)
     """What is shown to the PLATO server, as ``Authorization: Bearer``."""
 
+    # --- the stores that sessions are projected into ----------------------------------------------
+
+    redis_url: RedisUrl | None = None
+    """The Redis server (6.2 or later) that gets sessions and players' progress, as
+    ``redis://host:port/db``, ``rediss://…`` or ``unix:///path``; unset, none does."""
+    redis_user: str | None = Field(default=None, min_length=1)
+    """User at the Redis server; goes with ``redis_password``."""
+    redis_password: SecretStr | None = Field(default=None, min_length=1)
+    """Password at the Redis server."""
+    redis_session_prefix: str = Field(default="tta:session:", min_length=1, max_length=200)
+    """What a session's key begins with; its id follows."""
+    redis_player_prefix: str = Field(default="player:", min_length=1, max_length=200)
+    """What the key of a player's progress begins with; ``<id>:progress`` follows."""
+    redis_ttl_s: float = Field(default=3600.0, ge=1, le=365 * _DAY_S, allow_inf_nan=False)
+    """Seconds a session stays in Redis after its last checkpoint."""
+    graph: Literal["none", "embedded", "neo4j"] = "none"
+    """Where the property graph lies: nowhere, in a file of this machine, or in a Neo4j server."""
+    graph_path: Path | None = None
+    """The embedded graph's file; unset, ``graph/holodeck.lbug`` of the state folder."""
+    neo4j_url: BoltUrl | None = None
+    """The Neo4j server (5 or later), as ``bolt://host:port``, ``neo4j://…`` or with ``+s``."""
+    neo4j_user: str | None = Field(default=None, min_length=1)
+    """User at the Neo4j server; goes with ``neo4j_password``."""
+    neo4j_password: SecretStr | None = Field(default=None, min_length=1)
+    """Password of ``neo4j_user``."""
+
     # --- what thinks ----------------------------------------------------------------------------
 
     model_url: HttpUrl | None = None
@@ -177,6 +215,8 @@ class Settings(BaseSettings):
     """Folder of personas (``*.yaml``) beside those that come with the program."""
     curricula: Path | None = None
     """Folder of curricula (``*.yaml``) beside those that come with the program."""
+    worlds: Path | None = None
+    """Folder of worlds (``*.yaml``) beside those that come with the program."""
 
     # --- the HTTP door --------------------------------------------------------------------------
 
@@ -239,6 +279,17 @@ class Settings(BaseSettings):
             raise _Conflict("nats_creds", f"there is no file {self.nats_creds}")
         if self.plato_token is not None and self.plato_url is None:
             raise _Conflict("plato_token", "HOLODECK_PLATO_URL is not set, so nobody is shown it")
+        if self.redis_password is not None and self.redis_url is None:
+            raise _Conflict(
+                "redis_password", "HOLODECK_REDIS_URL is not set, so nobody is shown it"
+            )
+        if self.redis_user is not None and self.redis_password is None:
+            raise _Conflict("redis_password", "user and password go together; this one is not set")
+        if self.graph == "neo4j" and self.neo4j_url is None:
+            raise _Conflict("neo4j_url", "HOLODECK_GRAPH is neo4j, so this has to be set")
+        if (self.neo4j_user is None) != (self.neo4j_password is None):
+            absent = "neo4j_user" if self.neo4j_user is None else "neo4j_password"
+            raise _Conflict(absent, "user and password go together, and this one is not set")
         if (self.model_url is None) != (self.model_name is None):
             absent = "model_url" if self.model_url is None else "model_name"
             raise _Conflict(absent, "server and model go together, and this one is not set")
@@ -252,7 +303,7 @@ class Settings(BaseSettings):
             )
         if self.embedding_name is not None and not (self.embedding_url or self.model_url):
             raise _Conflict("embedding_url", "an embedding model is named, and no server is set")
-        for name in ("personas", "curricula"):
+        for name in ("personas", "curricula", "worlds"):
             folder: Path | None = getattr(self, name)
             if folder is not None and not folder.expanduser().is_dir():
                 raise _Conflict(name, f"there is no folder {folder}")

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +26,7 @@ from holodeck.messages.errors import StartupError
 from holodeck.minds import Faculties
 
 if TYPE_CHECKING:
+    from holodeck.actors.projections import Projection
     from holodeck.minds.personas import Library
 
 DAY_S: Final = 86_400.0
@@ -191,6 +195,81 @@ def supervisor_options(settings: Settings) -> SupervisorOptions:
     )
 
 
+def redis_projection(settings: Settings) -> Projection:
+    """Sessions and players' progress in Redis."""
+    # Here and below, because only the process of the projections needs these libraries.
+    from holodeck.actors.projections.redis_store import RedisProjection
+
+    assert settings.redis_url is not None
+    return RedisProjection(
+        settings.redis_url,
+        user=settings.redis_user,
+        password=settings.redis_password.get_secret_value() if settings.redis_password else None,
+        session_prefix=settings.redis_session_prefix,
+        player_prefix=settings.redis_player_prefix,
+        ttl_s=settings.redis_ttl_s,
+        own=f"holodeck:{settings.namespace}:projection:redis",
+    )
+
+
+def graph_projection(settings: Settings) -> Projection:
+    """The property graph, in a file or in Neo4j."""
+    from holodeck.actors.projections import GraphProjection, GraphStore
+
+    graph: GraphStore
+    if settings.graph == "neo4j":
+        from holodeck.actors.projections.neo4j_store import Neo4jGraph
+
+        assert settings.neo4j_url is not None
+        secret = settings.neo4j_password
+        graph = Neo4jGraph(
+            settings.neo4j_url,
+            user=settings.neo4j_user,
+            password=secret.get_secret_value() if secret else None,
+            ns=settings.namespace,
+        )
+    else:
+        from holodeck.actors.projections.embedded import EmbeddedGraph
+
+        path = settings.graph_path
+        graph = EmbeddedGraph(
+            path.expanduser().absolute()
+            if path is not None
+            else settings.state_path / "graph" / "holodeck.lbug"
+        )
+    library = library_of(settings)
+    found = ((name, library.get(name)) for name in library.names())
+    worlds = {name: persona.name for name, persona in found if persona is not None}
+    return GraphProjection(graph, worlds)
+
+
+def projections_of(settings: Settings) -> tuple[Callable[[], Projection], ...]:
+    """What makes each projection the settings ask for.
+
+    Raises:
+        StartupError: the library one of them needs is not installed.
+    """
+    found: list[Callable[[], Projection]] = []
+    if settings.redis_url is not None:
+        _need("redis", "redis", "HOLODECK_REDIS_URL")
+        found.append(partial(redis_projection, settings))
+    if settings.graph != "none":
+        if settings.graph == "neo4j":
+            _need("neo4j", "neo4j", "HOLODECK_GRAPH=neo4j")
+        else:
+            _need("ladybug", "graph", "HOLODECK_GRAPH=embedded")
+        found.append(partial(graph_projection, settings))
+    return tuple(found)
+
+
+def _need(module: str, extra: str, setting: str) -> None:
+    if find_spec(module) is None:
+        raise StartupError(
+            f"{setting} needs the package {module}, which is not installed",
+            f"pip install 'holodeck-sessions[{extra}]'",
+        )
+
+
 def persona_folders(settings: Settings) -> list[Path]:
     """Where further personas lie."""
     return [settings.personas] if settings.personas is not None else []
@@ -199,6 +278,11 @@ def persona_folders(settings: Settings) -> list[Path]:
 def curriculum_folders(settings: Settings) -> list[Path]:
     """Where further curricula lie."""
     return [settings.curricula] if settings.curricula is not None else []
+
+
+def world_folders(settings: Settings) -> list[Path]:
+    """Where further worlds lie."""
+    return [settings.worlds] if settings.worlds is not None else []
 
 
 def library_of(settings: Settings) -> Library:
@@ -217,7 +301,7 @@ def faculties_of(settings: Settings) -> Faculties:
     """What a host thinks with.
 
     Raises:
-        PersonaError, CurriculumError, StartupError: as in :func:`minds_of`.
+        PersonaError, CurriculumError, WorldError, StartupError: as in :func:`minds_of`.
     """
     from holodeck.minds import minds_of
 
@@ -233,4 +317,5 @@ def faculties_of(settings: Settings) -> Faculties:
         embedding_name=settings.embedding_name,
         personas=persona_folders(settings),
         curricula=curriculum_folders(settings),
+        worlds=world_folders(settings),
     )

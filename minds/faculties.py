@@ -26,6 +26,7 @@ from holodeck.minds.questions import generate
 from holodeck.minds.recall import Remembrance
 from holodeck.minds.scripted import ScriptedMind
 from holodeck.minds.server import ModelServer
+from holodeck.minds.worlds import WorldLibrary
 
 
 class OfflineQuestions:
@@ -58,6 +59,7 @@ def minds_of(
     embedding_name: str | None = None,
     personas: Sequence[Path] = (),
     curricula: Sequence[Path] = (),
+    worlds: Sequence[Path] = (),
 ) -> Faculties:
     """The faculties of one host.
 
@@ -67,10 +69,10 @@ def minds_of(
     Args:
         model_budget_tokens: of one session, questions and answers together; 0: no bound.
         embedding_url: where ``embedding_name`` is asked for; None: at ``model_url``.
-        personas, curricula: folders of them beside the packaged ones.
+        personas, curricula, worlds: folders of them beside the packaged ones.
 
     Raises:
-        PersonaError, CurriculumError: one of them cannot be used.
+        PersonaError, CurriculumError, WorldError: one of them cannot be used.
         StartupError: a server is set and the client library is not installed.
     """
     offline = ScriptedMind()
@@ -98,11 +100,13 @@ def minds_of(
             servers.append(server)
         if server is not None:
             embedder = ServerEmbedder(server, embedding_name)
+    library = Library([folder.expanduser() for folder in personas])
     return Faculties(
         minds={MindKind.SCRIPTED: offline, MindKind.MODEL: mind},
         refractors={MindKind.SCRIPTED: offline, MindKind.MODEL: refractor},
         analysts={AnalysisKind.OFFLINE: spelling, AnalysisKind.MODEL: analyst},
-        library=Library([folder.expanduser() for folder in personas]),
+        library=library,
+        worlds=WorldLibrary([folder.expanduser() for folder in worlds], personas=library),
         recall=Remembrance(embedder),
         curricula=CurriculumLibrary([folder.expanduser() for folder in curricula]),
         questions={GeneratorKind.OFFLINE: families, GeneratorKind.MODEL: questions},

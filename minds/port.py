@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from holodeck.messages.conversation import (
     Affect,
@@ -20,6 +20,7 @@ from holodeck.messages.conversation import (
 )
 from holodeck.messages.curriculum import Curriculum, Skill
 from holodeck.messages.persona import Persona
+from holodeck.messages.player import CrisisResource, SafetyFinding, TherapeuticSettings, World
 from holodeck.messages.practice import GeneratorKind, SkillTier, Supply
 from holodeck.messages.session import MindKind
 from holodeck.messages.talk import AnalysisKind, Character, DueInjection, TurnAnalysis
@@ -71,6 +72,8 @@ class Prompt:
         text: what the learner said; empty where the NPC opens.
         world, character, briefing, live: None in a session without a persona.
         recent: the last turns, the oldest first, without this one.
+        settings: how the session is to be led; None: nobody said.
+        scene: where the story is; story: what happened before, in a few lines; empty: no such.
     """
 
     intent: str
@@ -86,6 +89,9 @@ class Prompt:
     live: Live | None = None
     recent: tuple[RecentTurn, ...] = ()
     tier: Tier = 1
+    settings: TherapeuticSettings | None = None
+    scene: str = ""
+    story: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +125,12 @@ class Refractor(Protocol):
     """Puts what a learner wants to say into three wordings. A mind may be one."""
 
     async def refract(
-        self, request: RefractionRequest, world: Persona | None
+        self,
+        request: RefractionRequest,
+        world: Persona | None,
+        settings: TherapeuticSettings | None = None,
     ) -> RefractionResponse:
-        """Any exception means: there is nothing to offer."""
+        """Any exception means: there is nothing to offer. ``settings``: as in :class:`Prompt`."""
         ...
 
 
@@ -145,6 +154,74 @@ class Analyst(Protocol):
 
     def analyse(self, utterance: Utterance) -> TurnAnalysis | Awaitable[TurnAnalysis]:
         """At once, or later where a model is asked. Any exception means: nobody looked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heeded:
+    """Where a text that is looked at was said; empty where it was said nowhere."""
+
+    learner: str = ""
+    session: str = ""
+
+
+class SafetyMind(Protocol):
+    """Looks at what players write for words of distress."""
+
+    def look(
+        self, text: str, context: Heeded | None = None
+    ) -> SafetyFinding | Awaitable[SafetyFinding | None] | None:
+        """At once, or later where a model is asked; None: nothing gives cause for concern.
+        Any exception means: the phrases of the program are looked for instead."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a narrator is told of a session.
+
+    Attributes:
+        character, world: whom the player plays, and where; empty: nobody in particular.
+        settings: how the session is to be led; None: nobody said.
+        scene: where the story is; turns: learner turns taken.
+        recent: the last turns, the oldest first.
+        kept: what the narrator kept of it last; None: nothing.
+    """
+
+    session: str
+    learner: str
+    character: str = ""
+    world: str = ""
+    settings: TherapeuticSettings | None = None
+    scene: str = ""
+    turns: int = 0
+    recent: tuple[RecentTurn, ...] = ()
+    kept: Mapping[str, Any] | None = None
+
+
+class Narrator(Protocol):
+    """Keeps the thread of a story. What it keeps is a JSON object of at most 16 KiB, stored with
+    the session; all else it holds may be lost at any time. Any exception means: it has nothing to
+    say, and the session goes on without it."""
+
+    async def initialise(self, story: Story) -> Mapping[str, Any]:
+        """What it keeps of a story that is about to begin."""
+        ...
+
+    async def state(self, story: Story) -> Mapping[str, Any]:
+        """What it keeps of a story that is about to pause."""
+        ...
+
+    async def restore(self, story: Story) -> None:
+        """A story goes on, from what was kept; perhaps in another process, perhaps once more."""
+        ...
+
+    async def settings(self, story: Story) -> None:
+        """A story is led otherwise from now on."""
+        ...
+
+    async def finalise(self, story: Story) -> None:
+        """A story has ended, and that is stored."""
         ...
 
 
@@ -176,6 +253,14 @@ class Curricula(Protocol):
     """The curricula a host knows."""
 
     def get(self, curriculum: str) -> Curriculum | None: ...
+
+    def names(self) -> Sequence[str]: ...
+
+
+class Worlds(Protocol):
+    """The worlds a host knows, personas among them."""
+
+    def get(self, world: str) -> World | None: ...
 
     def names(self) -> Sequence[str]: ...
 
@@ -215,7 +300,11 @@ class Faculties:
         library: the personas it knows; None: none.
         recall: finds memories; None: the newest are taken.
         curricula: those it knows; None: none.
+        worlds: those it knows, personas among them; None: any may be named.
         questions: who makes questions, by the kind a practice session asks for.
+        safety: looks at what players write; None: nobody does.
+        resources: whom players can turn to.
+        narrator: keeps the thread of stories; None: nobody does.
         closers: each closes connections one of them holds.
     """
 
@@ -225,7 +314,11 @@ class Faculties:
     library: Library | None = None
     recall: Recall | None = None
     curricula: Curricula | None = None
+    worlds: Worlds | None = None
     questions: Mapping[GeneratorKind, Questions] = field(default_factory=dict)
+    safety: SafetyMind | None = None
+    resources: tuple[CrisisResource, ...] = ()
+    narrator: Narrator | None = None
     closers: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     async def close(self) -> None:

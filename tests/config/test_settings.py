@@ -138,6 +138,7 @@ def test_a_wrong_value_is_an_error_with_the_variables_name_and_the_value(
         ({"model_url": "http://user:k@h:1/v1", "model_name": "small"}, "HOLODECK_MODEL_URL"),
         ({"personas": "/no/such/folder"}, "HOLODECK_PERSONAS"),
         ({"curricula": "/no/such/folder"}, "HOLODECK_CURRICULA"),
+        ({"worlds": "/no/such/folder"}, "HOLODECK_WORLDS"),
         ({"http_token": "short"}, "HOLODECK_HTTP_TOKEN"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -5,21 +5,18 @@ One law: who asks decides what is seen, here and nowhere else; telling changes n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from holodeck.actors.learner.player import views
+from holodeck.actors.learner.player import dashboard, views
 from holodeck.messages.envelope import ReadPlayer
 from holodeck.messages.errors import RefusedError
-from holodeck.messages.player import World
+from holodeck.minds.port import Worlds
 
 if TYPE_CHECKING:
     from holodeck.actors.learner.decider import LearnerState
-
-Worlds = Callable[[str], World | None]
-"""The world of an id; None: there is none."""
 
 
 class Standing(StrEnum):
@@ -39,7 +36,7 @@ class Looking:
         query: what is asked; ``at`` in it is now, ms since 1970 UTC.
         standing: how who asks stands to the player.
         shares: who asks may see how the player comes on.
-        worlds: those the host knows.
+        worlds: those the host knows; None: none.
     """
 
     identity: str
@@ -47,7 +44,11 @@ class Looking:
     query: ReadPlayer
     standing: Standing
     shares: bool
-    worlds: Worlds
+    worlds: Worlds | None = None
+
+    @property
+    def stranger(self) -> bool:
+        return self.standing is Standing.STRANGER
 
 
 class View(NamedTuple):
@@ -76,6 +77,13 @@ VIEWS: Final[dict[str, View]] = {
     "characters": View(views.characters, TRUSTED),
     "compatibility": View(views.compatibility, TRUSTED),
     "access-log": View(views.access_log, OWNER),
+    "progress": View(dashboard.progress, TRUSTED, shared=True, bare=True),
+    "charts": View(dashboard.charts, TRUSTED, shared=True, bare=True),
+    "milestones": View(dashboard.milestones, TRUSTED, shared=True, bare=True),
+    "effectiveness": View(dashboard.effectiveness, TRUSTED, bare=True),
+    "recommendations": View(dashboard.recommendations, TRUSTED, bare=True),
+    "sessions": View(dashboard.sessions, TRUSTED, bare=True),
+    "dashboard": View(dashboard.dashboard, TRUSTED, bare=True),
 }
 """Every view that is offered, by its name in the query."""
 
@@ -99,6 +107,8 @@ def read(
         RefusedError: ``unknown-player``, the learner has no profile; ``access-restricted``, who
             asks may not see that; ``unknown-view``; what the view itself refuses.
     """
+    if state.erased:
+        raise RefusedError("learner-erased")
     view = VIEWS.get(query.view)
     if view is None:
         raise RefusedError("unknown-view", query.view)
@@ -117,14 +127,4 @@ def read(
         raise RefusedError("access-restricted", "the player does not let you see this")
     elif who not in view.seen_by and who is not Standing.STRANGER:
         raise RefusedError("access-restricted", "the player alone sees this")
-    known_worlds = worlds if worlds is not None else _none
-    return view.show(Looking(identity, state, query, who, shares, known_worlds))
-
-
-def _none(world: str) -> World | None:
-    return None
-
-
-def of_names(worlds: Mapping[str, World]) -> Worlds:
-    """A mapping of worlds as views ask for them."""
-    return worlds.get
+    return view.show(Looking(identity, state, query, who, shares, worlds))
