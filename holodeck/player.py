@@ -237,6 +237,59 @@ class Player:
         """Raises RefusedError: ``unknown-player``."""
         return await self.command(DismissRecommendation(recommendation=recommendation), id=id)
 
+    # -- how it comes on ----------------------------------------
+
+    async def progress(
+        self, *, viewer: str | None = None, role: Role | None = None, after: int = 0
+    ) -> dict[str, Any]:
+        """Engagement, trends, strengths and next goals; see ``docs/progress.md`` for all that is in
+        it. A learner without a profile sees its own."""
+        return await self.view("progress", viewer=viewer, role=role, after=after)
+
+    async def charts(
+        self,
+        days: int = 14,
+        *,
+        viewer: str | None = None,
+        role: Role | None = None,
+        after: int = 0,
+    ) -> dict[str, Any]:
+        """Sessions, minutes and markers of each of the last days; ``days``: 1 to 60, what is
+        beyond is the nearest within."""
+        days = min(60, max(1, days))
+        return await self.view("charts", viewer=viewer, role=role, days=days, after=after)
+
+    async def milestones(
+        self, *, viewer: str | None = None, role: Role | None = None, after: int = 0
+    ) -> dict[str, Any]:
+        """``{achieved, upcoming, highlights}``."""
+        return await self.view("milestones", viewer=viewer, role=role, after=after)
+
+    async def effectiveness(
+        self, days: int = 30, *, viewer: str | None = None, after: int = 0
+    ) -> dict[str, Any]:
+        """What the last ``days`` (1 to 60) brought."""
+        days = min(60, max(1, days))
+        return await self.view("effectiveness", viewer=viewer, days=days, after=after)
+
+    async def recommendations(
+        self, *, viewer: str | None = None, after: int = 0
+    ) -> list[dict[str, Any]]:
+        """At most eight, the most urgent first; see :meth:`dismiss`."""
+        found = await self.view("recommendations", viewer=viewer, after=after)
+        return list(found["recommendations"])
+
+    async def sessions(
+        self, limit: int = 50, *, viewer: str | None = None, after: int = 0
+    ) -> list[dict[str, Any]]:
+        """Those that live, then the newest fifty that are over; each the newest first."""
+        found = await self.view("sessions", viewer=viewer, limit=limit, after=after)
+        return list(found["sessions"])
+
+    async def dashboard(self, *, viewer: str | None = None, after: int = 0) -> dict[str, Any]:
+        """All of it at one look."""
+        return await self.view("dashboard", viewer=viewer, after=after)
+
     # -- who looked ----------------------------------------
 
     async def access_log(self, *, viewer: str | None = None) -> list[dict[str, Any]]:

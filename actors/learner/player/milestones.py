@@ -248,8 +248,9 @@ def achievement_value(words: str, interventions: int = 0) -> float:
     return min(1.0, round(0.1 + more + 0.1 * (interventions > 2), 6))
 
 
-def highlights(history: PlayHistory, limit: int = 10) -> list[Highlight]:
-    """The newest, each once: milestones that were passed, and what sessions achieved.
+def highlights(history: PlayHistory, limit: int = 10, *, words: bool = True) -> list[Highlight]:
+    """The newest, each once: milestones that were passed, and (``words``) what was achieved in
+    sessions, as it was described there.
 
     A streak is worth min(1, 0.2 + 0.01 a day); of numbers of sessions and of minutes only the
     highest stands. The source's 4.7, which names a top streak twice and says nothing of skills and
@@ -282,16 +283,16 @@ def highlights(history: PlayHistory, limit: int = 10) -> list[Highlight]:
             at=0 if kept is None else kept.at,
             value=value.get(family, milestone.value),
         )
-    for played in history.newest():
-        for place, words in enumerate(played.achievements, 1):
+    for played in history.newest() if words else ():
+        for place, achieved in enumerate(played.achievements, 1):
             identity = f"hl_{played.session}_{place}"
             found[identity] = Highlight(
                 id=identity,
-                title=words,
+                title=achieved,
                 description="",
                 type="achievement",
                 at=played.ended_at,
-                value=achievement_value(words, played.interventions),
+                value=achievement_value(achieved, played.interventions),
                 session=played.session,
                 character=played.character,
                 world=played.world,
