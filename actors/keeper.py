@@ -13,11 +13,12 @@ import structlog
 
 from holodeck.actors.host import Host
 from holodeck.actors.metrics import Metrics
-from holodeck.actors.tiles import Sink, SinkRunner, TileEmitter
+from holodeck.actors.tiles import Sink, SinkRunner, StoredTile, TileEmitter
+from holodeck.actors.tiles.sinks import Taken
 from holodeck.broker.port import Broker, Delivery
 from holodeck.broker.streams import Layout
-from holodeck.messages.codec import pack
-from holodeck.messages.errors import HolodeckError
+from holodeck.messages.codec import pack, unpack
+from holodeck.messages.errors import DecodeError, HolodeckError
 from holodeck.messages.subjects import ANY, CTL_HOST
 
 log = structlog.get_logger("holodeck.keeper")
@@ -104,6 +105,7 @@ class TilesService:
         self.metrics = metrics or Metrics()
         self._names = [name for name, _ in sinks]
         self._runners: list[SinkRunner] = []
+        self._offers: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begins to emit; the streams must have been declared.
@@ -130,10 +132,30 @@ class TilesService:
                 data = self.metrics.dump()
             case "status":
                 data = pack(self.status())
+            case "again":
+                task = asyncio.create_task(self._again(delivery), name="tile-again")
+                self._offers.add(task)
+                task.add_done_callback(self._offers.discard)
+                return
             case _:
                 data = pack(None)
         if delivery.reply:
             self.broker.post(delivery.reply, data)
+
+    async def _again(self, delivery: Delivery) -> None:
+        """Offers a sink a tile that it refused: ``[sink, sequence in TILES, its JSON]``."""
+        runners = dict(zip(self._names, self._runners, strict=True))
+        try:
+            name, sequence, data = unpack(delivery.data, delivery.subject)
+            runner = runners.get(name)
+            if runner is None:
+                told: Taken = ("refused", f"there is no sink {name!r} any more")
+            else:
+                told = await runner.again(StoredTile(int(sequence), delivery.subject, data))
+        except (DecodeError, ValueError, TypeError) as error:
+            told = ("refused", str(error)[:500])
+        if delivery.reply:
+            self.broker.post(delivery.reply, pack(list(told)))
 
     def status(self) -> dict[str, Any]:
         """Where the emitter and each sink are."""
@@ -146,6 +168,8 @@ class TilesService:
         }
 
     async def stop(self) -> None:
+        for task in list(self._offers):
+            task.cancel()
         await self.emitter.stop()
         for runner in self._runners:
             await runner.stop()

@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import HistogramMetricFamily
@@ -132,6 +132,14 @@ class Latency(Collector):
         below = list(zip(bounds, accumulate(self._counts), strict=True))
         family.add_metric([], below, self._sum)
         yield family
+
+
+class ProjectionFigures(NamedTuple):
+    """What one projection tells of itself."""
+
+    applied: Counter
+    lag: Gauge
+    errors: Counter
 
 
 class Metrics:
@@ -295,6 +303,19 @@ class Metrics:
         self._store_limit = gauge(
             "holodeck_store_limit_bytes", "Bytes a stream may hold; -1 without limit.", ["stream"]
         )
+        self._projection_applied = counter(
+            "holodeck_projection_applied_total",
+            "Checkpoints a projection has carried into its store.",
+            ["projection"],
+        )
+        self._projection_lag = gauge(
+            "holodeck_projection_lag", "Checkpoints a projection's store lacks.", ["projection"]
+        )
+        self._projection_errors = counter(
+            "holodeck_projection_errors_total",
+            "Times a projection failed and tried again, and checkpoints it could not read.",
+            ["projection"],
+        )
         build = gauge("holodeck_build_info", "The program's version.", ["version"])
         build.labels(release or program_version()).set(1)
 
@@ -410,6 +431,14 @@ class Metrics:
         """The counters of one sink by result: accepted, refused, failed, skipped; keep them."""
         return {result: self._deliveries.labels(sink, result) for result in DELIVERIES}
 
+    def projection(self, name: str) -> ProjectionFigures:
+        """The figures of one projection; keep them."""
+        return ProjectionFigures(
+            self._projection_applied.labels(name),
+            self._projection_lag.labels(name),
+            self._projection_errors.labels(name),
+        )
+
     def store(self, stream: str, size: int, limit: int) -> None:
         """A stream's size and limit in bytes, as ``Log.size()`` gives them."""
         self._store_bytes.labels(stream).set(size)
@@ -469,7 +498,7 @@ class Merger:
         counted: dict[str, dict[_Series, float]] = {}
         kinds: dict[str, str] = {}
         for host in sorted(dumps):
-            families, h1_at = _read_dump(host, dumps[host])
+            families, h1_at = read_dump(host, dumps[host])
             mine = counted[host] = {}
             for name, kind, text, samples in families:
                 heads.setdefault(name, (kind, text))
@@ -543,7 +572,13 @@ def _family_of(sample: str) -> str:
     return sample
 
 
-def _read_dump(host: str, data: bytes) -> tuple[list[Any], dict[str, float]]:
+def read_dump(host: str, data: bytes) -> tuple[list[Any], dict[str, float]]:
+    """What :meth:`Metrics.dump` gave: families as ``[name, type, text, samples]`` with each sample
+    as ``[name, labels, value]`` (labels as pairs), and when H1 was set by agent.
+
+    Raises:
+        DecodeError: it is no dump of this version; names the host.
+    """
     raw = unpack(data, host)
     if not isinstance(raw, dict) or raw.get("v") != _DUMP:
         raise DecodeError(host, "no metrics dump of this version")

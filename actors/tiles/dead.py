@@ -6,6 +6,7 @@ message, however many readers come by, as long as those who bury from one stream
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import structlog
@@ -19,6 +20,8 @@ from holodeck.messages.subjects import ANY, DEAD
 HEADER_ORIGIN_SUBJECT: Final = "Holodeck-Origin-Subject"
 HEADER_ORIGIN_SEQUENCE: Final = "Holodeck-Origin-Sequence"
 HEADER_REASON: Final = "Holodeck-Reason"
+HEADER_BURIED: Final = "Holodeck-At"
+"""When it was put aside, ms since 1970 UTC."""
 
 _ROOM_FOR_HEADERS: Final = 16 * 1024
 
@@ -53,6 +56,7 @@ class Graveyard:
             HEADER_ORIGIN_SUBJECT: _plain(record.subject),
             HEADER_ORIGIN_SEQUENCE: str(record.sequence),
             HEADER_REASON: _plain(detail),
+            HEADER_BURIED: str(int(time.time() * 1000)),
         }
         data = record.data[: self._broker.max_payload - _ROOM_FOR_HEADERS]
         subject = DEAD.of(self._ns, self._stream, reason)

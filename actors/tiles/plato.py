@@ -32,7 +32,7 @@ from pydantic_core import from_json, to_json
 
 from holodeck.actors.session.faults import fault
 from holodeck.actors.tiles.recent import StoredTile
-from holodeck.actors.tiles.sinks import Desk, SinkDown
+from holodeck.actors.tiles.sinks import Desk, SinkDown, Taken
 from holodeck.actors.tiles.tile import ROOM
 from holodeck.broker.port import Record
 from holodeck.messages.errors import StartupError
@@ -222,6 +222,26 @@ class PlatoSink:
         await self._bury(tiles)
         self._last = tiles[-1].sequence
         self._settled = {s: fate for s, fate in self._settled.items() if s > self._last}
+
+    async def again(self, stored: StoredTile) -> Taken:
+        """Offers a tile once more that was refused, where it must be without its error's text."""
+        tile = _read(stored)
+        if tile is None:
+            return "refused", "it is no tile"
+        tile.pop(QUIET, False)
+        answer = await self._submit(self._on_the_wire(tile))
+        if answer.fate is _Fate.REFUSED and (without := _redacted(tile)) is not None:
+            answer = await self._submit(self._on_the_wire(without))
+        match answer.fate:
+            case _Fate.TAKEN:
+                self._counts["accepted"].inc()
+                return "ok", answer.words
+            case _Fate.REFUSED:
+                self._counts["refused"].inc()
+                return "refused", answer.words
+            case _Fate.MISSED:
+                self._counts["failed"].inc()
+                return "down", answer.words
 
     async def close(self) -> None:
         idle, self._idle = self._idle, []

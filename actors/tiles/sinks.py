@@ -18,7 +18,7 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final, NamedTuple, Protocol, runtime_checkable
+from typing import IO, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 import structlog
 
@@ -101,6 +101,19 @@ class Reporting(Protocol):
     """A sink that is given a desk, once and before anything else."""
 
     def attach(self, desk: Desk) -> None: ...
+
+
+Taken = tuple[Literal["ok", "refused", "down"], str]
+"""What became of a tile, and what was said to it."""
+
+
+@runtime_checkable
+class Retaking(Protocol):
+    """A sink that refuses tiles, and can be offered one once more."""
+
+    async def again(self, stored: StoredTile) -> Taken:
+        """Offers one tile that it refused, once. What comes after it is long there."""
+        ...
 
 
 class SinkRunner:
@@ -191,6 +204,12 @@ class SinkRunner:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await self._sink.close()
+
+    async def again(self, stored: StoredTile) -> Taken:
+        """Offers the sink a tile that it refused, once more."""
+        if not isinstance(self._sink, Retaking):
+            return "refused", f"the sink {self._name} never refuses, so nothing comes again"
+        return await self._sink.again(stored)
 
     async def _run(self) -> None:
         wait = 0.1
