@@ -22,8 +22,7 @@ from holodeck.messages.codec import pack
 from holodeck.messages.envelope import Answer, ReadPlayer
 from holodeck.messages.errors import RefusedError, TransientError
 from holodeck.messages.learner import RunLoop
-from holodeck.messages.player import CreatePlayer, CustomizeWorld, UpdatePlayer
-from holodeck.messages.player import ReachMilestones
+from holodeck.messages.player import CreatePlayer, CustomizeWorld, ReachMilestones, UpdatePlayer
 from holodeck.messages.practice import BriefPractice
 from holodeck.messages.talk import BriefLearner, BriefNpc, LearnerBrief, NpcBrief
 from holodeck.minds.port import Recall, Worlds

@@ -45,6 +45,21 @@ from holodeck.messages.learner import (
     TriggerScheduled,
 )
 from holodeck.messages.npc import NpcDescribed
+from holodeck.messages.player import (
+    ChangeApproved,
+    CharacterPut,
+    CharacterRemoved,
+    FeedbackGiven,
+    GoalProgressed,
+    MilestoneReached,
+    PlayerAccessed,
+    PlayerCreated,
+    PlayerFlagged,
+    PlayerSettingsChanged,
+    PlayerUpdated,
+    RecommendationDismissed,
+    WorldCustomized,
+)
 from holodeck.messages.practice import (
     AnswerGiven,
     FeedbackClosed,
@@ -188,6 +203,19 @@ EVENTS: Final[dict[str, EventName]] = {
     "curriculum.generated": EventName("CURRICULUM", "generated"),
     "injection.planned": EventName("INJECTION_PLANNED", "planned"),
     "injection.settled": EventName("INJECTION_SETTLED", "settled"),
+    "player.created": EventName("PLAYER_CREATED", "created"),
+    "player.updated": EventName("PLAYER_UPDATED", "updated"),
+    "player.settings-changed": EventName("PLAYER_SETTINGS", "settings"),
+    "player.character-put": EventName("CHARACTER_PUT", "character"),
+    "player.character-removed": EventName("CHARACTER_REMOVED", "character-removed"),
+    "player.goal-progressed": EventName("GOAL_PROGRESS", "progressed"),
+    "player.world-customized": EventName("WORLD_CUSTOMIZED", "customized"),
+    "player.feedback-given": EventName("PLAYER_FEEDBACK", "feedback"),
+    "player.change-approved": EventName("CHANGE_APPROVED", "approved"),
+    "player.recommendation-dismissed": EventName("RECOMMENDATION_DISMISSED", "dismissed"),
+    "player.accessed": EventName("PLAYER_ACCESSED", "accessed"),
+    "player.milestone-reached": EventName("MILESTONE", "milestone"),
+    "player.flagged": EventName("PLAYER_FLAGGED", "flagged"),
     "practice.planned": EventName("PRACTICE_PLAN", "planned"),
     "question.served": EventName("QUESTION", "served"),
     "question.failed": EventName("QUESTION_FAILED", "failed"),
@@ -399,6 +427,22 @@ def _told_of_advice(event: ArchitectInferred, at: str) -> dict[str, Any]:
     return {"kind": event.kind, "synthesis": event.sequence} | event.advice.__dict__
 
 
+_PLAYER_IDS: Final = ("character", "world", "feedback_id", "milestone")
+"""What a tile says of a player's doings beside their kind: ids, never a word of its own."""
+
+
+def _player_ids(event: Any) -> dict[str, str]:
+    found = {name: getattr(event, name) for name in _PLAYER_IDS if hasattr(event, name)}
+    if isinstance(event, CharacterPut):
+        found["character"] = event.character.character_id
+    return found
+
+
+def _told_of_player(event: Any, at: str) -> dict[str, Any]:
+    """Rooms are read by many: of a player no more than that something happened, and to what."""
+    return {"kind": event.kind} | _player_ids(event)
+
+
 _TOLD: Final[dict[str, Callable[[Any, str], dict[str, Any]]]] = {
     "session.started": _told_of_start,
     "session.ended": _told_of_end,
@@ -412,6 +456,19 @@ _TOLD: Final[dict[str, Callable[[Any, str], dict[str, Any]]]] = {
     "task.refused": _told_of_task,
     "emergence.detected": _told_of_alert,
     "question.served": _told_of_question,
+    "player.created": _told_of_player,
+    "player.updated": _told_of_player,
+    "player.settings-changed": _told_of_player,
+    "player.character-put": _told_of_player,
+    "player.character-removed": _told_of_player,
+    "player.goal-progressed": _told_of_player,
+    "player.world-customized": _told_of_player,
+    "player.feedback-given": _told_of_player,
+    "player.change-approved": _told_of_player,
+    "player.recommendation-dismissed": _told_of_player,
+    "player.accessed": _told_of_player,
+    "player.milestone-reached": _told_of_player,
+    "player.flagged": _told_of_player,
     "agent.registered": _told_of_agent,
     "agent.unregistered": _told_of_agent,
     "mid.synthesised": _told_of_synthesis,
@@ -616,6 +673,10 @@ def _profile(event: ProfileEdited, place: Place) -> _Words:
     return f"{place.identity}: {', '.join(told) or 'nothing'}", ()
 
 
+def _player(event: Any, place: Place) -> _Words:
+    return " ".join((f"{place.identity}:", *_player_ids(event).values())).rstrip(":"), ()
+
+
 def _lesson(event: LessonReported, place: Place) -> _Words:
     share = event.result.completion_rate
     words = ("mastered" if event.mastered else "open", "engaged" if event.engaged else "passed-by")
@@ -777,6 +838,19 @@ _ABOUT: Final[dict[type[Event], Callable[[Any, Place], _Words]]] = {
     ConversationClosed: _closed,
     SilenceNoticed: _silence,
     ProfileEdited: _profile,
+    PlayerCreated: _player,
+    PlayerUpdated: _player,
+    PlayerSettingsChanged: _player,
+    CharacterPut: _player,
+    CharacterRemoved: _player,
+    GoalProgressed: _player,
+    WorldCustomized: _player,
+    FeedbackGiven: _player,
+    ChangeApproved: _player,
+    RecommendationDismissed: _player,
+    PlayerAccessed: _player,
+    MilestoneReached: _player,
+    PlayerFlagged: _player,
     LessonReported: _lesson,
     TriggerScheduled: _trigger_scheduled,
     TriggerDelivered: _trigger_delivered,

@@ -41,6 +41,10 @@ UNREADY_STEP: Final = 0.03
 READY_MOST: Final = 0.2
 """How far traits move readiness at most, either way."""
 
+BYTES: Final = 192 * 1024
+"""What a player's active characters may come to together, as JSON; what is kept of those that are
+played no more may too."""
+
 # What stands behind a word: found anywhere in the entry, lower case.
 _CONCERNS: Final[Mapping[str, str]] = {
     "anxi": "anxiety",
@@ -106,7 +110,7 @@ _COPING: Final[Mapping[str, str]] = {
     "open-minded": "trying another view",
 }
 
-_A = TherapeuticApproach
+_A: Final = TherapeuticApproach
 _GOALS: Final[Mapping[str, Goal]] = {
     "anxiety": Goal(
         goal_id="ease-anxiety",
@@ -180,6 +184,11 @@ def enriched(character: Character) -> Character:
     return character.model_copy(update={"therapeutic_profile": profile})
 
 
+def size(character: Character) -> int:
+    """Bytes of a character as JSON."""
+    return len(character.model_dump_json().encode())
+
+
 # --- decisions ----------------------------------------
 
 
@@ -197,7 +206,8 @@ def owned(held: Player, character: str) -> CharacterKept:
 
 def put(state: LearnerState, command: PutCharacter, now: int) -> Sequence[PlayerEvent]:
     """Raises RefusedError: ``unknown-player``; ``character-exists``, made before; where it is no
-    new one ``unknown-character``; ``too-many-characters``, five are active."""
+    new one ``unknown-character``; ``too-many-characters``, five are active;
+    ``characters-too-large``, with it those that are active come to more than 192 KiB."""
     held = known(state)
     wanted = command.character
     kept = held.characters.get(wanted.character_id)
@@ -212,6 +222,8 @@ def put(state: LearnerState, command: PutCharacter, now: int) -> Sequence[Player
     others = [one for one in held.active if one.character.character_id != wanted.character_id]
     if wanted.is_active and len(others) >= MAX_CHARACTERS:
         raise RefusedError("too-many-characters", f"at most {MAX_CHARACTERS} are active")
+    if wanted.is_active and sum(map(size, (wanted, *(o.character for o in others)))) > BYTES:
+        raise RefusedError("characters-too-large", f"together they may have {BYTES} bytes")
     return (CharacterPut(character=wanted),)
 
 
@@ -274,8 +286,11 @@ def _let_go(player: Player, character: str) -> None:
         for identity, kept in player.characters.items()
         if not kept.active
     )
-    for _, identity in gone[:-REMOVED]:
-        del player.characters[identity]
+    room = BYTES
+    for nth, (_, identity) in enumerate(reversed(gone)):
+        room -= size(player.characters[identity].character)
+        if nth >= REMOVED or room < 0:
+            del player.characters[identity]
 
 
 def progressed(state: LearnerState, event: GoalProgressed, moment: Moment) -> None:
