@@ -49,12 +49,14 @@ class Decider(Generic[S, C, E]):
         changes: by type of event, what it changes in a state that is the caller's own. Total:
             an event that is not there changes nothing, none is ever refused.
         seen: called once for each checkpoint before its events.
+        over: whether a state is final, as that of one who was erased: nothing changes it any more.
     """
 
     new: Callable[[], S]
     decide: Callable[[S, C, int], Sequence[E]]
     changes: Mapping[type, Callable[[S, Any, Moment], None]]
     seen: Callable[[S, Moment], None] | None = None
+    over: Callable[[S], bool] | None = None
 
     @property
     def initial(self) -> S:
@@ -65,6 +67,8 @@ class Decider(Generic[S, C, E]):
 
         What runs ten thousand times a second copies nothing; everyone else uses :meth:`fold`.
         """
+        if self.over is not None and self.over(state):
+            return
         if self.seen is not None:
             self.seen(state, moment)
         changes = self.changes

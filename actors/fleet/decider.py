@@ -21,6 +21,7 @@ from holodeck.actors.decider import Decider, Moment
 from holodeck.actors.fleet.architect import ArchitectState, advise, learn
 from holodeck.actors.fleet.graph import CoworkGraph, margin
 from holodeck.actors.fleet.mid import MidState, close, see, synthesise
+from holodeck.actors.fleet.oblivion import leave_out, left_out, let_go, unlearn
 from holodeck.actors.fleet.routing import Roster
 from holodeck.actors.fleet.scout import Seen
 from holodeck.messages.envelope import AnyEvent
@@ -39,6 +40,7 @@ from holodeck.messages.fleet import (
     SessionGraph,
     UnregisterAgent,
 )
+from holodeck.messages.player import LearnerErased, SessionErased
 from holodeck.messages.session import (
     Crossing,
     EmergenceDetected,
@@ -199,16 +201,21 @@ def _expire(state: FleetState, at: int) -> None:
         agents = state.roster.agents
         busy = {*state.roster.registered, *state.roster.loads}
         if state.graph.expire(at - WINDOW_MS, keep=busy):
-            alerted: dict[int, frozenset[float]] = {}
-            for root, offsets in state.alerted.items():
-                if names[root] in state.graph:
-                    now = state.graph.root(names[root])
-                    alerted[now] = alerted.get(now, frozenset()) | offsets
-            state.alerted = alerted
-            _rearm(state, list(alerted))
+            _alerts_again(state, names)
             for name in [n for n in agents if n not in busy and n not in state.graph]:
                 state.roster.drop(name)
     state.expire_at = at + WINDOW_MS // EXPIRIES
+
+
+def _alerts_again(state: FleetState, names: dict[int, str]) -> None:
+    """The alerts of a graph whose vertices have new indexes; ``names``: of the roots before."""
+    alerted: dict[int, frozenset[float]] = {}
+    for root, offsets in state.alerted.items():
+        if names[root] in state.graph:
+            now = state.graph.root(names[root])
+            alerted[now] = alerted.get(now, frozenset()) | offsets
+    state.alerted = alerted
+    _rearm(state, list(alerted))
 
 
 def _rearm(state: FleetState, roots: list[int]) -> None:
@@ -353,6 +360,45 @@ def _inferred(state: FleetState, event: ArchitectInferred, moment: Moment) -> No
     state.inferred = event.sequence
 
 
+def _session_erased(state: FleetState, event: SessionErased, moment: Moment) -> None:
+    """The session never was: whoever worked in it is free, and nothing is told of it any more."""
+    gone = moment.writer
+    for name in state.open.pop(gone, {}).values():
+        state.roster.take(name)
+    state.own.pop(gone, None)
+    state.owed = tuple(one for one in state.owed if one.session != gone)
+    let_go(state.mid, gone)
+    state.synthesis = left_out(state.synthesis, gone)
+
+
+def _learner_erased(state: FleetState, event: LearnerErased, moment: Moment) -> None:
+    """Whoever it was as an agent is forgotten with all it did."""
+    gone = moment.writer
+    if event.npc is not None:
+        return
+    for tasks in list(state.open.values()):
+        for task in [task for task, name in tasks.items() if name == gone]:
+            del tasks[task]
+    state.open = {session: tasks for session, tasks in state.open.items() if tasks}
+    state.roster.drop(gone)
+    names = {root: state.graph.name(root) for root in state.alerted}
+    if state.graph.remove(gone):
+        _alerts_again(state, names)
+    state.owed = tuple(one for one in state.owed if gone not in (*one.members, *one.edge))
+    leave_out(state.mid, gone)
+    unlearn(state.architect, gone)
+    state.synthesis = left_out(state.synthesis, gone)
+    if state.advice is not None:
+        state.advice = state.advice.model_copy(
+            update={
+                "agents": tuple(one for one in state.advice.agents if one.agent != gone),
+                "recommendations": tuple(
+                    one for one in state.advice.recommendations if one.agent != gone
+                ),
+            }
+        )
+
+
 def _observe(state: FleetState, event: AnyEvent, moment: Moment) -> None:
     """Shows the mid what happened."""
     if moment.learner:
@@ -442,6 +488,8 @@ fleet: Final[Decider[FleetState, FleetCommand, AnyEvent]] = Decider(
         EmergenceDetected: _alerted,
         MidSynthesised: _synthesised,
         ArchitectInferred: _inferred,
+        SessionErased: _session_erased,
+        LearnerErased: _learner_erased,
     },
     _seen,
 )

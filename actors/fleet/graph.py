@@ -391,10 +391,25 @@ class CoworkGraph:
                 used.add(v)
         if not gone and all(v in used or name in keep for v, name in enumerate(self._names)):
             return 0
+        self._build([v in used or name in keep for v, name in enumerate(self._names)], stays)
+        return gone
+
+    def remove(self, name: str) -> bool:
+        """Takes a vertex out with its edges; False if it was not there. O((V + E)·log V)."""
+        vertex = self._index.get(name)
+        if vertex is None:
+            return False
+        self._build(
+            [other != vertex for other in range(len(self._names))],
+            [vertex not in ends for ends in self.ends()],
+        )
+        return True
+
+    def _build(self, there: list[bool], stays: list[bool]) -> None:
+        """Anew, of the vertices that are ``there`` and the edges that stay."""
         rest = CoworkGraph(multigraph=self.multigraph)
         moved = [
-            rest.add(name) if vertex in used or name in keep else -1
-            for vertex, name in enumerate(self._names)
+            rest.add(name) if stay else -1 for name, stay in zip(self._names, there, strict=True)
         ]
         rest._lay(
             [moved[vertex] for vertex in compress(self._from, stays)],
@@ -404,7 +419,6 @@ class CoworkGraph:
         )
         for slot in self.__slots__:
             setattr(self, slot, getattr(rest, slot))
-        return gone
 
     def dump(self) -> dict[str, Any]:
         """Plain data for msgpack, with each name once: what :meth:`load` takes.

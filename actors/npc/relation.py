@@ -27,6 +27,7 @@ from holodeck.actors.npc.standing import WEEK_MS, clamped, faded, turned
 from holodeck.messages.conversation import Mood, ProfessionalKind, ProfessionalOutcome
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
+from holodeck.messages.player import LearnerErased
 from holodeck.messages.session import (
     FrictionDetected,
     NpcParted,
@@ -157,6 +158,7 @@ class Relation:
         first_at, last_at: ms since 1970 UTC.
         changes: the newest 50 moves of the standing, the oldest first.
         bond: None until a conversation leaves something.
+        erased: the learner was; the NPC knows nothing of it, and nothing is added any more.
     """
 
     reputation: float = 0.0
@@ -175,6 +177,7 @@ class Relation:
     last_sequence: int = 0
     changes: list[Change] = field(default_factory=list)
     bond: Bond | None = None
+    erased: bool = False
 
     def copy(self) -> Relation:
         bond = None if self.bond is None else replace(self.bond)
@@ -398,6 +401,16 @@ def _open(state: Relation, session: str, change: int) -> None:
     state.open = tuple(OpenTasks(name, count) for name, count in counts.items() if count > 0)
 
 
+def _forgotten(state: Relation, event: LearnerErased, moment: Moment) -> None:
+    blank = Relation(erased=True)
+    for name in Relation.__slots__:
+        setattr(state, name, getattr(blank, name))
+
+
+def _erased(state: Relation) -> bool:
+    return state.erased
+
+
 def _nothing(state: Relation, command: NpcCommand, now: int) -> Sequence[NpcEvent]:
     """A relation is never spoken to: it only folds."""
     return ()
@@ -424,7 +437,9 @@ relation: Final[Decider[Relation, NpcCommand, AnyEvent]] = Decider(
         IncidentArose: _arose,
         IncidentResolved: _resolved,
         ProfessionalRecorded: _dealt,
+        LearnerErased: _forgotten,
     },
     _met,
+    _erased,
 )
 RELATION_STATE: Final = TypeAdapter(Relation)

@@ -7,10 +7,11 @@ Pure. Every refusal reason a session knows:
 
 ``unknown-session`` nothing was started under this id · ``session-exists`` · ``start-abandoned``
 the start came after its claim was given up · ``session-ended`` · ``session-paused`` ·
-``session-active`` · ``claim-required`` · ``claim-void`` · ``turn-order`` · ``unknown-npc`` not in
-the cast · ``no-cast`` · ``no-agents`` · ``task-limit`` · ``session-full`` · ``duplicate-task`` ·
-``unknown-task`` · ``task-completed`` with another outcome · ``task-open`` · ``task-succeeded`` ·
-``attempt-order`` · ``bad-fork``; and of a conversation: ``no-persona`` it is none ·
+``session-active`` · ``session-erased`` · ``claim-required`` · ``claim-void`` · ``turn-order`` ·
+``unknown-npc`` not in the cast · ``no-cast`` · ``no-agents`` · ``task-limit`` ·
+``session-full`` · ``duplicate-task`` · ``unknown-task`` · ``task-completed`` with another outcome ·
+``task-open`` · ``task-succeeded`` · ``attempt-order`` · ``bad-fork``; and of a conversation:
+``no-persona`` it is none ·
 ``other-learner`` the context is somebody else's · ``npc-left`` it broke off ·
 ``unknown-location`` · ``unknown-refraction`` · ``refraction-order`` · ``not-offered`` ·
 ``unknown-objective`` · ``unknown-incident``; and of practice: ``no-practice`` it is none ·
@@ -56,9 +57,11 @@ from holodeck.messages.player import (
     AddMarker,
     AddNote,
     ChangeSettings,
+    EraseSession,
     FlagSafety,
     Interact,
     SafetyFlagged,
+    SessionErased,
     SessionInteracted,
     SessionMarked,
     SessionNoted,
@@ -187,6 +190,7 @@ _WHY_NOT: Final[dict[Phase, str]] = {
     Phase.PAUSED: "session-paused",
     Phase.ENDED: "session-ended",
     Phase.ABANDONED: "start-abandoned",
+    Phase.ERASED: "session-erased",
 }
 
 
@@ -268,7 +272,7 @@ def _fork(state: SessionState, command: ForkFrom, now: int) -> Events:
         raise RefusedError("session-exists")
     if command.layout != SCHEMA:
         raise RefusedError("bad-fork", f"its state is laid out as of version {command.layout}")
-    if _parent_state(command.state).phase in (Phase.NEW, Phase.ABANDONED):
+    if _parent_state(command.state).phase in (Phase.NEW, Phase.ABANDONED, Phase.ERASED):
         raise RefusedError("bad-fork", "the parent had not started at that checkpoint")
     return (
         SessionForked(
@@ -534,6 +538,10 @@ def _note(state: SessionState, command: AddNote, now: int) -> Events:
 
 def _flag(state: SessionState, command: FlagSafety, now: int) -> Events:
     return play.flag(state.playing or play.UNPLAYED, command)
+
+
+def _erase(state: SessionState, command: EraseSession, now: int) -> Events:
+    return _NOTHING if state.phase is Phase.ERASED else (SessionErased(),)
 
 
 def _answered(state: SessionState, command: AnswerQuestion, now: int) -> Events:
@@ -937,7 +945,7 @@ def _timer(state: SessionState, command: TimerFired, now: int) -> Events:
 
 
 _ANSWER: Final = _practise(practising.answer)
-_ANY: Final = frozenset(Phase)
+_ANY: Final = frozenset(Phase) - {Phase.ERASED}
 _KNOWN: Final = _ANY - {Phase.NEW}
 _BEGUN: Final = frozenset({Phase.ACTIVE, Phase.PAUSED, Phase.ENDED})
 _LIVE: Final = frozenset({Phase.ACTIVE, Phase.PAUSED})
@@ -981,6 +989,7 @@ RULES: Final[dict[type, tuple[frozenset[Phase], Callable[[SessionState, Any, int
     ChangeSettings: (_ACTIVE, _settings),
     AddNote: (_LIVE, _note),
     FlagSafety: (_KNOWN, _flag),
+    EraseSession: (_KNOWN | {Phase.ERASED}, _erase),
 }
 """Every command: the phases it is heard in, and its rule."""
 
@@ -1372,6 +1381,17 @@ def _on_flagged(state: SessionState, event: SafetyFlagged, moment: Moment) -> No
     _playing(state).flag(flag)
 
 
+def _on_erased(state: SessionState, event: SessionErased, moment: Moment) -> None:
+    """What is left says only that the id was used, and when it was done with."""
+    blank = SessionState(phase=Phase.ERASED, ended_at=moment.at)
+    for name in SessionState.__slots__:
+        setattr(state, name, getattr(blank, name))
+
+
+def _erased(state: SessionState) -> bool:
+    return state.phase is Phase.ERASED
+
+
 def _seen(state: SessionState, moment: Moment) -> None:
     """Any checkpoint is a sign of life: the idle timer begins anew."""
     state.touched, state.touched_at = moment.sequence, moment.at
@@ -1432,6 +1452,7 @@ _CHANGES: Final[dict[type, Callable[[SessionState, Any, Moment], None]]] = {
     SessionNoted: _on_noted,
     SafetyFlagged: _on_flagged,
     SessionErred: _on_erred,
+    SessionErased: _on_erased,
     **{kind: _practised(change) for kind, change in practising.CHANGES.items()},
 }
 _HEARD: Final = frozenset(
@@ -1495,7 +1516,7 @@ def concerns(state: SessionState, events: Events) -> tuple[str, str, str]:
     """
     first = events[0]
     family = first.kind.partition(".")[0]
-    if state.parent or isinstance(first, SessionForked):
+    if state.parent or isinstance(first, SessionForked | SessionErased):
         return family, "", ""
     if state.charter is None:
         return family, "", first.learner if isinstance(first, _OPENINGS) else ""
@@ -1513,5 +1534,5 @@ _NAMING: Final = frozenset(event for event in CHANGES if "npc" in event.__annota
 """The events that name an NPC."""
 
 session: Final[Decider[SessionState, SessionCommand, SessionEvent]] = Decider(
-    SessionState, decide, CHANGES, _seen
+    SessionState, decide, CHANGES, _seen, _erased
 )

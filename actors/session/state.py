@@ -34,6 +34,7 @@ class Phase(StrEnum):
     PAUSED = "paused"
     ENDED = "ended"
     ABANDONED = "abandoned"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)

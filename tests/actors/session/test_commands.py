@@ -18,6 +18,7 @@ from holodeck.messages.player import (
     AddNote,
     ChangeSettings,
     CrisisType,
+    EraseSession,
     FlagSafety,
     Interact,
     MarkerType,
@@ -104,6 +105,7 @@ PHASES: dict[str, Callable[[], Story]] = {
     "paused": paused,
     "ended": ended,
     "abandoned": abandoned,
+    "erased": lambda: ended().tell(EraseSession()),
 }
 FRICTION = ReportFriction(finding=FrictionFinding(type=FrictionType.REGISTER, severity=0.5))
 TASK = "done-soon"
@@ -152,6 +154,7 @@ COMMANDS: list[Any] = [
     ChangeSettings(settings=TherapeuticSettings(intensity_level=0.8)),
     AddNote(text="he was late", author="op"),
     FlagSafety(finding=FINDING),
+    EraseSession(),
 ]
 NO, DUP, PSD = "!unknown-session", "!session-exists", "!session-paused"
 OVER, GONE = "!session-ended", "!start-abandoned"
@@ -159,7 +162,7 @@ NOT = "!no-persona"
 NOP = "!no-practice"
 VOID, UNDO = "session.start-abandoned", "session.resume-abandoned"
 CLOSED = "task.completed session.ended"
-FLAG = "safety.flagged"
+FLAG, ERASED = "safety.flagged", "session.erased"
 # What each leads to in each of the PHASES: kinds of events, "-" for nothing, "!" and a refusal.
 TABLE = {
     "start":             ("session.started", DUP, DUP, DUP, GONE),
@@ -199,11 +202,17 @@ TABLE = {
     "change-settings":   (NO, "session.settings-changed", PSD, OVER, GONE),
     "add-note":          (NO, "session.noted", "session.noted", OVER, GONE),
     "flag-safety":       (NO, FLAG, FLAG, FLAG, FLAG),
+    "erase-session":     (NO, ERASED, ERASED, ERASED, ERASED),
 }  # fmt: skip
 CELLS = [
-    (phase, command, TABLE[command.kind][column])
+    (phase, command, cell)
     for command in COMMANDS
-    for column, phase in enumerate(PHASES)
+    for phase, cell in zip(
+        PHASES,
+        # Of one that was erased nothing is said but that.
+        (*TABLE[command.kind], "-" if command.kind == "erase-session" else "!session-erased"),
+        strict=True,
+    )
 ]
 
 
