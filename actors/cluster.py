@@ -26,6 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from holodeck.actors.host import Host, HostOptions
 from holodeck.actors.keeper import HostKeeper, TilesService
 from holodeck.actors.lease import Holder
+from holodeck.actors.projections import Projection, ProjectionsService
 from holodeck.actors.supervisor import Supervisor, SupervisorOptions
 from holodeck.actors.tiles import Sink
 from holodeck.broker.port import Broker
@@ -49,6 +50,7 @@ class Blueprint:
         prepare: called first in each process with the actor's name, to set logging up.
         minds: makes what a host thinks with.
         sinks: each sink's name and what makes it.
+        projections: what makes each.
     """
 
     connect: Callable[[], Awaitable[Broker]]
@@ -59,6 +61,7 @@ class Blueprint:
     minds: Callable[[], Faculties | Mapping[MindKind, Mind]]
     sinks: tuple[tuple[str, Callable[[], Sink]], ...] = ()
     tile_max_age_s: float = 0.0
+    projections: tuple[Callable[[], Projection], ...] = ()
     env: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -190,6 +193,24 @@ class _TilesActor:
         self._service.stop()
 
 
+class _ProjectionsActor:
+    def __init__(self, plan: Blueprint) -> None:
+        plan.prepare("projections")
+        self._service = _Loop(
+            lambda: ProjectionsService(
+                plan.connect, plan.layout, plan.projections, keep_s=plan.host.keep_s
+            )
+        )
+
+    def ready(self, seconds: float) -> tuple[str, int]:
+        if not self._service.wait(seconds):
+            raise StartupError("the projections did not start in time", "See their log")
+        return _node(), os.getpid()
+
+    def stop(self) -> None:
+        self._service.stop()
+
+
 class _RayLauncher:
     """Kills what the supervisor replaced; Ray starts it again."""
 
@@ -292,12 +313,15 @@ class Cluster:
             ) from error
 
     def start(self, hosts: int, *, seconds: float = 60.0) -> None:
-        """Starts supervisor, hosts and tile emitter, and waits until all run.
+        """Starts supervisor, hosts, tile emitter and, where there are any, projections, and waits
+        until all run.
 
         Raises:
             StartupError: one of them did not come up in time.
         """
         names = ["supervisor", "tiles", *(f"host-{index}" for index in range(hosts))]
+        if self._plan.projections:
+            names.append("projections")
         # The supervisor declares the streams; the others need them.
         self._launch("supervisor", seconds)
         actors = {name: self._make(name) for name in names[1:]}
@@ -319,6 +343,8 @@ class Cluster:
                 kind = _SupervisorActor
             case "tiles":
                 kind = _TilesActor
+            case "projections":
+                kind = _ProjectionsActor
             case _:
                 kind, arguments = _HostActor, (self._plan, name)
         options: dict[str, Any] = {
@@ -376,7 +402,8 @@ class Cluster:
 
     def stop(self) -> None:
         """Stops what this object started, hosts in good order first, and nothing else."""
-        order = sorted(self.services, key=lambda name: (name == "supervisor", name == "tiles"))
+        last = ("tiles", "projections", "supervisor")
+        order = sorted(self.services, key=lambda name: last.index(name) if name in last else -1)
         for name in order:
             actor = self.services[name].actor
             try:

@@ -23,6 +23,7 @@ from holodeck.actors.keeper import TILES_HOST
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
 from holodeck.actors.lease import REVOKED, Holder, boottime, incarnation_of, lease_key
 from holodeck.actors.metrics import Metrics
+from holodeck.actors.projections import PROJECTIONS_HOST
 from holodeck.actors.session import SCHEMA, STATE, Phase, SessionState
 from holodeck.actors.table import LEASES, Table, deployment, read_table, write_table
 from holodeck.broker.port import Broker, Delivery, Entry, Subscription
@@ -33,6 +34,7 @@ from holodeck.messages.control import (
     DrainHost,
     ForkSession,
     ListSessions,
+    RebuildProjection,
     Reported,
     ResumeSession,
     SpawnSession,
@@ -444,6 +446,9 @@ class Supervisor:
             return await self._walk_once(order)
         if isinstance(order, DrainHost):
             return Reported(status="ok", value=self._drain(order))
+        if isinstance(order, RebuildProjection):
+            await self._rebuild(order.name)
+            return Reported(status="ok")
         match verb:
             case "status":
                 return Reported(status="ok", value=await self.status())
@@ -451,6 +456,9 @@ class Supervisor:
                 return Reported(status="ok", value=await self._sessions(order or ListSessions()))
             case "metrics":
                 return Reported(status="ok", value=await self.dumps())
+            case "projections":
+                rows = await self._ask(PROJECTIONS_HOST, "status", b"", 5.0)
+                return Reported(status="ok", value=rows or [])
             case _:
                 raise DecodeError(delivery.subject, f"no verb {verb!r}")
 
@@ -505,7 +513,17 @@ class Supervisor:
         tiles = await self._ask_raw(TILES_HOST, "metrics", b"", 2.0)
         if tiles is not None:
             found[TILES_HOST] = tiles
+        projections = await self._ask_raw(PROJECTIONS_HOST, "metrics", b"", 2.0)
+        if projections is not None:
+            found[PROJECTIONS_HOST] = projections
         return found
+
+    async def _rebuild(self, name: str) -> None:
+        known = await self._ask(PROJECTIONS_HOST, "rebuild", pack(name), 5.0)
+        if known is None:
+            raise RefusedError("no-projections", "no projection runs")
+        if not known:
+            raise RefusedError("unknown-projection", name)
 
     def _drain(self, order: DrainHost) -> bool:
         found = False

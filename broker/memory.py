@@ -542,6 +542,7 @@ class MemoryLog:
         after: int,
         name: str,
         window: int = 2048,
+        durable: bool = False,
     ) -> Follower:
         stream = self._stream("follow")
         follower = _Follower(self._broker, stream, subjects, handler, after)

@@ -90,6 +90,7 @@ _ADDED: Final = (
 _NOT_FOUND: Final = 10037
 _NO_STREAM: Final = 10059
 _NAME_TAKEN: Final = 10058
+_NO_CONSUMER: Final = 10014
 _WRONG_LAST: Final = frozenset({10071, 10164})
 _FULL: Final = frozenset({10077, 10047, 10023, 10002, 10028, 10026, 10027})
 _NO_SPACE: Final = frozenset({10047, 10023, 10002, 10028})
@@ -1206,6 +1207,7 @@ class _Log:
         after: int,
         name: str,
         window: int = 2048,
+        durable: bool = False,
     ) -> Follower:
         follower = _Follower(
             self._broker,
@@ -1215,6 +1217,7 @@ class _Log:
             after,
             name,
             window,
+            durable=durable,
         )
         await follower._begin()
         return follower
@@ -1239,12 +1242,14 @@ class _Follower:
         *,
         eager: bool = True,
         opened: Callable[[int], None] | None = None,
+        durable: bool = False,
     ) -> None:
         self.position, self.gaps, self.pending = after, 0, 0
         self._broker, self._stream, self._config, self._handler = broker, stream, config, handler
         self._name, self._window = name, window
         self._ack_every = max(1, min(64, window // 8)) if eager else 1 << 60
         self._eager, self._opened = eager, opened
+        self._durable = durable
         self._epoch = 0
         self._live = False
         self._stopped = False
@@ -1271,7 +1276,7 @@ class _Follower:
         await self._drop()
         self._epoch += 1
         epoch, broker = self._epoch, self._broker
-        consumer = f"{self._name}-{epoch}"
+        consumer = self._name if self._durable else f"{self._name}-{epoch}"
         deliver_to = f"{broker._inbox}.f.{self._name}.{epoch}"
         self._consumer, self._expected, self._reply, self._unacked = consumer, 1, "", 0
         self._heard = broker._loop.time()
@@ -1290,6 +1295,10 @@ class _Follower:
             mem_storage=True,
             num_replicas=1,
         )
+        if self._durable:
+            await self._clear(consumer)
+            config.update(durable_name=consumer, mem_storage=False, num_replicas=0)
+            del config["inactive_threshold"]
         before = self.position
         info = await broker._api(
             f"CONSUMER.CREATE.{self._stream}.{consumer}",
@@ -1302,6 +1311,15 @@ class _Follower:
             self.pending = pending
         if self._opened is not None:
             self._opened(pending)
+
+    async def _clear(self, consumer: str) -> None:
+        """Removes what an earlier reader left under the name: where that one was counts for
+        nothing, and a consumer cannot be told to begin elsewhere."""
+        try:
+            await self._broker._api(f"CONSUMER.DELETE.{self._stream}.{consumer}")
+        except BrokerError as error:
+            if error.api_code != _NO_CONSUMER:
+                raise
 
     def _receiver(self, epoch: int) -> _Receive:
         handler, clock = self._handler, self._broker._loop.time
@@ -1388,7 +1406,8 @@ class _Follower:
         self._live = False
         sub, self._sub = self._sub, None
         if sub is not None:
-            self._broker.post(f"{_API}CONSUMER.DELETE.{self._stream}.{self._consumer}", b"")
+            if not self._durable:
+                self._broker.post(f"{_API}CONSUMER.DELETE.{self._stream}.{self._consumer}", b"")
             await sub.end()
 
     def _forget(self) -> None:
@@ -1575,6 +1594,7 @@ class _DirectLog(_Log):
         after: int,
         name: str,
         window: int = 2048,
+        durable: bool = False,
     ) -> Follower:
         poller = _Poller(self._broker, self, subjects, handler, after, name, window)
         await poller._begin()

@@ -184,6 +184,7 @@ class Log(Protocol):
         after: int,
         name: str,
         window: int = 2048,
+        durable: bool = False,
     ) -> Follower:
         """Hands every record above ``after`` to ``handler``, then waits for more, for ever.
 
@@ -193,6 +194,9 @@ class Log(Protocol):
         Args:
             name: a unique name for this reader, a single token (it names the consumer).
             window: how many records may be on their way unacknowledged.
+            durable: the broker keeps the consumer under ``name`` when its reader is gone, so
+                that whoever looks sees how far it is behind. The next reader of that name begins
+                it anew at its own ``after``; of two at a time the later one has it.
         """
         ...
 

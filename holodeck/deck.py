@@ -17,7 +17,13 @@ from holodeck.actors.tiles import decode_tile
 from holodeck.broker.port import Broker, Record
 from holodeck.broker.streams import Layout, layout
 from holodeck.messages.codec import pack, unpack
-from holodeck.messages.control import DrainHost, ListSessions, Reported, SpawnSession
+from holodeck.messages.control import (
+    DrainHost,
+    ListSessions,
+    RebuildProjection,
+    Reported,
+    SpawnSession,
+)
 from holodeck.messages.errors import (
     BrokerError,
     Busy,
@@ -370,6 +376,50 @@ class Deck:
         """Every host's metrics, for :func:`holodeck.actors.metrics.merge`."""
         found: dict[str, bytes] = (await self.order("metrics")).value
         return found
+
+    async def projections(self) -> list[dict[str, Any]]:
+        """A row a projection: ``projection, store, state, position, end, lag, error, rebuilds``.
+
+        ``end`` is the sequence of the newest checkpoint, ``lag`` how many the store does not have
+        yet, ``state`` one of starting, filling, live, waiting (the store is away), standing-by and
+        stopped. Empty: none runs.
+        """
+        found: list[dict[str, Any]] = (await self.order("projections")).value
+        return found
+
+    async def rebuild_projection(self, name: str) -> None:
+        """Empties what a projection wrote and fills its store from the beginning; returns when
+        that has begun. A store that is away is emptied when it is back.
+
+        Raises:
+            RefusedError: ``no-projections``; ``unknown-projection``.
+        """
+        await self.order("rebuild-projection", RebuildProjection(name=name))
+
+    async def projected(self, sequence: int, name: str | None = None, *, seconds: float) -> None:
+        """Waits until projections (or the one named) have the checkpoint at ``sequence``.
+
+        Raises:
+            RefusedError: ``no-projections``, ``unknown-projection``.
+            Unavailable: not within ``seconds``; says which one waits and why.
+        """
+        give_up = time.monotonic() + seconds
+        while True:
+            rows = await self.projections()
+            if not rows:
+                raise RefusedError("no-projections", "no projection runs")
+            rows = [row for row in rows if name in (None, row["projection"])]
+            if not rows:
+                raise RefusedError("unknown-projection", str(name))
+            # What was erased at the end of the journal is never handed on.
+            late = [row for row in rows if row["position"] < min(sequence, row["end"])]
+            if not late:
+                return
+            if time.monotonic() >= give_up:
+                row = late[0]
+                about = f"at {row['position']} of {sequence}, {row['state']}"
+                raise Unavailable(f"projection {row['projection']}", row["error"] or about)
+            await asyncio.sleep(0.05)
 
     async def drain(self, host: str, *, resume: bool = False) -> None:
         """Moves everything off a host (or lets it take again)."""

@@ -18,6 +18,7 @@ import structlog
 
 from holodeck.actors.host import Host
 from holodeck.actors.keeper import HostKeeper, TilesService
+from holodeck.actors.projections import ProjectionsService
 from holodeck.actors.supervisor import Supervisor
 from holodeck.broker import EmbeddedServer, MemoryBroker, MemoryServer
 from holodeck.broker.port import Broker
@@ -31,6 +32,7 @@ from holodeck.wiring import (
     given_connection,
     host_options,
     layout_of,
+    projections_of,
     supervisor_options,
 )
 
@@ -143,6 +145,15 @@ class Local:
                 self.hosts.append(keeper)
             self.tiles = TilesService(self.runtime_connection, layout)
             await self.tiles.start()
+            makers = projections_of(settings)
+            if makers:
+                self.projections = ProjectionsService(
+                    self.runtime_connection,
+                    layout,
+                    makers,
+                    keep_s=host_options(settings).keep_s,
+                )
+                await self.projections.start()
             return await self.deck()
         except BaseException:
             await self.stop()
@@ -179,7 +190,7 @@ class Local:
         if self._faculties is not None:
             await self._faculties.close()
             self._faculties = None
-        for part in ("tiles", "supervisor"):
+        for part in ("projections", "tiles", "supervisor"):
             service = self.__dict__.pop(part, None)
             if service is not None:
                 await service.stop()

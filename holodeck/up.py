@@ -32,6 +32,7 @@ from holodeck.wiring import (
     given_connection,
     host_options,
     layout_of,
+    projections_of,
     runtime_path,
     supervisor_options,
 )
@@ -132,6 +133,7 @@ class Runtime:
                 minds=partial(faculties_of, settings),
                 sinks=tuple(self._sinks()),
                 tile_max_age_s=settings.tile_max_age_days * DAY_S,
+                projections=projections_of(settings),
                 env={"PYTHONPATH": os.pathsep.join(_python_path())},
             )
             self.cluster = Cluster(plan, address=settings.ray_address)

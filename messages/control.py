@@ -78,6 +78,16 @@ class ListSessions(Message):
     limit: Annotated[int, Field(ge=1, le=2000)] = 1000
 
 
+class RebuildProjection(Message):
+    """Empties what one projection wrote into its store, and fills it from the beginning.
+
+    Attributes:
+        name: ``redis`` or ``graph``.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class Reported(Message):
     """The supervisor's answer.
 
@@ -100,6 +110,7 @@ VERBS: Final[dict[str, TypeAdapter[Any]]] = {
     "fork": TypeAdapter(ForkSession),
     "drain": TypeAdapter(DrainHost),
     "sessions": TypeAdapter(ListSessions),
+    "rebuild-projection": TypeAdapter(RebuildProjection),
 }
-"""Verbs with a body; ``status`` and ``metrics`` have none. ``sessions`` without one asks for the
-first page."""
+"""Verbs with a body; ``status``, ``metrics`` and ``projections`` have none. ``sessions`` without
+one asks for the first page."""

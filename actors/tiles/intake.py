@@ -21,14 +21,23 @@ class Intake:
     """
 
     def __init__(
-        self, log: Log, subjects: str, name: str, ready: Callable[[], None], bound: int = 16_384
+        self,
+        log: Log,
+        subjects: str,
+        name: str,
+        ready: Callable[[], None],
+        bound: int = 16_384,
+        *,
+        durable: bool = False,
     ) -> None:
         """
         Args:
-            name: what the consumer's name begins with; a single token.
+            name: what the consumer's name begins with, or if it is durable is; a single token.
             ready: called when there is something to :meth:`pop` again, or to :meth:`refill`.
             bound: how many records may wait here.
+            durable: as in :meth:`~holodeck.broker.port.Log.follow`.
         """
+        self._durable = durable
         self._log, self._subjects, self._name, self._ready = log, subjects, name, ready
         self._bound = bound
         self._queue: deque[Record] = deque()
@@ -84,7 +93,8 @@ class Intake:
             self._subjects,
             self._take,
             after=self._after,
-            name=f"{self._name}-{secrets.token_hex(6)}",
+            name=self._name if self._durable else f"{self._name}-{secrets.token_hex(6)}",
+            durable=self._durable,
         )
 
     async def _drop(self) -> None:
