@@ -267,6 +267,14 @@ class Access:
         found = self._good.get(digest)
         return digest.hex()[:32] if found is not None and not _over(found[0]) else None
 
+    def peek(self, connection: HTTPConnection) -> Caller | None:
+        """Who is calling, if that was found out lately; looks nothing up."""
+        token, form = _sent(connection)
+        if token is None:
+            return None if form or self.required else LOCAL
+        found = self._good.get(_digest(token))
+        return found[0] if found is not None and not _over(found[0]) else None
+
     async def caller(self, connection: HTTPConnection) -> Caller:
         """Who is calling.
 

@@ -7,8 +7,11 @@ often, nothing too large. Who it is that comes, the route's own signature asks.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import re
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -31,7 +34,7 @@ from holodeck.broker.port import Broker, Bucket
 from holodeck.broker.streams import Layout
 from holodeck.config import is_loopback
 from holodeck.deck import Deck
-from holodeck.entrypoints.gateway.access import Access
+from holodeck.entrypoints.gateway.access import CHECKED_S, KEEP, Access, Caller
 from holodeck.entrypoints.gateway.manners import (
     MAX_BODY,
     PROBLEM,
@@ -41,8 +44,12 @@ from holodeck.entrypoints.gateway.manners import (
     Sent,
     problem_of,
 )
-from holodeck.entrypoints.gateway.v1 import tokens
-from holodeck.messages.errors import HolodeckError
+from holodeck.entrypoints.gateway.safety import Care
+from holodeck.entrypoints.gateway.v1 import sessions, tokens, watching
+from holodeck.entrypoints.gateway.whose import Sessions
+from holodeck.messages.errors import HolodeckError, RefusedError, TransientError
+from holodeck.messages.ids import ID_PATTERN
+from holodeck.session import Step
 
 log = structlog.get_logger("holodeck.gateway")
 
@@ -96,7 +103,7 @@ class Figures:
         found[1].observe(seconds)
 
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (tokens.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (tokens.router, sessions.router, watching.router)
 """All there is below ``/api/v1``; a module more of routes is one entry more here."""
 
 
@@ -109,6 +116,7 @@ class Gateway:
         key: what tokens are signed with; token: the deployment's own, an operator's.
         required: whether callers have to show a token.
         rate: calls a minute for each caller; 0: any number.
+        care: looks at what is refused.
     """
 
     def __init__(
@@ -121,8 +129,12 @@ class Gateway:
         token: str = "",
         required: bool = False,
         rate: int = 0,
+        care: Care | None = None,
     ) -> None:
         self.deck, self.layout = deck, layout
+        self.care = care or Care(None)
+        self.sessions = Sessions()
+        self._delegates: OrderedDict[tuple[str, str], tuple[bool, float]] = OrderedDict()
         self._connect = connect
         self._broker: Broker | None = None
         self._opening = asyncio.Lock()
@@ -131,6 +143,8 @@ class Gateway:
         )
         self.rate = Rate(rate)
         self.figures = Figures()
+        self.closing: list[Callable[[], Awaitable[None]]] = []
+        """What is to be closed before the connection is."""
         try:
             self.version = version("holodeck-sessions")
         except PackageNotFoundError:  # a checkout that was not installed
@@ -153,17 +167,68 @@ class Gateway:
         return (await self.runtime()).bucket(self.layout.cluster)
 
     async def delegated(self, player: str, to: str) -> bool:
-        """Whether a player lets somebody see what it sees."""
-        return False
+        """Whether a player lets somebody see what it sees; asked again after some seconds."""
+        found = self._delegates.get((player, to))
+        now = time.monotonic()
+        if found is not None and now - found[1] < CHECKED_S:
+            return found[0]
+        try:
+            await self.deck().player(player).view("settings", viewer=to)
+            may = True
+        except RefusedError as error:
+            if error.reason not in _NO_DELEGATE:
+                raise
+            may = False
+        self._delegates[player, to] = may, now
+        self._delegates.move_to_end((player, to))
+        while len(self._delegates) > KEEP:
+            self._delegates.popitem(last=False)
+        return may
+
+    def with_care(
+        self, connection: HTTPConnection, problem: Problem, *, seen: bool = False
+    ) -> Response:
+        """The answer to a refusal. Where what was sent gives cause for concern it names whom to
+        turn to, and the learner is told of it; ``seen``: that was done where it was refused."""
+        state = connection.scope.get("state", {})
+        finding = self.care.look_into(state.get("body", b""))
+        if finding is None:
+            return problem.response()
+        learner = _learner_of(connection, state.get("caller"))
+        if learner is not None and not seen:
+            with contextlib.suppress(TransientError):  # it is still starting
+                self.care.flag(self.deck(), learner, finding)
+        return problem.response(self.care.answering(finding))
+
+    def concern(self, step: Step) -> dict[str, Any]:
+        """``{safety, resources}`` of a step that was taken."""
+        return self.care.concern(step)
 
     def metrics(self) -> bytes:
         """This process's figures as a Prometheus text exposition."""
         return generate_latest(self.figures.registry)
 
     async def close(self) -> None:
+        while self.closing:
+            await self.closing.pop()()
         if self._broker is not None:
             await self._broker.close()
             self._broker = None
+
+
+_NO_DELEGATE: Final = frozenset(
+    {"access-restricted", "unknown-player", "learner-erased", "unknown-view"}
+)
+
+
+def _learner_of(connection: HTTPConnection, who: Caller | None) -> str | None:
+    """Who wrote what was refused, as far as that is known."""
+    if who is not None and who.learner is not None:
+        return who.learner
+    if who is not None and who.local and connection.url.path.startswith("/api/v1/players/"):
+        named: str | None = connection.path_params.get("id")
+        return named if named is not None and re.fullmatch(ID_PATTERN, named) else None
+    return None
 
 
 def api(gateway: Gateway, routers: Sequence[APIRouter] = ()) -> ASGIApp:
@@ -184,34 +249,41 @@ def api(gateway: Gateway, routers: Sequence[APIRouter] = ()) -> ASGIApp:
         made.include_router(router)
     made.openapi = lambda: document(made, every)  # type: ignore[method-assign]
 
-    async def on_problem(_: Request, error: Exception) -> Response:
+    async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return error.response()
+        return gateway.with_care(request, error)
 
     async def on_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HolodeckError)
         found = problem_of(error)
         if found.status >= 500:
             log.warning("not answered", path=request.url.path, error=str(error) or error.code)
-        return found.response()
+        # What an actor refused, its host has looked at; what is not there has no host.
+        seen = isinstance(error, RefusedError) and found.status not in (404, 503)
+        return gateway.with_care(request, found, seen=seen)
 
-    async def on_invalid(_: Request, error: Exception) -> Response:
+    async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         wrong = [
             {"where": list(one["loc"]), "what": one["msg"], "type": one["type"]}
             for one in error.errors()[:50]
         ]
-        return Problem(422, "invalid", "what was sent is not of the form", errors=wrong).response()
+        words = "what was sent is not of the form that is asked for"
+        return gateway.with_care(request, Problem(422, "invalid", words, errors=wrong))
 
-    async def on_http(_: Request, error: Exception) -> Response:
+    async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         words = {404: "there is nothing at this address", 405: "not with this method"}
         code = {404: "no-such-address", 405: "no-such-method"}.get(error.status_code, "http")
         status = error.status_code
-        return Problem(
-            status, code, words.get(status, str(error.detail)), headers=error.headers
-        ).response()
+        problem = Problem(status, code, words.get(status, str(error.detail)), headers=error.headers)
+        return gateway.with_care(request, problem)
 
+    async def on_bug(request: Request, error: Exception) -> Response:
+        problem = Problem(500, "internal", "something went wrong; the log says what")
+        return gateway.with_care(request, problem)
+
+    made.add_exception_handler(Exception, on_bug)
     made.add_exception_handler(Problem, on_problem)
     made.add_exception_handler(HolodeckError, on_error)
     made.add_exception_handler(RequestValidationError, on_invalid)
@@ -310,7 +382,8 @@ class _Surroundings:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008, "reason": problem.code})
                 return
-            await problem.response()(scope, receive, telling)
+            state.setdefault("caller", gateway.access.peek(connection))
+            await gateway.with_care(connection, problem)(scope, receive, telling)
 
         strange = _stranger(connection, gateway.access.required)
         if strange is not None:
@@ -326,17 +399,19 @@ class _Surroundings:
             ]
             if not allowed:
                 gateway.figures.limited.inc()
+                if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH"):
+                    state["body"], _ = await _body(receive)
                 words = f"at most {rate.limit} calls a minute; ask again in {ends} s"
                 late = {"retry-after": str(ends)}
                 await refuse(Problem(429, "too-many-requests", words, headers=late))
                 return
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             body, size = await _body(receive)
-            if body is None:
+            state["body"] = body
+            if size > MAX_BODY:
                 words = f"{size} bytes or more; at most {MAX_BODY} are taken"
                 await refuse(Problem(413, "too-large", words))
                 return
-            state["body"] = body
             receive = _again(body, receive)
         try:
             await self._inner(scope, receive, telling)
@@ -386,9 +461,9 @@ def _address(scope: Scope) -> str:
     return str(address)
 
 
-async def _body(receive: Receive) -> tuple[bytes | None, int]:
-    """The body and its size; None where it is too large. Of that some is read, so that its sender
-    comes to hear so."""
+async def _body(receive: Receive) -> tuple[bytes, int]:
+    """The body (of one that is too large the beginning) and its size. Of one that is too large
+    some is read in vain, so that its sender comes to hear of it."""
     size, parts = 0, []
     while True:
         message = await receive()
@@ -396,11 +471,11 @@ async def _body(receive: Receive) -> tuple[bytes | None, int]:
             break
         part = message.get("body", b"")
         size += len(part)
-        if size <= MAX_BODY:
+        if size - len(part) < MAX_BODY:
             parts.append(part)
         if not message.get("more_body", False) or size > _DRAINED:
             break
-    return (b"".join(parts) if size <= MAX_BODY else None), size
+    return b"".join(parts)[:MAX_BODY], size
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

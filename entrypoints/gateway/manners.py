@@ -163,8 +163,36 @@ def _is_json(content: str) -> bool:
 
 # --- errors ----------------------------------------
 
-REFUSALS: Final[dict[str, int]] = {}
-"""HTTP status of a refusal by its reason; of all others 409."""
+_BY_STATUS: Final[dict[int, str]] = {
+    403: "access-restricted other-learner",
+    404: """
+        no-such-checkpoint unknown-agent unknown-character unknown-curriculum unknown-feedback
+        unknown-goal unknown-host unknown-incident unknown-letter unknown-location unknown-npc
+        unknown-objective unknown-persona unknown-player unknown-projection unknown-refraction
+        unknown-session unknown-task unknown-tile unknown-trigger unknown-unit unknown-view
+        unknown-world no-projections
+    """,
+    409: """
+        agents-full already-answered attempt-order bad-fork character-exists claim-required
+        claim-void claimed duplicate-task last-host learner-busy letter-stays letter-under-way
+        markers-full name-taken no-agents no-brief no-cast no-hint no-persona no-practice no-reply
+        no-session not-active not-ended not-erasing not-offered npc-left player-exists
+        question-open question-order refraction-order session-active session-ended session-exists
+        session-full session-paused settings-conflict settings-version start-abandoned
+        task-completed task-limit task-open task-succeeded task-cancelled too-many-characters
+        trigger-exists trigger-past turn-order variables-full
+    """,
+    410: "learner-erased session-erased",
+    413: "too-large characters-too-large",
+    422: "blank-answer empty-curriculum invalid-preference no-wording not-an-object wrong-supply",
+    503: "at-capacity queue-full store-full not-stored",
+}
+REFUSALS: Final = {
+    reason: status for status, reasons in _BY_STATUS.items() for reason in reasons.split()
+}
+"""HTTP status of a refusal by its reason; of one nobody knows here 409. 404: something that was
+named is not there; 409: the present state forbids it, so that it may do later; 410: it was erased;
+422: it can never do like this; 503: ask again."""
 
 
 def problem_of(error: HolodeckError) -> Problem:
