@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@touch $@
 
-system: ## what the tests need of the system, with apt: chromium, redis-server
+system: ## what the tests need of the system, with apt: chromium, redis-server, promtool
 	@.ci/system
 
 test: install ## every test but the longest benchmarks' (ARGS="-k name" for some)

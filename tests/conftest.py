@@ -37,8 +37,9 @@ def missing(what: str) -> NoReturn:
 
 
 def of_the_system(program: str) -> Path:
-    """Where a program lies that pip cannot give and ``make system`` installs (``chromium``,
-    ``redis-server``); without it the test is skipped, in CI too: a machine may forbid that."""
+    """Where a program lies that pip cannot give and ``make system`` installs: ``chromium``,
+    ``redis-server``, ``promtool``. Without it the test is skipped, in CI too: a machine may
+    forbid to install it."""
     found = shutil.which(program)
     if found is None:
         pytest.skip(f"{program} is not installed; make system brings it where apt can")
