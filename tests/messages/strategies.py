@@ -24,7 +24,14 @@ from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, ReadFleet
 from holodeck.messages.learner import LearnerCommand
 from holodeck.messages.npc import NpcCommand
-from holodeck.messages.player import Boundary, Character, CharacterName, GiveFeedback, Zone
+from holodeck.messages.player import (
+    Boundary,
+    Character,
+    CharacterName,
+    GiveFeedback,
+    Goal,
+    Zone,
+)
 from holodeck.messages.session import CastMember, SessionCommand
 from holodeck.messages.talk import BriefLearner, BriefNpc
 
@@ -98,6 +105,7 @@ MENDED: dict[type[BaseModel], Callable[[dict[str, Any]], dict[str, Any]]] = {
 NAMED: dict[Any, Callable[[Any], Any]] = {
     CastMember: lambda member: member.npc,
     Boundary: lambda boundary: boundary.boundary_id,
+    Goal: lambda goal: goal.goal_id,
 }
 """What stands once in a list, by what it is told apart."""
 
