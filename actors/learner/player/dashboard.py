@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
+from holodeck.actors.learner.player.charts import Charts
 from holodeck.actors.learner.player.charts import charts as drawn
 from holodeck.actors.learner.player.days import date_of, day_of, moment_of
 from holodeck.actors.learner.player.history import Part, PlayHistory
@@ -24,6 +25,7 @@ from holodeck.actors.learner.player.milestones import (
     upcoming,
 )
 from holodeck.actors.learner.player.progress import (
+    Effectiveness,
     Engagement,
     Summary,
     summary,
@@ -82,6 +84,13 @@ def next_session(
 
 
 # --- parts ----------------------------------------
+
+
+def _plain(told: Charts | Effectiveness) -> dict[str, Any]:
+    """Its fields, with lists for tuples."""
+    return {
+        name: list(value) if type(value) is tuple else value for name, value in asdict(told).items()
+    }
 
 
 def _engagement(seen: Engagement) -> dict[str, Any]:
@@ -302,7 +311,8 @@ def progress(looking: Looking) -> dict[str, Any]:
 def charts(looking: Looking) -> dict[str, Any]:
     """Buckets of days; see :class:`~holodeck.actors.learner.player.charts.Charts`."""
     query = looking.query
-    return asdict(drawn(history_of(looking.state), query.at, zone_of(looking.state), query.days))
+    found = drawn(history_of(looking.state), query.at, zone_of(looking.state), query.days)
+    return _plain(found)
 
 
 def milestones(looking: Looking) -> dict[str, Any]:
@@ -319,7 +329,7 @@ def milestones(looking: Looking) -> dict[str, Any]:
 def effectiveness(looking: Looking) -> dict[str, Any]:
     """What the last days brought: ``days`` of the query, at most 60."""
     state, query = looking.state, looking.query
-    found = asdict(effect_of(history_of(state), query.at, zone_of(state), query.days))
+    found = _plain(effect_of(history_of(state), query.at, zone_of(state), query.days))
     first, last = date_of(found.pop("first")), date_of(found.pop("last"))
     found["metrics"] = [one._asdict() for one in found["metrics"]]
     for name in ("most", "least"):

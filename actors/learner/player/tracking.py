@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from holodeck.actors.decider import Moment
 from holodeck.actors.learner.player.days import zone_named
@@ -30,7 +30,7 @@ from holodeck.messages.session import SessionEnded, SessionPaused, SessionResume
 if TYPE_CHECKING:
     from holodeck.actors.learner.decider import LearnerState
 
-DONE: float = 100.0
+DONE: Final = 100.0
 """Per cent at which a goal is achieved."""
 
 
