@@ -32,6 +32,7 @@ NAMES: Final = (
     "recall",
     "practice",
     "mastery",
+    "dashboard",
 )
 
 
