@@ -45,7 +45,8 @@ from holodeck.entrypoints.gateway.manners import (
     problem_of,
 )
 from holodeck.entrypoints.gateway.safety import Care
-from holodeck.entrypoints.gateway.v1 import sessions, tokens, watching
+from holodeck.entrypoints.gateway.shelf import Shelf
+from holodeck.entrypoints.gateway.v1 import players, sessions, tasks, tokens, watching
 from holodeck.entrypoints.gateway.whose import Sessions
 from holodeck.messages.errors import HolodeckError, RefusedError, TransientError
 from holodeck.messages.ids import ID_PATTERN
@@ -103,7 +104,13 @@ class Figures:
         found[1].observe(seconds)
 
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (tokens.router, sessions.router, watching.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    tokens.router,
+    players.router,
+    sessions.router,
+    tasks.router,
+    watching.router,
+)
 """All there is below ``/api/v1``; a module more of routes is one entry more here."""
 
 
@@ -116,7 +123,10 @@ class Gateway:
         key: what tokens are signed with; token: the deployment's own, an operator's.
         required: whether callers have to show a token.
         rate: calls a minute for each caller; 0: any number.
-        care: looks at what is refused.
+        care: looks at what is refused; shelf: what the hosts know by heart.
+
+    Attributes:
+        looked: who looked at whom lately, and when by the monotonic clock.
     """
 
     def __init__(
@@ -130,9 +140,12 @@ class Gateway:
         required: bool = False,
         rate: int = 0,
         care: Care | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.deck, self.layout = deck, layout
         self.care = care or Care(None)
+        self.shelf = shelf or Shelf()
+        self.looked: dict[tuple[str, ...], float] = {}
         self.sessions = Sessions()
         self._delegates: OrderedDict[tuple[str, str], tuple[bool, float]] = OrderedDict()
         self._connect = connect

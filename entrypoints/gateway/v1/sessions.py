@@ -13,7 +13,15 @@ from starlette.responses import Response
 
 from holodeck.deck import Deck
 from holodeck.entrypoints.gateway.access import Anyone, OnDeck, forbidden
-from holodeck.entrypoints.gateway.manners import Page, answer, etag, page, sent, versioned
+from holodeck.entrypoints.gateway.manners import (
+    Page,
+    answer,
+    etag,
+    made,
+    page,
+    sent,
+    versioned,
+)
 from holodeck.entrypoints.gateway.whose import (
     Intent,
     OneIntent,
@@ -109,14 +117,15 @@ class SessionStart(
         """The command it becomes.
 
         Raises:
-            ValidationError: what is given does not go together.
+            Problem: 422: what is given does not go together.
         """
         fields = {name: getattr(self, name) for name in self.model_fields_set & _SAME}
         practice = self.practice
         if self.kind is SessionKind.PRACTICE:
             practice = practice or PracticeOptions(curriculum="primary-maths")
         cast = tuple(CastMember(npc=m) if isinstance(m, str) else m for m in self.cast)
-        return StartSession(
+        return made(
+            StartSession,
             **fields,
             session_kind=self.kind,
             cast=cast,
@@ -559,12 +568,12 @@ async def command(visit: Visit, body: Any, intent: Intent, part: str = "") -> St
 
 
 def changed(step: Step, status: int = 200) -> Response:
-    made = "_data" in step.__dict__ or bool(step.events)
-    return answer({"sequence": step.sequence, "changed": made}, status)
+    stored = "_data" in step.__dict__ or bool(step.events)
+    return answer({"sequence": step.sequence, "changed": stored}, status)
 
 
-def as_text(value: dict[str, Any] | None) -> str | None:
-    """A JSON object as the text a frozen message carries."""
+def as_text(value: Any) -> str | None:
+    """A JSON value as the text a frozen message carries."""
     return None if value is None else to_json(value).decode()
 
 
