@@ -64,6 +64,8 @@ REMEDIES: Final = {
     "unknown-agent": "`holodeck fleet agents` shows those there are",
     "no-such-checkpoint": "`holodeck session replay` shows the sequences there are",
     "unknown-host": "`holodeck status` shows the hosts",
+    "no-projections": "Set HOLODECK_REDIS_URL or HOLODECK_GRAPH before `holodeck up`",
+    "unknown-projection": "`holodeck projections status` shows those there are",
     "at-capacity": "End sessions, or start the runtime with more --hosts",
     "store-full": "Make room: see `holodeck doctor`",
 }

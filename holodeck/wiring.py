@@ -237,9 +237,12 @@ def graph_projection(settings: Settings) -> Projection:
             if path is not None
             else settings.state_path / "graph" / "holodeck.lbug"
         )
-    library = library_of(settings)
+    from holodeck.minds.worlds import WorldLibrary
+
+    folders = [folder.expanduser() for folder in world_folders(settings)]
+    library = WorldLibrary(folders, personas=library_of(settings))
     found = ((name, library.get(name)) for name in library.names())
-    worlds = {name: persona.name for name, persona in found if persona is not None}
+    worlds = {name: world.name for name, world in found if world is not None}
     return GraphProjection(graph, worlds)
 
 

@@ -9,7 +9,7 @@ are no players: their sessions are nodes without an owner, and what NPCs think o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
 from holodeck.actors.decider import Moment
@@ -36,7 +36,7 @@ from holodeck.messages.player import (
 from holodeck.messages.subjects import NOBODY
 
 HELD: Final = 50_000
-"""Standings in memory."""
+"""Standings, and sessions known to be linked, in memory."""
 
 
 def character_key(player: str, character: str) -> str:
@@ -44,15 +44,34 @@ def character_key(player: str, character: str) -> str:
     return f"{player}/{character}"
 
 
-def tell(told: Told, worlds: Mapping[str, str], changes: Changes) -> None:
-    """Adds what sessions say: their nodes, owners, characters and worlds."""
+def tell(
+    told: Told, worlds: Mapping[str, str], changes: Changes, linked: Container[str] = ()
+) -> None:
+    """Adds what sessions say: their nodes, owners, characters and worlds.
+
+    Args:
+        linked: the sessions whose owner, character and world are known to be in the graph; they
+            never change.
+    """
     for session in told.gone:
         changes.remove("Session", session)
-    for view in told.changed.values():
-        _session(view, worlds, changes)
+    for session, view in told.changed.items():
+        changes.node(
+            "Session",
+            session,
+            status=view.status.value,
+            outcome=view.outcome,
+            last_interaction=iso(view.touched_at),
+            ended_at=iso(view.ended_at) if view.ended_at else "",
+            interaction_count=view.interactions,
+            current_scene_id=view.scene,
+            sequence=view.sequence,
+        )
+        if session not in linked:
+            _link(view, worlds, changes)
 
 
-def _session(view: SessionView, worlds: Mapping[str, str], changes: Changes) -> None:
+def _link(view: SessionView, worlds: Mapping[str, str], changes: Changes) -> None:
     session, player = view.session, view.player
     changes.node(
         "Session",
@@ -60,14 +79,7 @@ def _session(view: SessionView, worlds: Mapping[str, str], changes: Changes) -> 
         player_id=player,
         agent_id=view.agent,
         kind=view.kind,
-        status=view.status.value,
-        outcome=view.outcome,
         created_at=iso(view.created_at),
-        last_interaction=iso(view.touched_at),
-        ended_at=iso(view.ended_at) if view.ended_at else "",
-        interaction_count=view.interactions,
-        current_scene_id=view.scene,
-        sequence=view.sequence,
     )
     if player:
         changes.edge("HAS_SESSION", player, session)
@@ -147,10 +159,11 @@ class GraphProjection:
         self._place = ""
         self._sessions: Sessions | None = None
         self._standings: dict[tuple[str, str], Standing] = {}
+        self._linked: dict[str, None] = {}
 
     async def open(self, history: History) -> Bookmark | None:
         self._sessions = Sessions(history)
-        self._standings.clear()
+        self._forget()
         self._place = await self.graph.open() or ""
         try:
             return Bookmark.load(self._place) if self._place else None
@@ -164,11 +177,16 @@ class GraphProjection:
         for step in steps:
             if step.place.kind in ("learner", "npc"):
                 tell_of(step, self._worlds, changes)
-        tell(told, self._worlds, changes)
+        if told.players:
+            self._linked.clear()
+        tell(told, self._worlds, changes, self._linked)
         await self._meet(steps, changes)
         place = now.dump()
         await self.graph.write(changes, place, self._place)
         self._place = place
+        self._linked |= dict.fromkeys(told.changed)
+        while len(self._linked) > HELD:
+            del self._linked[next(iter(self._linked))]
         return len(changes)
 
     async def _meet(self, steps: Sequence[Step], changes: Changes) -> None:
@@ -201,8 +219,13 @@ class GraphProjection:
         if wanted:
             self._standings.update(await self.graph.standings(wanted))
 
-    async def reset(self) -> None:
+    def _forget(self) -> None:
+        """Takes nothing for granted that the store may not have."""
         self._standings.clear()
+        self._linked.clear()
+
+    async def reset(self) -> None:
+        self._forget()
         if self._sessions is not None:
             self._sessions = Sessions(self._sessions.history)
         self._place = START.dump()

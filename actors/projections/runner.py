@@ -36,7 +36,7 @@ from holodeck.messages.errors import DecodeError, TransientError
 from holodeck.messages.ids import check_id
 from holodeck.messages.subjects import all_checkpoints
 
-BATCH: Final = 512
+BATCH: Final = 1024
 HOLD_S: Final = 10.0
 """Seconds between two words to retention that what is behind our place is still to be read."""
 _REST_S: Final = 0.02

@@ -28,6 +28,7 @@ from holodeck.messages.subjects import CHECKPOINT
 LAYOUT: Final = layout(max_bytes=256 * 1024 * 1024)
 PARTITIONS: Final = 4
 NS: Final = LAYOUT.ns
+Dial = Callable[[], Awaitable[Broker]]
 
 
 def now() -> int:
@@ -120,7 +121,7 @@ class Projecting:
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[Broker]],
+        connect: Dial,
         *makers: Callable[[], Projection],
         keep_s: float = 90 * 86_400.0,
     ) -> None:
