@@ -49,6 +49,8 @@ _TEXTS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...], float], ...]] = (
 )
 """Words, what they lead to and how sure that is; the first row with one of them in the text."""
 _UPDATE: Final = "update_"
+WANTED: Final = 4000
+"""The longest text of changes, in characters: it is kept until it is answered."""
 CRISIS: Final = ("enable_crisis_monitoring", "provide_support_resources", "reduce_intensity")
 
 
@@ -77,6 +79,8 @@ def effect(given: GiveFeedback) -> Effect:
 
 def _wanted(text: str) -> dict[str, Any]:
     """The settings a text of changes names, by the setting's name."""
+    if len(text) > WANTED:
+        raise RefusedError("invalid-preference", f"changes have at most {WANTED} characters")
     raw = json.loads(text)
     if not isinstance(raw, dict) or not raw:
         raise RefusedError("invalid-preference", "changes are an object of settings by name")

@@ -66,7 +66,7 @@ def update(state: LearnerState, command: UpdatePlayer, now: int) -> Sequence[Pla
     held = known(state)
     said = {name: getattr(command, name) for name in UpdatePlayer.model_fields if name != "kind"}
     if command.delegates is not None:
-        said["delegates"] = tuple(dict.fromkeys(command.delegates))
+        said["delegates"] = tuple(one for one in dict.fromkeys(command.delegates) if one != held.id)
     new = {
         name: value
         for name, value in said.items()
@@ -129,8 +129,12 @@ def dismiss(state: LearnerState, command: DismissRecommendation, now: int) -> Se
 
 
 def record_access(state: LearnerState, command: RecordAccess, now: int) -> Sequence[PlayerEvent]:
-    """Raises RefusedError: ``unknown-player``."""
-    known(state)
+    """That a player looks at itself is nothing to note.
+
+    Raises RefusedError: ``unknown-player``.
+    """
+    if command.by == known(state).id:
+        return ()
     return (PlayerAccessed(by=command.by, role=command.role, what=command.what),)
 
 
@@ -147,6 +151,7 @@ def created(state: LearnerState, event: PlayerCreated, moment: Moment) -> None:
         preferences=event.preferences,
         privacy=event.privacy,
         settings=from_preferences(event.preferences),
+        id=moment.learner or moment.writer,
     )
 
 

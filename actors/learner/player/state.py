@@ -99,6 +99,7 @@ class Player:
         open: sessions that have not ended, by the character that is played in them, its newest.
         seen_at: when it last began or resumed a session; 0 never.
         feedback, accesses, dismissed: the newest last.
+        id: the learner's, as its own checkpoints have it.
     """
 
     username: str
@@ -118,6 +119,7 @@ class Player:
     feedback: tuple[Feedback, ...] = ()
     accesses: tuple[Access, ...] = ()
     dismissed: tuple[str, ...] = ()
+    id: str = ""
 
     def copy(self) -> Player:
         """An equal player that shares nothing changeable."""

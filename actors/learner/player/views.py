@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from holodeck.actors.learner.player import dashboard
 from holodeck.actors.learner.player.characters import owned
 from holodeck.actors.learner.player.profile import known
 from holodeck.actors.learner.player.settings import conflicts
@@ -37,9 +38,9 @@ def profile(looking: Looking) -> dict[str, Any]:
 
     The owner sees all of it. A delegate sees no mail address, no crisis contacts, no privacy
     settings and no delegates. A stranger sees neither time zone nor topics nor open sessions
-    besides, ``progress_summary`` only where the player shares its progress, and ``last_login`` only
-    while usage statistics are collected. What is not seen is None or empty; ``seen_as`` says by
-    whose eyes.
+    besides, ``progress_summary`` (as the view ``progress``) only where the player shares it, and
+    ``last_login`` (the last session begun or resumed) only while usage statistics are collected.
+    What is not seen is None or empty; ``seen_as`` says by whose eyes.
     """
     who, held = looking.standing.value, known(looking.state)
     told: dict[str, Any] = {
@@ -58,7 +59,7 @@ def profile(looking: Looking) -> dict[str, Any]:
         "settings_version": None,
         "characters": [_card(kept) for kept in held.characters.values() if kept.active],
         "active_sessions": {},
-        "progress_summary": _progress(looking) if looking.shares else {},
+        "progress_summary": dashboard.progress(looking) if looking.shares else {},
     }
     if held.seen_at and (who != "stranger" or held.privacy.collect_usage_statistics):
         told["last_login"] = held.seen_at
@@ -93,11 +94,6 @@ def _card(kept: CharacterKept) -> dict[str, Any]:
         "name": character.name,
         "is_active": character.is_active,
     }
-
-
-def _progress(looking: Looking) -> dict[str, Any]:
-    state = looking.state
-    return {"sessions": state.sessions, "turns": state.turns, "last_at": state.last_at}
 
 
 def settings(looking: Looking) -> dict[str, Any]:

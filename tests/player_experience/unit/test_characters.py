@@ -177,14 +177,12 @@ def test_active_characters_may_only_be_so_large_together() -> None:
             for n in range(10)
         )
     )
-    made = 0
-    for name in NAMES[:5]:
+    for made, name in enumerate(NAMES[:5]):
         one = character(name.lower(), name, profile=large, backstory="é" * 2000)
         if made * len(one.model_dump_json().encode()) > BYTES - 60_000:
             assert ana.refuses(PutCharacter(character=one)).reason == "characters-too-large"
             return
         ana.does(PutCharacter(character=one))
-        made += 1
     pytest.fail("all of them fitted")
 
 

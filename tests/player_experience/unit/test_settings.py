@@ -349,7 +349,7 @@ def test_older_values_are_taken_over_as_far_as_they_mean_something() -> None:
     "raw", [{"intensity_level": 1.5}, {"intensity_level": True}, {"session_duration": 9}]
 )
 def test_older_values_outside_their_range_are_refused(raw: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="intensity|session_duration"):
+    with pytest.raises(ValueError, match=r"intensity|session_duration"):
         migrated(raw)
 
 

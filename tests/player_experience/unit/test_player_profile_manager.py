@@ -1,0 +1,273 @@
+"""A player's profile: made once, changed by its owner, kept as what was said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from holodeck.actors.decider import Moment
+from holodeck.actors.learner import learner
+from holodeck.actors.learner.decider import LEARNER_STATE
+from holodeck.actors.learner.player.deciding import CHANGES, DECIDES
+from holodeck.actors.learner.player.state import DISMISSED
+from holodeck.messages.base import MAX_MESSAGE
+from holodeck.messages.codec import encode_checkpoint, pack, unpack
+from holodeck.messages.errors import RefusedError
+from holodeck.messages.player import (
+    ChangePlayerSettings,
+    CreatePlayer,
+    CustomizeWorld,
+    DismissRecommendation,
+    GiveFeedback,
+    PlayerCommand,
+    PlayerCreated,
+    PlayerEvent,
+    PlayerUpdated,
+    PrivacySettings,
+    ProgressGoal,
+    PutCharacter,
+    RecordAccess,
+    RemoveCharacter,
+    TherapeuticPreferences,
+    UpdatePlayer,
+)
+from tests.messages.strategies import any_of, instances, kind_of, members
+from tests.player_experience.unit.folk import Folk
+
+laws = settings(max_examples=60, deadline=None)
+
+
+# --- names, addresses, zones ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("username", "sound"),
+    [
+        ("ab", False),
+        ("", False),
+        ("user@name", False),
+        ("user name", False),
+        ("a" * 51, False),
+        ("ok_-9", True),
+        ("abc", True),
+        ("a" * 50, True),
+        ("névé", False),
+        ("abc\n", False),
+    ],
+)
+def test_a_user_name_has_three_to_fifty_plain_characters(username: str, sound: bool) -> None:
+    told = {"username": username, "email": "a@b.co"}
+    if sound:
+        assert CreatePlayer(**told).username == username
+        return
+    with pytest.raises(ValidationError, match="username"):
+        CreatePlayer(**told)
+    with pytest.raises(ValidationError, match="username"):
+        UpdatePlayer(username=username)
+
+
+@pytest.mark.parametrize(
+    ("email", "sound"),
+    [
+        ("", False),
+        ("invalid", False),
+        ("invalid_email", False),
+        ("invalid@", False),
+        ("@invalid.com", False),
+        ("invalid.com", False),
+        ("a@b.c", False),
+        ("a@b.co", True),
+        ("a" * 250 + "@b.co", False),
+    ],
+)
+def test_a_mail_address_has_a_name_a_domain_and_an_end(email: str, sound: bool) -> None:
+    if sound:
+        assert CreatePlayer(username="ana", email=email).email == email
+        return
+    with pytest.raises(ValidationError, match="email"):
+        CreatePlayer(username="ana", email=email)
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "+02:00", "../etc/passwd"])
+def test_a_time_zone_is_one_there_is(zone: str) -> None:
+    with pytest.raises(ValidationError, match="zone"):
+        CreatePlayer(username="ana", email="a@b.co", time_zone=zone)
+
+
+@pytest.mark.parametrize("phone", ["123", "call me", "+34-600"])
+def test_a_phone_number_has_ten_digits_or_signs(phone: str) -> None:
+    with pytest.raises(ValidationError, match="phone"):
+        TherapeuticPreferences.model_validate(
+            {"crisis_contact_info": {"primary_contact_phone": phone}}
+        )
+
+
+# --- making and changing ----------------------------------------
+
+
+def test_a_profile_is_made_once() -> None:
+    ana = Folk()
+    make = CreatePlayer(username="Ana_1", email="ana@example.org", time_zone="Europe/Madrid")
+    assert ana.does(make) == (
+        PlayerCreated(username="Ana_1", email="ana@example.org", time_zone="Europe/Madrid"),
+    )
+    assert (ana.player.created_at, ana.player.is_active) == (ana.at, True)
+    refused = ana.refuses(make)
+    assert refused.reason == "player-exists"
+    assert "already exists" in refused.detail
+
+
+def test_what_is_left_out_of_an_update_stays() -> None:
+    ana = Folk.made(time_zone="Asia/Tokyo")
+    events = ana.does(UpdatePlayer(email="new@example.org", is_active=False))
+    assert events == (PlayerUpdated(email="new@example.org", is_active=False),)
+    player = ana.player
+    assert (player.username, player.time_zone) == ("Ana_1", "Asia/Tokyo")
+    assert (player.email, player.is_active) == ("new@example.org", False)
+    assert player.updated_at == ana.at > player.created_at
+
+
+def test_an_update_that_says_nothing_new_leads_to_nothing() -> None:
+    ana = Folk.made()
+    assert ana.does(UpdatePlayer()) == ()
+    assert ana.does(UpdatePlayer(username="Ana_1", privacy=PrivacySettings())) == ()
+
+
+def test_delegates_are_each_named_once_and_never_the_player_itself() -> None:
+    ana = Folk.made()
+    ana.does(UpdatePlayer(delegates=("ben", "dora", "ben", "ana")))
+    assert ana.player.delegates == ("ben", "dora")
+    with pytest.raises(ValidationError, match="delegates"):
+        UpdatePlayer(delegates=tuple(f"d{n}" for n in range(17)))
+    ana.does(UpdatePlayer(delegates=()))
+    assert ana.player.delegates == ()
+
+
+@pytest.mark.parametrize("name", ["player_id", "created_at", "characters", "settings"])
+def test_no_update_has_a_word_for_what_never_changes(name: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        UpdatePlayer(**{name: "x"})
+
+
+def test_a_learner_without_a_profile_has_nothing_to_change() -> None:
+    for command in (
+        UpdatePlayer(email="a@b.co"),
+        RecordAccess(by="ben", role="stranger", what="profile"),
+        DismissRecommendation(recommendation="r"),
+        RemoveCharacter(character="c"),
+    ):
+        assert Folk().refuses(command).reason == "unknown-player"
+
+
+def test_a_recommendation_is_dismissed_once_and_the_last_hundred_are_known() -> None:
+    ana = Folk.made()
+    assert ana.does(DismissRecommendation(recommendation="r0"))
+    assert ana.does(DismissRecommendation(recommendation="r0")) == ()
+    for n in range(1, DISMISSED + 5):
+        ana.does(DismissRecommendation(recommendation=f"r{n}"))
+    assert len(ana.player.dismissed) == DISMISSED
+    assert ana.player.dismissed[-1] == f"r{DISMISSED + 4}"
+
+
+def test_the_player_looking_at_itself_is_no_access_of_others() -> None:
+    ana = Folk.made()
+    assert ana.does(RecordAccess(by="ana", role="stranger", what="profile")) == ()
+
+
+# --- the tables ----------------------------------------
+
+
+def test_every_command_of_a_player_is_decided_somewhere() -> None:
+    erased_by_the_learner = {"erase-learner"}
+    missing = {kind_of(one) for one in members(PlayerCommand) if one not in DECIDES}
+    assert missing <= erased_by_the_learner
+
+
+def test_every_event_of_a_player_is_folded() -> None:
+    missing = {kind_of(one) for one in members(PlayerEvent) if one not in learner.changes}
+    assert missing == set()
+    assert set(CHANGES) <= set(learner.changes)
+
+
+# --- laws ----------------------------------------
+
+COMMANDS = (
+    UpdatePlayer,
+    ChangePlayerSettings,
+    PutCharacter,
+    ProgressGoal,
+    RemoveCharacter,
+    CustomizeWorld,
+    GiveFeedback,
+    DismissRecommendation,
+    RecordAccess,
+)
+
+
+@laws
+@given(instances(CreatePlayer), st.lists(any_of(COMMANDS), max_size=6))
+def test_the_state_is_the_fold_of_its_events(make: CreatePlayer, said: list[Any]) -> None:
+    folk, stored = Folk(), []
+    for command in (make, *said):
+        before = folk.state.copy()
+        try:
+            events = tuple(learner.decide(folk.state, command, folk.at))
+        except RefusedError:
+            assert folk.state == before
+            continue
+        assert folk.state == before
+        if events:
+            assert len(encode_checkpoint(folk.at, events)) <= 4 * MAX_MESSAGE
+            folk.hears("ana", *events)
+            stored.append(events)
+    assert _told(stored, folk.at) == folk.state
+    back = LEARNER_STATE.validate_python(unpack(pack(LEARNER_STATE.dump_python(folk.state))))
+    assert back == folk.state
+
+
+def _told(stored: Sequence[tuple[Any, ...]], at: int) -> Any:
+    state = learner.initial
+    for n, events in enumerate(stored, 1):
+        state = learner.fold(state, events, Moment(n, at, "ana", "ana"))
+    return state
+
+
+@laws
+@given(instances(CreatePlayer), st.lists(any_of(COMMANDS), max_size=4), any_of(COMMANDS))
+def test_a_command_that_was_obeyed_is_harmless_when_said_again(
+    make: CreatePlayer, said: list[Any], command: Any
+) -> None:
+    folk = Folk()
+    folk.does(make)
+    for one in said:
+        try:
+            folk.does(one)
+        except RefusedError:
+            continue
+    try:
+        folk.does(command)
+    except RefusedError:
+        return
+    before = folk.state.copy()
+    try:
+        again = learner.decide(folk.state, command, folk.at)
+    except RefusedError as error:
+        assert error.reason in ("settings-version", "character-exists")
+    else:
+        assert not again or isinstance(command, RecordAccess)
+    assert folk.state == before
+
+
+@laws
+@given(st.lists(any_of(tuple(members(PlayerEvent))), max_size=8))
+def test_the_fold_takes_whatever_comes(events: list[Any]) -> None:
+    """Also what no decision would bring forth: an older or newer program may have written it."""
+    state = learner.initial
+    for n, event in enumerate(events, 1):
+        state = learner.fold(state, (event,), Moment(n, n * 1000, "ana", "ana"))
+    assert LEARNER_STATE.validate_python(LEARNER_STATE.dump_python(state)) == state
