@@ -673,6 +673,21 @@ class MemoryBucket:
             raise LostFence(last)
         stream.remove(last)
 
+    async def erase(self, key: str) -> int:
+        there = await self.get(key) is not None
+        await self.delete(key)
+        return int(there)
+
+    async def renew(self) -> int:
+        found = 0
+        async for entry in self.scan(">"):
+            try:
+                await self.put(entry.key, entry.data, after=entry.revision, headers=entry.headers)
+            except LostFence:
+                continue
+            found += 1
+        return found
+
     async def watch(self, keys: str, handler: Callable[[Entry], None]) -> Subscription:
         return await self._log.follow(
             self._front + keys,

@@ -66,6 +66,10 @@ _BATCH: Final = 2048
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _REST_S: Final = 0.005
 _IDLE_S: Final = 1.0
+_BLOCK: Final = 8 * 1024 * 1024
+"""The largest file a stream is kept in, bytes."""
+_RENEWED: Final = 256
+"""Values of a bucket that are on their way at once while all are written anew."""
 
 _EXPECT_LAST: Final = "Nats-Expected-Last-Sequence"
 _EXPECT_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence"
@@ -1895,6 +1899,43 @@ class NatsBucket:
             # There is no room for the marker, or the bucket was made without leave for it.
             await self._log.delete(newest)
 
+    async def erase(self, key: str) -> int:
+        _check_key(key)
+        found = 0
+        for filter_ in (self._front + key, f"{self._front}{_CHUNK}.{key}.*.*"):
+            async for record in self._log.read(filter_, headers_only=True):
+                await self._log.delete(record.sequence)
+                found += filter_.endswith(key) and _OPERATION not in record.headers
+        self._chunked.pop(key, None)
+        return found
+
+    async def renew(self) -> int:
+        # The server keeps what was overwritten in the file where it stands until more than half
+        # of that file is such, and takes a file away when nothing in it is wanted any more. So
+        # the file that is written to is filled up, and everything before that moves behind it.
+        filler = f"{self._front}{_CHUNK}.renewal.filler.0"
+        piece = bytes(self._broker.max_payload - _HEADER_ROOM)
+        end = 0
+        for _ in range(-(-_BLOCK // len(piece)) + 1):
+            end = await self._log.append(filler, piece)
+        await self._log.purge(filler)
+        found = 0
+        batch: list[asyncio.Future[int]] = []
+        async for record in self._log.read(f"{self._front}>", upto=end):
+            batch.append(
+                self._log.append(
+                    record.subject,
+                    record.data,
+                    after=record.sequence,
+                    over=record.subject,
+                    headers=record.headers,
+                )
+            )
+            if len(batch) >= _RENEWED:
+                found += await _written_anew(batch)
+                batch = []
+        return found + await _written_anew(batch)
+
     async def watch(self, keys: str, handler: Callable[[Entry], None]) -> Subscription:
         front = len(self._front)
 
@@ -1915,6 +1956,17 @@ class NatsBucket:
         name = f"watch-{secrets.token_hex(6)}"
         after = await self._log.end()
         return await self._log.follow(self._front + keys, tell, after=after, name=name)
+
+
+async def _written_anew(batch: list[asyncio.Future[int]]) -> int:
+    """How many of the values were written; those that somebody wrote meanwhile are not."""
+    found = 0
+    for done in await asyncio.gather(*batch, return_exceptions=True):
+        if isinstance(done, int):
+            found += 1
+        elif not isinstance(done, LostFence):
+            raise done
+    return found
 
 
 # --- small things ---------------------------------------------------------------------------------

@@ -239,6 +239,22 @@ class Bucket(Protocol):
         """
         ...
 
+    async def erase(self, key: str) -> int:
+        """Removes whatever stands under the key, its bytes too; returns how many values.
+
+        For values that were never overwritten: bytes of those that were go with :meth:`renew`.
+        """
+        ...
+
+    async def renew(self) -> int:
+        """Writes every value anew, so that nothing is left in the store's files of what was
+        overwritten or deleted before; returns how many.
+
+        Each value gets a new revision, in the order of the old ones. What others write meanwhile
+        wins; whoever names an old revision is told LostFence and has to look.
+        """
+        ...
+
     async def watch(self, keys: str, handler: Callable[[Entry], None]) -> Subscription:
         """Tells of every put from now on (not of deletes), at most once: poll as well."""
         ...
