@@ -81,7 +81,9 @@ class Caller:
         subject = COMMAND.of(self._ns, partition_of(identity, self._partitions), kind, identity)
         answer = await self.send(subject, data, limit)
         if answer.status == "refused":
-            raise RefusedError(answer.reason, answer.detail)
+            refused = RefusedError(answer.reason, answer.detail)
+            refused.safety = answer.safety
+            raise refused
         if answer.status == "contract":
             raise DecodeError(subject, answer.detail or answer.reason)
         return answer

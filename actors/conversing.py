@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import structlog
 from pydantic import ValidationError
 
+from holodeck.actors.session.playing.state import as_object
 from holodeck.actors.session.state import Phase, SessionState
 from holodeck.actors.session.talk.context import assemble, cast_of, cue
 from holodeck.actors.session.talk.live import recent_turns, told
@@ -24,6 +25,7 @@ from holodeck.messages.envelope import Answer
 from holodeck.messages.errors import RefusedError, TransientError
 from holodeck.messages.ids import new_id
 from holodeck.messages.persona import Persona
+from holodeck.messages.player import TherapeuticSettings
 from holodeck.messages.session import (
     CastMember,
     NpcReply,
@@ -159,6 +161,7 @@ class Conversing:
             character=character,
             expected=tuple(due.form for due in talk.stage.injections),
             recent=recent_turns(state),
+            settings=settings_of(state),
         )
         try:
             found = analyst.analyse(utterance)
@@ -210,6 +213,7 @@ class Conversing:
             persona=charter.persona,
             turn=turn,
             text=text,
+            **_led(state),
         )
         if state.talk is not None and (world := self.world(charter.persona)) is not None:
             prompt = told(state, world, prompt, events, self._house.now())
@@ -242,7 +246,9 @@ class Conversing:
         if charter is None or refractor is None:
             return
         try:
-            response = await refractor.refract(asked.request, self.world(charter.persona))
+            response = await refractor.refract(
+                asked.request, self.world(charter.persona), settings_of(shell.state)
+            )
         except Exception as error:  # whatever an adapter may raise: nothing is offered
             log.warning("refraction.failed", session=shell.identity, reason=repr(error))
             return
@@ -251,6 +257,25 @@ class Conversing:
                 f"refraction-{asked.number}-offer",
                 OfferRefraction(number=asked.number, response=response),
             )
+
+
+def settings_of(state: SessionState) -> TherapeuticSettings | None:
+    """How a session is to be led; None: nobody said."""
+    return None if state.playing is None else state.playing.settings
+
+
+def _led(state: SessionState) -> dict[str, Any]:
+    """What a prompt says of how the session is played."""
+    playing = state.playing
+    if playing is None:
+        return {}
+    kept = {} if playing.narrative is None else as_object(playing.narrative)
+    story = kept.get("summary")
+    return {
+        "settings": playing.settings,
+        "scene": playing.scene,
+        "story": story if isinstance(story, str) else "",
+    }
 
 
 async def _patiently(found: Awaitable[TurnAnalysis]) -> TurnAnalysis | None:

@@ -12,7 +12,7 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -31,16 +31,18 @@ from holodeck.actors.folds import (
     Role,
     cell_key,
 )
+from holodeck.actors.heeding import Heeding
 from holodeck.actors.learner.decider import next_due
 from holodeck.actors.lease import Lease, holder
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.names import Names
+from holodeck.actors.narrating import Narrating
 from holodeck.actors.people import LearnerShell, NpcShell
 from holodeck.actors.practising import Practising
 from holodeck.actors.session import Phase, SessionState
 from holodeck.actors.session.decider import next_deadline
 from holodeck.actors.shell import BEGINNINGS, FoldShell, SessionShell, Work
-from holodeck.actors.table import Table, deployment, read_table
+from holodeck.actors.table import ERASURES, Table, deployment, erasure_of, read_table
 from holodeck.broker.port import (
     Broker,
     Bucket,
@@ -62,6 +64,7 @@ from holodeck.messages.codec import (
 )
 from holodeck.messages.envelope import (
     HEADER_CONTENT,
+    HEADER_PARENT,
     HEADER_WRITER,
     JSON_CONTENT,
     MAX_DEADLINE_MS,
@@ -100,6 +103,10 @@ TICK_S: Final = 0.05
 PAGE_BYTES: Final = 512 * 1024
 """Bytes of rows told in one answer; a message holds a megabyte."""
 HEADER_ENDED: Final = "Holodeck-Ended"
+HEADER_LEARNER: Final = "Holodeck-Learner"
+"""Whose an archived session is."""
+HEADER_AGAIN: Final = "Holodeck-Again"
+"""An archived log that was put once more, over an earlier one."""
 RELEASED_S: Final = 15.0
 """How long a partition laid down for another host is not taken up again under the same table;
 longer than the supervisor waits for the laying down."""
@@ -128,6 +135,8 @@ class HostOptions:
         flush_s: how often each partition is snapshotted; sooner if very much is written.
         keep_s: an ended session older than this moves to the archive.
         max_sessions: live sessions this host takes.
+        abandon_s: a session whose start does not say, and to which no client has said anything
+            for so long, ends as abandoned; 0 never.
         mid_window_s: how long the fleet gathers what sessions show before it is put together.
         threaded_lease: renew the lease from a thread of its own.
     """
@@ -142,6 +151,7 @@ class HostOptions:
     lease_renew_s: float = 0.5
     keep_s: float = 90 * 86400.0
     max_sessions: int = 100_000
+    abandon_s: float = 0.0
     mid_window_s: float = 300.0
     threaded_lease: bool = True
 
@@ -237,6 +247,8 @@ class Host:
         self._worlds = faculties.worlds
         self.talks = Conversing(self, faculties)
         self.practises = Practising(self, faculties)
+        self.tales = Narrating(self, faculties, options.abandon_s)
+        self.heeds = Heeding(self, faculties)
         self._on_lost = on_lost
         self._wall = wall
         self.partitions = options.partitions
@@ -321,6 +333,10 @@ class Host:
         self._own_subs.append(
             await self._cluster.watch("table", lambda _entry: self.spawn(self.reread_table()))
         )
+        # In this order: who is to be erased from now on is heard of, who was before is read.
+        self._own_subs.append(await self._cluster.watch(ERASURES, self._on_erasure))
+        async for entry in self._cluster.scan(ERASURES, headers_only=True):
+            self._on_erasure(entry)
         await self.lease.start()
         self.spawn(self._tick())
         self.spawn(self._flush_loop())
@@ -407,6 +423,9 @@ class Host:
 
     def erasing(self, learner: str) -> bool:
         return learner in self.erased
+
+    def _on_erasure(self, entry: Entry) -> None:
+        self.erased.add(erasure_of(entry.key))
 
     def owns(self, partition: int) -> bool:
         return partition in self.owned and not self._closed
@@ -643,7 +662,7 @@ class Host:
             elif marks[partition][0]:
                 # Older than the mark and without a snapshot: it had ended, or never was.
                 first = unpack(records[0].data).get("events", [{}])[0].get("kind")
-                if first not in ("session.started", "session.forked", "session.start-abandoned"):
+                if first not in _FIRST:
                     records = await self.history(identity, partition, 0)
             for record in records:
                 self._fold_record(shell, record)
@@ -706,10 +725,13 @@ class Host:
         last = records[-1].sequence if records else after
         if last or not self._archived:
             records += await self.journal.tail(subjects, last)
-        if not records and not after and partition in self._archived:
+        if not after and partition in self._archived and not _from_its_beginning(records):
             entry = await self._archive.get(f"log.{partition}.{identity}")
             if entry is not None:
-                records = unarchived(entry.data)
+                # What was written since it was put there, or is being taken out of the journal.
+                known = unarchived(entry.data)
+                last = known[-1].sequence
+                records = known + [record for record in records if record.sequence > last]
         return records
 
     # -- folds ----------------------------------------
@@ -1007,6 +1029,8 @@ class Host:
         self.metrics.command(work.actor, answer.status, time.monotonic() - work.received)
         if not work.replies or not self.valid():
             return
+        if work.finding is not None:
+            answer = replace(answer, safety=work.finding)
         encoded: dict[bool, bytes] = {}
         for reply, as_json in work.replies:
             data = encoded.get(as_json)
@@ -1041,6 +1065,8 @@ class Host:
             self.talks.stored(shell, events)
         if shell.state.practice is not None:
             self.practises.stored(shell)
+        if shell.state.playing is not None:
+            self.tales.stored(shell, events)
 
     def wrote(self, sequence: int, at: int, events: Sequence[Any]) -> None:
         """Keeps what was just written, so that it need not be decoded when it comes back."""
@@ -1101,9 +1127,7 @@ class Host:
         shells = self._shells["learner"]
         shell = shells.get(identity)
         if shell is None:
-            shell = shells[identity] = LearnerShell(
-                self, identity, partition, self._worlds
-            )
+            shell = shells[identity] = LearnerShell(self, identity, partition, self._worlds)
         assert isinstance(shell, LearnerShell)
         return shell
 
@@ -1180,8 +1204,7 @@ class Host:
             and not shell.queue
             and not shell.waiting
             and not shell.asking
-            and shell.used
-            < (ended_before if shell.state.phase in (Phase.ENDED, Phase.ABANDONED) else before)
+            and shell.used < (ended_before if shell.state.phase in _OVER else before)
         ]
         for index in range(0, len(idle), 256):
             batch = idle[index : index + 256]
@@ -1333,7 +1356,10 @@ class Host:
                 if shell.dropped or shell.saved == shell.sequence or shell.loading:
                     whole = whole and not shell.loading
                     continue
-                if shell.state.phase in (Phase.ENDED, Phase.ABANDONED) and not shell.state.owed:
+                if shell.state.phase is Phase.ERASED:
+                    whole = await self._save_erased(shell) and whole
+                    continue
+                if shell.state.phase in _OVER and not shell.state.owed:
                     await self._save_ended(shell)
                     continue
                 due = next_deadline(shell.state)
@@ -1388,6 +1414,18 @@ class Host:
         except TransientError as error:
             log.warning("snapshot.failed", session=shell.identity, reason=str(error))
 
+    async def _save_erased(self, shell: SessionShell) -> bool:
+        """Of an erased session no snapshot and no note is left: its checkpoint says it all."""
+        sequence = shell.sequence
+        try:
+            for key in ("live", "ended"):
+                await self._live.delete(f"{key}.{shell.partition}.{shell.identity}")
+        except TransientError as error:
+            log.warning("snapshot.failed", session=shell.identity, reason=str(error))
+            return False
+        shell.revision, shell.saved = 0, sequence
+        return True
+
     # -- retention ----------------------------------------
 
     async def _retain(self, partition: int) -> None:
@@ -1401,7 +1439,10 @@ class Host:
                 passed = await self._passed()
             if int(entry.headers[HEADER_SEQUENCE]) > passed:
                 continue
-            await self._archive_session(partition, entry.key.split(".", 2)[2], entry.key)
+            async with self._flushing[partition]:
+                # Not beside a flush: who waited for one after a session was erased knows that
+                # nothing of it is on its way into the archive.
+                await self._archive_session(partition, entry.key.split(".", 2)[2], entry.key)
 
     async def _passed(self) -> int:
         """The sequence that every partition's folds, the tile emitter and the projections at work
@@ -1423,20 +1464,34 @@ class Host:
     async def _archive_session(self, partition: int, identity: str, note: str) -> None:
         subjects = writer_filter(self.ns, "session", partition, identity)
         records = [record async for record in self.journal.read(subjects)]
-        if records:
-            shell = SessionShell(self, identity, partition)
-            for record in records:
-                self._fold_record(shell, record)
-            await self._archive.put(
-                f"log.{partition}.{identity}",
-                archived(records, shell.dump()),
-                headers={HEADER_SEQUENCE: str(records[-1].sequence)},
-            )
+        shell = SessionShell(self, identity, partition)
+        for record in await self.history(identity, partition, 0) if records else ():
+            self._fold_record(shell, record)
+        if records and shell.state.phase is not Phase.ERASED:
+            await self._put_archived(shell)
             self._archived.add(partition)
             self.sessions.pop(identity, None)
             for record in records:
-                await self.journal.delete(record.sequence, overwrite=False)
+                began = self.time()
+                await self.journal.delete(record.sequence)
+                # Each is overwritten on the disk while appends wait: no more than a third of it.
+                await asyncio.sleep(2 * (self.time() - began))
         await self._live.delete(note)
+
+    async def _put_archived(self, shell: SessionShell) -> None:
+        """Puts a session's whole log into the archive, unless it is there: a host may have died
+        while it took the same out of the journal."""
+        key = f"log.{shell.partition}.{shell.identity}"
+        there = await self._archive.get(key)
+        if there is not None and int(there.headers.get(HEADER_SEQUENCE, "0")) >= shell.sequence:
+            return
+        log_ = await self.history(shell.identity, shell.partition, 0)
+        headers = {HEADER_SEQUENCE: str(shell.sequence), HEADER_PARENT: shell.state.parent}
+        if shell.state.charter is not None:
+            headers[HEADER_LEARNER] = shell.state.charter.learner
+        if there is not None:
+            headers[HEADER_AGAIN] = "1"
+        await self._archive.put(key, archived(log_, shell.dump()), headers=headers)
 
     # -- being spoken to ----------------------------------------
 
@@ -1455,6 +1510,11 @@ class Host:
                 return
             case "sessions":
                 answer = self.listing(*(unpack(delivery.data) if delivery.data else ()))
+            case "erase":
+                self.erased.add(unpack(delivery.data))
+                answer = True
+            case "flush":
+                answer = await self._flush_all()
             case "release":
                 answer = await self.release(set(unpack(delivery.data)))
             case "drain":
@@ -1536,6 +1596,14 @@ class Host:
                 await self._drop(partition)
         return whole
 
+    async def _flush_all(self) -> bool:
+        """Snapshots everything now; False if something could not be."""
+        try:
+            return all([await self.flush(partition) for partition in sorted(self.owned)])
+        except TransientError as error:
+            log.warning("flush.failed", reason=str(error))
+            return False
+
     async def drain(self) -> None:
         """Lays everything down; the supervisor hands it to others."""
         self.draining = True
@@ -1607,6 +1675,21 @@ def session_row(state: SessionState) -> dict[str, Any]:
         "started_at": state.started_at,
         "touched_at": state.touched_at,
     }
+
+
+_OVER: Final = frozenset({Phase.ENDED, Phase.ABANDONED, Phase.ERASED})
+_FIRST: Final = frozenset(
+    {"session.started", "session.forked", "session.start-abandoned", "session.erased"}
+)
+"""What a session's log can begin with."""
+
+
+def _from_its_beginning(records: Sequence[Record]) -> bool:
+    """Whether a session's log is whole: its beginning is not in the archive."""
+    if not records:
+        return False
+    events = unpack(records[0].data).get("events") or [{}]
+    return events[0].get("kind") in _FIRST
 
 
 def _told(record: Record) -> Checkpoint | None:

@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 from holodeck.messages.codec import pack, unpack
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.errors import DecodeError
+from holodeck.messages.player import SafetyFlagged
 from holodeck.messages.session import (
     EmergenceDetected,
     Outcome,
@@ -160,6 +161,7 @@ class Metrics:
         asleep: actors that only have a deadline or nothing here.
         fence_losses: appends refused because somebody else had written.
         outcomes_unknown: appends without an answer in time.
+        narrator_failures, safety_failures: times a narrator or a safety mind failed or was slow.
         recovery_seconds: how long taking over took; :meth:`recovery` feeds it.
         inbox_lag: records the inbox still has to deliver.
         inbox_gaps: times the inbox found deliveries missing.
@@ -261,6 +263,17 @@ class Metrics:
         self.outcomes_unknown = counter(
             "holodeck_outcomes_unknown_total", "Appends without an answer in time."
         )
+        self.narrator_failures = counter(
+            "holodeck_narrator_failures_total", "Times the narrator failed or took too long."
+        )
+        self.safety_failures = counter(
+            "holodeck_safety_failures_total", "Texts nobody looked at: the safety mind failed."
+        )
+        self._safety_findings = counter(
+            "holodeck_safety_findings_total",
+            "Texts that gave cause for concern, by type.",
+            ["type"],
+        )
         self._recoveries = counter(
             "holodeck_recoveries_total", "Partitions taken over, by cause.", ["cause"]
         )
@@ -327,6 +340,7 @@ class Metrics:
             TaskCompleted: self._task_ended,
             TaskRouted: self._task_routed,
             EmergenceDetected: self._emerged,
+            SafetyFlagged: self._flagged,
         }
 
     # --- what a host tells: the events it committed ----------------------------------------
@@ -341,6 +355,10 @@ class Metrics:
             observer = observers.get(type(event))
             if observer is not None:
                 observer(event)
+
+    def _flagged(self, event: SafetyFlagged) -> None:
+        for kind in event.finding.types:
+            self._safety_findings.labels(kind.value).inc()
 
     def _begun(self, event: SessionStarted | SessionForked) -> None:
         self.session_active.inc()

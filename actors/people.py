@@ -8,6 +8,8 @@ decided and stored like any other, so that it happens once whoever dies in betwe
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import Awaitable
 from typing import Final
 
 import structlog
@@ -22,7 +24,15 @@ from holodeck.messages.codec import pack
 from holodeck.messages.envelope import Answer, ReadPlayer
 from holodeck.messages.errors import RefusedError, TransientError
 from holodeck.messages.learner import RunLoop
-from holodeck.messages.player import CreatePlayer, CustomizeWorld, ReachMilestones, UpdatePlayer
+from holodeck.messages.player import (
+    CreatePlayer,
+    CustomizeWorld,
+    FlagSafety,
+    GiveFeedback,
+    ReachMilestones,
+    SafetyFinding,
+    UpdatePlayer,
+)
 from holodeck.messages.practice import BriefPractice
 from holodeck.messages.talk import BriefLearner, BriefNpc, LearnerBrief, NpcBrief
 from holodeck.minds.port import Recall, Worlds
@@ -112,6 +122,9 @@ class LearnerShell(FoldShell):
 
     def submit(self, work: Work) -> None:
         body = work.body
+        if isinstance(body, GiveFeedback) and not work.heeded:
+            self._heed(work)
+            return
         if not isinstance(body, BriefLearner | BriefPractice | ReadPlayer):
             super().submit(work)
             return
@@ -123,6 +136,25 @@ class LearnerShell(FoldShell):
             house.when_ready(self._cell(), lambda: self._asked(work, body))
 
         house.when_folded(self.kind, self.partition, after, folded)
+
+    def _heed(self, work: Work) -> None:
+        """Has what the player wrote looked at, before anything can refuse it."""
+        work.heeded = True
+        found = self.house.heeds.look(work.body, self.identity)
+        if found is None or isinstance(found, SafetyFinding):
+            self._heeded(work, found)
+        else:
+            self.house.spawn(self._heeding(work, found))
+
+    async def _heeding(self, work: Work, looking: Awaitable[SafetyFinding | None]) -> None:
+        self._heeded(work, await looking)
+
+    def _heeded(self, work: Work, found: SafetyFinding | None) -> None:
+        if found is not None:
+            work.finding = found
+            name = hashlib.blake2b(work.id.encode(), digest_size=16).hexdigest()
+            self.internal(f"safety.{name}", FlagSafety(finding=found))
+        self.submit(work)
 
     def _asked(self, work: Work, body: BriefLearner | BriefPractice | ReadPlayer) -> None:
         if self._state().erased:

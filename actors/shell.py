@@ -10,6 +10,7 @@ fence, an answer that did not come) goes into a coroutine that reads the log bef
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -22,8 +23,8 @@ from pydantic import ValidationError
 from holodeck.actors.decider import Moment
 from holodeck.actors.folds import Cell
 from holodeck.actors.memory import CommandMemory
-from holodeck.actors.names import Names
 from holodeck.actors.metrics import Metrics
+from holodeck.actors.names import Names
 from holodeck.actors.session.decider import (
     arms,
     collaborators,
@@ -38,6 +39,7 @@ from holodeck.messages.base import MAX_MESSAGE
 from holodeck.messages.codec import decode_checkpoint, encode_checkpoint, pack, unpack
 from holodeck.messages.envelope import (
     HEADER_COMMAND,
+    HEADER_PARENT,
     HEADER_WRITER,
     MAX_DEADLINE_MS,
     Answer,
@@ -68,7 +70,14 @@ from holodeck.messages.fleet import (
 )
 from holodeck.messages.ids import NOBODY, new_id, partition_of
 from holodeck.messages.learner import INTERNAL_LEARNER_COMMANDS
-from holodeck.messages.player import EraseLearner, EraseSession, LearnerErased, SessionErased
+from holodeck.messages.player import (
+    EraseLearner,
+    EraseSession,
+    FlagSafety,
+    LearnerErased,
+    SafetyFinding,
+    SessionErased,
+)
 from holodeck.messages.practice import AnswerQuestion, CloseFeedback, ServeQuestion
 from holodeck.messages.session import (
     INTERNAL_COMMANDS,
@@ -77,6 +86,7 @@ from holodeck.messages.session import (
     End,
     ForkFrom,
     NpcReply,
+    Pause,
     RouteTask,
     SessionEvent,
     SessionKind,
@@ -87,7 +97,7 @@ from holodeck.messages.session import (
     TimerFired,
 )
 from holodeck.messages.subjects import CHECKPOINT, writer_filter
-from holodeck.messages.talk import AnalysisKind, OfferRefraction, TurnAnalysis
+from holodeck.messages.talk import AnalysisKind, AskRefraction, OfferRefraction, TurnAnalysis
 
 log = structlog.get_logger("holodeck.shell")
 
@@ -106,13 +116,18 @@ class Work:
         replies: where answers are awaited, each with whether it wants JSON; repeats add theirs.
         received: when it came, seconds on the loop's clock.
         asked: the fleet has been asked what has to be known before it is decided.
+        heeded: its text was looked at; finding: what gave cause for concern in it.
+        behind: who is answered, and what, once this is stored.
     """
 
     __slots__ = (
         "actor",
         "asked",
+        "behind",
         "body",
         "deadline",
+        "finding",
+        "heeded",
         "id",
         "internal",
         "received",
@@ -141,6 +156,9 @@ class Work:
         self.replies = replies if replies is not None else []
         self.internal = internal
         self.asked = False
+        self.heeded = False
+        self.finding: SafetyFinding | None = None
+        self.behind: tuple[Work, Answer] | None = None
 
     @classmethod
     def of(
@@ -234,6 +252,56 @@ class Practises(Protocol):
         ...
 
 
+class Tales(Protocol):
+    """What a host does for how a session is played."""
+
+    def concerns(self, start: StartSession) -> bool:
+        """Whether somebody in particular is played, or somewhere."""
+        ...
+
+    def completed(self, start: StartSession) -> StartSession:
+        """The start with how long it may be left alone, and with the people of its world."""
+        ...
+
+    def check(self, world: str) -> None:
+        """
+        Raises:
+            RefusedError: no such world.
+        """
+        ...
+
+    async def prepare(self, start: StartSession, session: str) -> StartSession:
+        """The start with the player's settings and what the narrator keeps of it.
+
+        Raises:
+            RefusedError: no such world, or no such character of the player's.
+            TransientError: the player did not answer.
+        """
+        ...
+
+    def tells(self, state: SessionState) -> bool:
+        """Whether a narrator has to do with it."""
+        ...
+
+    async def pausing(self, state: SessionState, session: str, pause: Pause) -> Pause:
+        """The pause with what the narrator keeps."""
+        ...
+
+    def again(self, shell: SessionShell) -> None:
+        """A session is in memory again."""
+        ...
+
+
+class Heeds(Protocol):
+    """What a host does with a text of a player before anything else."""
+
+    def look(
+        self, body: Any, learner: str = "", session: str = ""
+    ) -> SafetyFinding | Awaitable[SafetyFinding | None] | None:
+        """What gives cause for concern in a command's text; None: nothing, or it has no text."""
+        ...
+
+
 class House(Protocol):
     """What a shell needs of the host it lives in."""
 
@@ -249,6 +317,10 @@ class House(Protocol):
     def talks(self) -> Talks: ...
     @property
     def practises(self) -> Practises: ...
+    @property
+    def tales(self) -> Tales: ...
+    @property
+    def heeds(self) -> Heeds: ...
     def now(self) -> int: ...
     def time(self) -> float: ...
     def valid(self) -> bool: ...
@@ -396,10 +468,7 @@ class Shell(ABC):
             house.spawn(self._repeat(work, known))
             return False
         if not work.internal and work.sent < now - MAX_DEADLINE_MS:
-            house.answer(
-                work,
-                Answer(status="refused", reason="expired", detail="sent more than 60 s ago"),
-            )
+            self._refuse(work, RefusedError("expired", "sent more than 60 s ago"))
             return False
         return True
 
@@ -446,12 +515,15 @@ class Shell(ABC):
         assert flight is not None
         house = self.house
         flight.after, flight.sent = after, house.time()
+        headers = {HEADER_COMMAND: flight.work.id, HEADER_WRITER: house.incarnation}
+        if isinstance(flight.work.body, ForkFrom):
+            headers[HEADER_PARENT] = flight.work.body.parent
         house.journal.append(
             flight.subject,
             flight.data,
             after=after,
             over=writer_filter(house.ns, self.kind, self.partition, self.identity),
-            headers={HEADER_COMMAND: flight.work.id, HEADER_WRITER: house.incarnation},
+            headers=headers,
         ).add_done_callback(self._acked)
 
     def _acked(self, future: asyncio.Future[int]) -> None:
@@ -512,9 +584,11 @@ class SessionShell(Shell):
         unread: nobody has looked yet whether anything is stored. What begins a session needs no
             look, for its append is fenced; whatever else can be said about one does.
         asking: commands for which the fleet is being asked, by id; None: no such thing.
+        archived: its log has left the journal, so that a fence finds nothing there.
     """
 
     __slots__ = (
+        "archived",
         "armed",
         "asking",
         "at",
@@ -542,6 +616,7 @@ class SessionShell(Shell):
         self.held: tuple[Work, Answer] | None = None
         self.waiting: list[tuple[int, Work]] | None = None
         self.unread = False
+        self.archived = False
         self.asking: dict[str, Work] | None = None
 
     # -- snapshot ----------------------------------------
@@ -583,6 +658,8 @@ class SessionShell(Shell):
     def _evolve(self, sequence: int, at: int, command: str, events: Sequence[Any]) -> None:
         session.advance(self.state, events, Moment(sequence, at, self.identity))
         self.sequence, self.at = sequence, at
+        if self.archived:
+            self.archived = False
         if isinstance(events[0], SessionErased):
             self.memory = None  # commands have names too
         if command:
@@ -594,6 +671,11 @@ class SessionShell(Shell):
 
     def _begin(self, work: Work) -> None:
         house = self.house
+        if type(work.body) in _SAID and not work.heeded and not self._heed(work):
+            return
+        if work.finding is not None and house.valid() and self._late(work):
+            self._flag(work, Answer(status="refused", reason="expired"))
+            return
         if not self._admit(work, self.memory):
             return
         body = work.body
@@ -617,16 +699,23 @@ class SessionShell(Shell):
             if error is not None:
                 self._refuse(work, error)
                 return
+        if isinstance(body, FlagSafety) and self.state.phase is Phase.ENDED:
+            house.spawn(self._hand_on(work, body))
+            return
+        if isinstance(body, StartSession) and not work.asked:
+            work.body = body = house.tales.completed(body)
         if not work.asked and type(body) in _ASKING and self._ask(work):
             return
         at = max(house.now(), self.at)
         try:
             body = work.body
-            events = (
-                house.practises.decided(self.state, body, at, self.identity)
-                if isinstance(body, AnswerQuestion | CloseFeedback)
-                else session.decide(self.state, body, at)
-            )
+            if isinstance(body, AnswerQuestion) and body.safety is not None:
+                body = house.practises.stocked(self.state, body, at, self.identity)
+                events = session.decide(self.state, body, at)
+            elif isinstance(body, AnswerQuestion | CloseFeedback):
+                events = house.practises.decided(self.state, body, at, self.identity)
+            else:
+                events = session.decide(self.state, body, at)
         except RefusedError as error:
             if self.unread and not self.sequence:
                 self._look(work)
@@ -637,7 +726,11 @@ class SessionShell(Shell):
             self._bug(work, error)
             return
         if not events:
-            self._settled(work, Answer(status="ok", sequence=self.sequence))
+            done = Answer(status="ok", sequence=self.sequence)
+            if work.finding is not None:
+                self._flag(work, done)
+            else:
+                self._settled(work, done)
             return
         family, npc, learner = concerns(self.state, events)
         subject = CHECKPOINT.of(
@@ -660,7 +753,16 @@ class SessionShell(Shell):
             room, quiet = events[0].room, not events[0].emit_tiles
         else:
             room, quiet = "", False
-        self._append(work, events, at, subject, self.sequence, room, quiet)
+        self._append(work, events, at, subject, self._fence(), room, quiet)
+
+    def _fence(self) -> int:
+        """The sequence of its last checkpoint in the journal."""
+        return 0 if self.archived else self.sequence
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, LostFence):
+            self.archived = self.sequence > 0 and not error.last and not self.archived
+        super()._failed(error)
 
     def _barred(self, body: StartSession | ForkFrom | EraseSession) -> RefusedError | None:
         """Why nothing may begin, or nothing be erased, whatever the session says.
@@ -680,6 +782,95 @@ class SessionShell(Shell):
                 return RefusedError("not-erasing", "erase the learner it belongs to")
         return RefusedError("learner-erased") if barred else None
 
+    # -- what gives cause for concern ----------------------------------------
+
+    def _heed(self, work: Work) -> bool:
+        """Has a player's text looked at; False: that takes time, and the command comes back."""
+        if self.asking is not None and work.id in self.asking:
+            self.asking[work.id].replies += work.replies
+            return False
+        work.heeded = True
+        charter = self.state.charter
+        learner = charter.learner if charter is not None else ""
+        found = self.house.heeds.look(work.body, learner, self.identity)
+        if found is None or isinstance(found, SafetyFinding):
+            self._found(work, found)
+            return True
+        if self.asking is None:
+            self.asking = {}
+        self.asking[work.id] = work
+        self.house.spawn(self._asked(work, self._heeded(work, found)))
+        return False
+
+    async def _heeded(self, work: Work, looking: Awaitable[SafetyFinding | None]) -> None:
+        self._found(work, await looking)
+
+    def _found(self, work: Work, found: SafetyFinding | None) -> None:
+        """What a client itself found counts where the host finds nothing."""
+        work.finding = found or work.body.safety
+        if work.finding is not work.body.safety:
+            work.body = work.body.model_copy(update={"safety": work.finding})
+
+    def _flag(self, work: Work, answer: Answer) -> None:
+        """Stores what was found in a text that was not taken, and answers only then."""
+        house, state = self.house, self.state
+        finding, charter = work.finding, state.charter
+        name = f"safety.{hashlib.blake2b(work.id.encode(), digest_size=16).hexdigest()}"
+        if finding is None or charter is None:
+            house.answer(work, answer)  # nobody knows who said it
+            return
+        if self.memory is not None and self.memory.get(name) is not None:
+            house.answer(work, answer)
+            return
+        now = house.now()
+        flag = Work(
+            self.kind,
+            name,
+            FlagSafety(finding=finding, rejected=True),
+            sent=now,
+            deadline=now + MAX_DEADLINE_MS,
+            received=house.time(),
+            internal=True,
+        )
+        flag.behind = (work, answer)
+        self.submit(flag)
+
+    async def _hand_on(self, work: Work, flag: FlagSafety) -> None:
+        """The learner takes what a session that is over cannot: it may have been put away."""
+        house, charter = self.house, self.state.charter
+        try:
+            if charter is None:
+                raise RefusedError("session-ended")
+            self._say(
+                work,
+                await house.command("learner", charter.learner, work.id, flag, FLEET_PATIENCE_S),
+            )
+        except RefusedError as error:
+            self._refuse(work, error)
+        except (TransientError, DecodeError) as error:
+            log.error("safety.not-stored", session=self.identity, reason=str(error))
+            self._say(work, Answer(status="busy", reason="no-learner"))
+
+    def _say(self, work: Work, answer: Answer) -> None:
+        """Answers a command, and first who waits behind it."""
+        if work.behind is not None:
+            self.house.answer(*work.behind)
+            work.behind = None
+        if not work.internal:
+            self.house.answer(work, answer)
+
+    def _refuse(self, work: Work, error: RefusedError) -> None:
+        answer = Answer(status="refused", reason=error.reason, detail=error.detail)
+        if work.finding is not None:
+            self._flag(work, answer)
+        else:
+            self._say(work, answer)
+
+    def _late(self, work: Work) -> bool:
+        """Whether nobody waits for its answer any more, and it never had its effect."""
+        known = self.memory is not None and self.memory.get(work.id) is not None
+        return self.house.now() > work.deadline and not known
+
     # -- what others know ----------------------------------------
 
     def _attach(self, work: Work) -> bool:
@@ -698,12 +889,16 @@ class SessionShell(Shell):
         if isinstance(body, TakeTurn):
             looking = self._analysis(work, body)
         elif self._has_course(body):
-            looking = self._coursed(work, body)
+            looking = self._coursed(work)
         elif self._has_world(body):
-            looking = self._prepared(work, body)
+            looking = self._prepared(work)
+        elif isinstance(body, Pause):
+            looking = self._narrated(work, body) if self._is_told(body) else None
         else:
             question = self._question(body)
             looking = None if question is None else self._told_by_fleet(work, question)
+        if isinstance(body, StartSession) and self._is_played(body):
+            looking = self._played(work, looking)
         if looking is None:
             return False
         if self.asking is None:
@@ -736,10 +931,32 @@ class SessionShell(Shell):
             and self.house.practises.knows()
         )
 
-    async def _coursed(self, work: Work, start: StartSession) -> None:
+    def _is_played(self, start: StartSession) -> bool:
+        return self.state.phase is Phase.NEW and self.house.tales.concerns(start)
+
+    async def _played(self, work: Work, then: Coroutine[Any, Any, None] | None) -> None:
+        """Asks the player and the narrator, then whoever else has to be asked."""
+        try:
+            work.body = await self.house.tales.prepare(work.body, self.identity)
+        except BaseException:
+            if then is not None:
+                then.close()
+            raise
+        if then is not None:
+            await then
+
+    def _is_told(self, pause: Pause) -> bool:
+        if self.state.phase is not Phase.ACTIVE or pause.narrative is not None:
+            return False
+        return self.house.tales.tells(self.state)
+
+    async def _narrated(self, work: Work, pause: Pause) -> None:
+        work.body = await self.house.tales.pausing(self.state, self.identity, pause)
+
+    async def _coursed(self, work: Work) -> None:
         house = self.house
         try:
-            ready = await house.practises.prepare(start)
+            ready = await house.practises.prepare(work.body)
         except DecodeError as error:
             raise TransientError(str(error)) from error
         work.body = house.practises.stocked(self.state, ready, house.now(), self.identity)
@@ -765,9 +982,9 @@ class SessionShell(Shell):
     ) -> None:
         work.body = turn.model_copy(update={"analysis": await looking})
 
-    async def _prepared(self, work: Work, start: StartSession) -> None:
+    async def _prepared(self, work: Work) -> None:
         try:
-            work.body = await self.house.talks.prepare(start)
+            work.body = await self.house.talks.prepare(work.body)
         except DecodeError as error:
             raise TransientError(str(error)) from error
 
@@ -922,9 +1139,8 @@ class SessionShell(Shell):
         if self.held is not None:
             first, kept = self.held
             self.held = None
-            self.house.answer(first, kept)
-        if not work.internal:
-            self.house.answer(work, answer)
+            self._say(first, kept)
+        self._say(work, answer)
 
     def settle(self) -> None:
         """Sends itself the command for the next NPC it owes a word to, before anything else."""
@@ -1022,6 +1238,8 @@ class SessionShell(Shell):
                 self.house.talks.check(body.persona, body.cast)
             if body.curriculum is not None:
                 self.house.practises.check(body.curriculum)
+            if body.world is not None:
+                self.house.tales.check(body.world)
         except RefusedError as error:
             self._refuse(work, error)
         else:
@@ -1127,7 +1345,7 @@ class SessionShell(Shell):
                 return
             # Nothing there yet, which proves nothing: the same append again, under the same
             # fence. If the first one still arrives, the fence lets only one of the two in.
-            self._send(self.sequence)
+            self._send(self._fence())
             return
 
     async def open(self) -> None:
@@ -1152,6 +1370,8 @@ class SessionShell(Shell):
         """What a restored session still has to do: settle debts, arm timers."""
         if self.state.owed:
             self.settle()
+        if self.state.playing is not None:
+            self.house.tales.again(self)
         self._arm()
 
 
@@ -1163,7 +1383,9 @@ def _learner_of(fork: ForkFrom) -> str:
         return ""
 
 
-_ASKING: Final = frozenset({StartSession, TakeTurn, RouteTask, End, TimerFired})
+_ASKING: Final = frozenset({StartSession, TakeTurn, RouteTask, Pause, End, TimerFired})
+_SAID: Final = frozenset({TakeTurn, AskRefraction, AnswerQuestion})
+"""The commands that carry a player's own words."""
 FLEET_PATIENCE_S: Final = 5.0
 """How long a session waits for the fleet, seconds; longer than a takeover takes."""
 

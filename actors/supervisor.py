@@ -21,6 +21,7 @@ from holodeck.actors.caller import Caller
 from holodeck.actors.folds import HEADER_SEQUENCE
 from holodeck.actors.keeper import TILES_HOST
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
+from holodeck.actors.learner.player.history import PlayHistory
 from holodeck.actors.lease import REVOKED, Holder, boottime, incarnation_of, lease_key
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.projections import PROJECTIONS_HOST
@@ -38,8 +39,15 @@ from holodeck.messages.control import (
     Reported,
     ResumeSession,
     SpawnSession,
+    SwitchWorld,
 )
-from holodeck.messages.envelope import HEADER_CONTENT, JSON_CONTENT, CheckStart, ReadState
+from holodeck.messages.envelope import (
+    HEADER_CONTENT,
+    JSON_CONTENT,
+    CheckStart,
+    ReadPlayer,
+    ReadState,
+)
 from holodeck.messages.errors import (
     ContractError,
     DecodeError,
@@ -51,6 +59,7 @@ from holodeck.messages.errors import (
 )
 from holodeck.messages.ids import MAX_COMMAND_ID
 from holodeck.messages.learner import ClaimLearner
+from holodeck.messages.player import TherapeuticSettings
 from holodeck.messages.session import AbandonStart, ForkFrom, Pause, Resume, SessionKind
 from holodeck.messages.subjects import ANY, CTL_HOST, CTL_SUPERVISOR, all_tiles
 
@@ -67,8 +76,14 @@ MOVED_AT_ONCE: Final = 4
 its taking up; so few are at once that nobody waits long."""
 WALKS: Final = 5
 """How often a resume is walked anew when others move the session meanwhile."""
+_MOVED: Final = frozenset({"session-ended", "session-paused", "claim-void", "session-erased"})
+"""Why a step of a switch may be refused because others moved a session meanwhile."""
 OVERDUE_MS: Final = 5_000
 """A claim that no start or resume has followed for so long may be settled by others, ms."""
+
+
+Walk = SpawnSession | ResumeSession | ForkSession | SwitchWorld
+"""The orders that are walked in steps."""
 
 
 class Launcher(Protocol):
@@ -442,7 +457,7 @@ class Supervisor:
                 )
             except ValidationError as error:
                 raise DecodeError(delivery.subject, explain(error)) from error
-        if isinstance(order, SpawnSession | ResumeSession | ForkSession):
+        if isinstance(order, SpawnSession | ResumeSession | ForkSession | SwitchWorld):
             return await self._walk_once(order)
         if isinstance(order, DrainHost):
             return Reported(status="ok", value=self._drain(order))
@@ -538,7 +553,7 @@ class Supervisor:
 
     # -- walking the steps ----------------------------
 
-    async def _walk_once(self, order: SpawnSession | ResumeSession | ForkSession) -> Reported:
+    async def _walk_once(self, order: Walk) -> Reported:
         """A repeat of an order that is being walked waits for that walk. Of two beside each other
         one could be answered and the other still have its effect afterwards."""
         walk = self._walks.get(order.id)
@@ -547,7 +562,7 @@ class Supervisor:
             walk.add_done_callback(lambda _: self._walks.pop(order.id))
         return await asyncio.shield(walk)
 
-    async def _walk(self, order: SpawnSession | ResumeSession | ForkSession) -> Reported:
+    async def _walk(self, order: Walk) -> Reported:
         match order:
             case SpawnSession():
                 return await self._start_session(order)
@@ -555,6 +570,8 @@ class Supervisor:
                 return await self._resume(order)
             case ForkSession():
                 return await self._fork(order)
+            case SwitchWorld():
+                return await self._switch(order)
 
     async def _start_session(self, order: SpawnSession) -> Reported:
         """Admits, claims, starts. Each step has an id derived from the order's, so that the whole
@@ -569,8 +586,11 @@ class Supervisor:
             check = CheckStart(persona=start.persona, cast=start.cast)
         elif start.session_kind is SessionKind.PRACTICE and start.practice is not None:
             check = CheckStart(curriculum=start.practice.curriculum)
-        if check is not None:
+        if check is not None or start.world is not None:
+            check = (check or CheckStart()).model_copy(update={"world": start.world})
             await self._caller.command("session", order.session, step(order.id, "check"), check)
+        if start.character is not None:
+            await self._check_character(order.id, start.learner, start.character)
         if start.session_kind.claims:
             claim = await self._claim(order.id, start.learner, order.session, switch=order.switch)
             start = start.model_copy(update={"claim": claim})
@@ -578,6 +598,102 @@ class Supervisor:
             "session", order.session, step(order.id, "start"), start
         )
         return Reported(status="ok", sequence=answer.sequence, checkpoint=answer.checkpoint)
+
+    async def _check_character(self, command: str, learner: str, character: str) -> None:
+        """Asked before the learner is claimed: a claim whose start is refused would keep the
+        learner from others for seconds.
+
+        Raises:
+            RefusedError: ``unknown-character``.
+        """
+        now = int(time.time() * 1000)
+        ask = ReadPlayer(view="beginning", at=now, character=character)
+        await self._caller.command("learner", learner, step(command, "character"), ask)
+
+    async def _switch(self, order: SwitchWorld) -> Reported:
+        """Goes on with the session of the pair wanted, resumes one, or starts one; anew where
+        others move the sessions meanwhile.
+
+        All steps have ids derived from the order's, and what was started or resumed under one is
+        found by it again; so the repeat of an order leads to the same session.
+        """
+        pair = (order.character or "", order.world or "")
+        for walk in range(WALKS + 1):
+            try:
+                return await self._switch_once(order, pair, step(order.id, "switch", walk))
+            except RefusedError as error:
+                # Ended or paused by others between two steps: what it was decided on is gone.
+                if error.reason not in _MOVED or walk == WALKS:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _switch_once(self, order: SwitchWorld, pair: tuple[str, str], name: str) -> Reported:
+        begun = await self._state_of(order.session, step(name, "begun"))
+        if begun is not None and begun[1].charter is not None:
+            if begun[1].charter.learner != order.learner:
+                raise RefusedError("session-exists", order.session)
+            # An earlier sending of this order started it.
+            return Reported(
+                status="ok", sequence=begun[0], value=_switched(order.session, "started")
+            )
+        asked = await self._caller.command(
+            "learner",
+            order.learner,
+            step(name, "look"),
+            ReadState(after=await self._journal.end()),
+        )
+        held: LearnerState = LEARNER_STATE.validate_python(unpack(asked.state or b""))
+        history, claim = held.history, held.claim
+        settings = None if history is None else _last_settings(history)
+        if claim is not None:
+            current = await self._state_of(claim.session, step(name, "current"))
+            if current is not None and current[1].phase is Phase.ACTIVE:
+                if pair == _pair(current[1]):
+                    value = _switched(claim.session, "kept")
+                    return Reported(status="ok", sequence=current[0], value=value)
+                playing = current[1].playing
+                settings = settings if playing is None else playing.settings or settings
+        if order.character is not None:
+            await self._check_character(order.id, order.learner, order.character)
+        for session in () if history is None else history.of_pair(*pair):
+            found = await self._state_of(session, step(name, "paused", session))
+            if found is None or found[1].phase is not Phase.PAUSED:
+                continue
+            resumed = await self._resume(
+                ResumeSession(
+                    id=step(order.id, "go-on", session),
+                    session=session,
+                    learner=order.learner,
+                    switch=True,
+                )
+            )
+            return resumed.model_copy(update={"value": _switched(session, "resumed")})
+        change: dict[str, Any] = {
+            "learner": order.learner,
+            "character": order.character,
+            "world": order.world,
+        }
+        if order.start.settings is None and settings is not None:
+            change["settings"] = settings
+        started = await self._start_session(
+            SpawnSession(
+                id=step(order.id, "begin"),
+                session=order.session,
+                start=order.start.model_copy(update=change),
+                switch=True,
+            )
+        )
+        return started.model_copy(update={"value": _switched(order.session, "started")})
+
+    async def _state_of(self, session: str, command: str) -> tuple[int, SessionState] | None:
+        """A session's last sequence and its state; None: there is no such session."""
+        try:
+            answer = await self._caller.command("session", session, command, ReadState())
+        except RefusedError as error:
+            if error.reason in ("unknown-session", "session-erased"):
+                return None
+            raise
+        return answer.sequence, STATE.validate_python(unpack(answer.state or b""))
 
     async def _claim(self, command: str, learner: str, session: str, *, switch: bool) -> int:
         """The number of a claim of ``learner`` for ``session``.
@@ -707,6 +823,25 @@ class Supervisor:
         )
         done = await self._caller.command("session", order.session, step(order.id, "fork"), fork)
         return Reported(status="ok", sequence=done.sequence, value=answer.sequence)
+
+
+def _switched(session: str, how: str) -> dict[str, str]:
+    """What a switch came to: ``how`` is kept, resumed or started."""
+    return {"session": session, "how": how}
+
+
+def _pair(state: SessionState) -> tuple[str, str]:
+    """Who is played, and where; a persona is a world."""
+    playing, charter = state.playing, state.charter
+    character = playing.character if playing is not None else None
+    world = playing.world if playing is not None else None
+    return character or "", world or (charter.persona if charter is not None else "")
+
+
+def _last_settings(history: PlayHistory) -> TherapeuticSettings | None:
+    """How the session that was played last is led, of those that live."""
+    last = max(history.live.values(), key=lambda sitting: sitting.last_at, default=None)
+    return None if last is None else last.settings
 
 
 def _least(load: dict[str, int]) -> str:

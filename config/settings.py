@@ -119,6 +119,9 @@ class Settings(BaseSettings):
         default=90.0, gt=0, le=36_500, allow_inf_nan=False, validation_alias=ALIASES["keep_days"]
     )
     """Days (parts of days too) until an ended session moves from the journal to the archive."""
+    abandon_s: float = Field(default=604_800.0, ge=0, le=365 * 86_400, allow_inf_nan=False)
+    """Seconds without a client's command after which a conversation or practice session whose
+    start does not say otherwise ends as abandoned, active or paused; 0 never."""
     tile_max_age_days: float = Field(default=30.0, gt=0, le=36_500, allow_inf_nan=False)
     """Days until a tile leaves the tile stream."""
 
@@ -217,6 +220,11 @@ class Settings(BaseSettings):
     """Folder of curricula (``*.yaml``) beside those that come with the program."""
     worlds: Path | None = None
     """Folder of worlds (``*.yaml``) beside those that come with the program."""
+    safety: Literal["keyword", "none"] = "keyword"
+    """Who looks at what players write for words of distress: the phrases of the program, or
+    nobody."""
+    resources: Path | None = None
+    """A YAML file of crisis resources in place of those that come with the program."""
 
     # --- the HTTP door --------------------------------------------------------------------------
 
@@ -307,6 +315,8 @@ class Settings(BaseSettings):
             folder: Path | None = getattr(self, name)
             if folder is not None and not folder.expanduser().is_dir():
                 raise _Conflict(name, f"there is no folder {folder}")
+        if self.resources is not None and not self.resources.expanduser().is_file():
+            raise _Conflict("resources", f"there is no file {self.resources}")
         if self.http_token is None and not is_loopback(self.http_host):
             raise _Conflict(
                 "http_token",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from holodeck.actors.caller import Caller
 from holodeck.actors.table import known_deployment
@@ -23,6 +23,7 @@ from holodeck.messages.control import (
     RebuildProjection,
     Reported,
     SpawnSession,
+    SwitchWorld,
 )
 from holodeck.messages.errors import (
     BrokerError,
@@ -45,6 +46,7 @@ from holodeck.messages.fleet import (
     UnregisterAgent,
 )
 from holodeck.messages.ids import check_id, new_id
+from holodeck.messages.player import TherapeuticSettings
 from holodeck.messages.practice import GeneratorKind, PracticeOptions, SchedulerKind
 from holodeck.messages.session import (
     CastMember,
@@ -61,6 +63,9 @@ from holodeck.people import Learner, Npc
 from holodeck.player import Player
 from holodeck.practice import Practice
 from holodeck.session import Session
+
+if TYPE_CHECKING:
+    from holodeck.watching import SafetyAlert
 
 
 class Fleet:
@@ -216,6 +221,10 @@ class Deck:
         started_us: int | None = None,
         analysis: AnalysisKind | str = AnalysisKind.NONE,
         ladder: bool = False,
+        character: str | None = None,
+        world: str | None = None,
+        settings: TherapeuticSettings | None = None,
+        abandon_s: float | None = None,
         session: str | None = None,
         switch: bool = False,
         id: str | None = None,
@@ -234,13 +243,17 @@ class Deck:
             emergence_offset: an alert is raised where β1 > V + offset in a component.
             started_us: when it began by the caller's clock, µs since 1970 UTC; None: when the host
                 hears of it.
+            character, world: whom the player plays, and where; a persona is a world too.
+            settings: how it is to be led; None: as the player's settings say, or the defaults.
+            abandon_s: seconds without a command, active or paused, after which it ends as
+                abandoned; 0 never; None: as the hosts are set.
             session: its id; None: a fresh one.
             switch: pause the session that holds the learner instead of being refused.
 
         Raises:
             RefusedError: ``learner-busy`` with the id of the session that holds the learner;
                 ``session-exists``; ``at-capacity``; ``store-full``; ``unknown-persona``;
-                ``unknown-npc``, one of another world.
+                ``unknown-npc``, one of another world; ``unknown-character``; ``unknown-world``.
         """
         identity = check_id(session) if session is not None else new_id("sess")
         start = StartSession(
@@ -263,6 +276,10 @@ class Deck:
             started_us=started_us,
             analysis=AnalysisKind(analysis),
             ladder=ladder,
+            character=character,
+            world=world,
+            settings=settings,
+            abandon_s=abandon_s,
         )
         order = SpawnSession(id=id or new_id("cmd"), session=identity, start=start, switch=switch)
         await self.order("start", order)
@@ -329,6 +346,55 @@ class Deck:
         order = SpawnSession(id=id or new_id("cmd"), session=identity, start=start, switch=switch)
         await self.order("start", order)
         return Practice(self, identity, learner)
+
+    async def switch(
+        self,
+        learner: str,
+        *,
+        character: str | None = None,
+        world: str | None = None,
+        start: StartSession | None = None,
+        session: str | None = None,
+        id: str | None = None,
+    ) -> Session:
+        """Has a learner play a character in a world: goes on with the session that is being
+        played there, or resumes the newest one that is paused there, or starts one. Whatever else
+        is being played is paused first; where that fails nothing is switched.
+
+        Args:
+            start: how one is started, if one has to be; None: a conversation with the scripted
+                mind. Its learner, character and world are those above; without settings it is led
+                as the session before was.
+            session: id of the one that is started; None: a fresh one.
+
+        Raises:
+            RefusedError: as :meth:`start_session`.
+        """
+        order = SwitchWorld(
+            id=id or new_id("cmd"),
+            learner=learner,
+            character=character,
+            world=world,
+            session=check_id(session) if session is not None else new_id("sess"),
+            start=start or StartSession(learner=learner, mind=MindKind.SCRIPTED),
+        )
+        reported = await self.order("switch", order)
+        found = Session(self, str(reported.value["session"]))
+        found._learner = learner
+        return found
+
+    async def watch_safety(
+        self, callback: Callable[[SafetyAlert], None], *, after: int | None = None
+    ) -> Callable[[], Awaitable[None]]:
+        """Calls back for every text that gave cause for concern, as it is stored; what it returns
+        ends that.
+
+        Args:
+            after: sequence of a tile: those behind it too; 0: all that are kept; None: from now on.
+        """
+        from holodeck.watching import watch
+
+        return await watch(self, callback, after)
 
     def practice(self, identity: str) -> Practice:
         """A practice session that exists already."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holodeck.actors.host import unarchived
 from holodeck.actors.session import STATE, Phase, SessionState, seen_patterns
+from holodeck.actors.session.playing.view import Continuity, continuity, status_of
 from holodeck.actors.session.talk.exhaust import exhaust
 from holodeck.actors.session.talk.view import active
 from holodeck.broker.port import Delivery, Record
@@ -48,6 +49,18 @@ from holodeck.messages.fleet import (
     Decision,
 )
 from holodeck.messages.ids import check_id, new_id, partition_of
+from holodeck.messages.player import (
+    AddMarker,
+    AddNote,
+    ChangeSettings,
+    FlagSafety,
+    Interact,
+    ProgressMarker,
+    SafetyFinding,
+    SafetyFlagged,
+    SessionStatus,
+    TherapeuticSettings,
+)
 from holodeck.messages.session import (
     AddTask,
     ChangeReputation,
@@ -112,14 +125,29 @@ class Step:
     command: str
     events: tuple[AnyEvent, ...]
 
-    def __init__(self, sequence: int, command: str, data: bytes | None) -> None:
-        self.__dict__.update(sequence=sequence, command=command)
+    def __init__(
+        self,
+        sequence: int,
+        command: str,
+        data: bytes | None,
+        safety: SafetyFinding | None = None,
+    ) -> None:
+        self.__dict__.update(sequence=sequence, command=command, _safety=safety)
         self.__dict__.update({"at": 0, "events": ()} if data is None else {"_data": data})
 
     @classmethod
     def of(cls, answer: Answer) -> Step:
         """What a command led to."""
-        return cls(answer.sequence, "", answer.checkpoint)
+        return cls(answer.sequence, "", answer.checkpoint, answer.safety)
+
+    @property
+    def safety(self) -> SafetyFinding | None:
+        """What gave cause for concern in the text that led to it; None: nothing. Also where the
+        settings say that nothing of it shall be stored."""
+        found: SafetyFinding | None = self.__dict__["_safety"]
+        if found is None:
+            found = next((e.finding for e in self.events if isinstance(e, SafetyFlagged)), None)
+        return found
 
     def __getattr__(self, name: str) -> Any:
         # Asked only for what is not there: what has not been decoded yet.
@@ -132,12 +160,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an NPC answered; ``text`` is None where nobody answers for it."""
+    """What an NPC answered; ``text`` is None where nobody answers for it. ``safety``: as in
+    :class:`Step`, of the turn."""
 
     turn: int
     npc: str
     text: str | None
     events: tuple[AnyEvent, ...]
+    safety: SafetyFinding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +176,7 @@ class Offer:
 
     number: int
     response: RefractionResponse
+    safety: SafetyFinding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,13 +357,13 @@ class Session:
         except RefusedError as error:
             if error.reason != "no-reply":
                 raise
-            return Reply(turn, to, None, step.events)
+            return Reply(turn, to, None, step.events, step.safety)
         said: str | None = None
         async for later in self.replay(after=step.sequence, upto=answer.sequence):
             for event in later.events:
                 if isinstance(event, TurnAnswered) and event.turn == turn:
                     said = event.text
-        return Reply(turn, to, said, step.events)
+        return Reply(turn, to, said, step.events, step.safety)
 
     async def answer(self, turn: int, text: str, *, npc: str, id: str | None = None) -> Step:
         """What an NPC says to a turn (0: it opens), where no mind does it."""
@@ -368,7 +399,7 @@ class Session:
             async for step in self.replay(after=max(0, asked.sequence - 1)):
                 for event in step.events:
                     if isinstance(event, RefractionOffered) and event.number == number:
-                        return Offer(number, event.response)
+                        return Offer(number, event.response, asked.safety)
             if time.monotonic() > give_up:
                 raise Unavailable(self.id, f"nothing was offered within {timeout:g} s")
             await asyncio.sleep(pause)
@@ -581,6 +612,84 @@ class Session:
         """What the session's tasks show, now; an ended session's stand in its last checkpoint."""
         state = await self.state()
         return seen_patterns(state, int(time.time() * 1000))
+
+    # -- how it is played ----------------------------------------
+
+    async def interact(
+        self,
+        *,
+        intervention: str = "",
+        emotional_state: Mapping[str, Any] | None = None,
+        variables: Mapping[str, Any] | None = None,
+        scene: str | None = None,
+        id: str | None = None,
+    ) -> Step:
+        """Something happened that is no turn of a conversation.
+
+        Args:
+            intervention: what was tried; each is remembered once.
+            emotional_state: how the player feels, at most 2 KiB as JSON.
+            variables: merged into the session's, which have at most 16 KiB as JSON.
+            scene: where the story is now; None: where it was.
+
+        Raises:
+            RefusedError: ``session-paused``, ``session-ended``, ``too-large``,
+                ``variables-full``.
+        """
+        body = Interact(
+            intervention=intervention,
+            emotional_state=None if emotional_state is None else json.dumps(dict(emotional_state)),
+            variables=None if variables is None else json.dumps(dict(variables)),
+            scene=scene,
+        )
+        return Step.of(await self.command(body, id=id))
+
+    async def mark(self, marker: ProgressMarker, *, id: str | None = None) -> Step:
+        """Something was achieved; stored once by its id.
+
+        Raises:
+            RefusedError: ``markers-full``; ``session-paused``, ``session-ended``.
+        """
+        return Step.of(await self.command(AddMarker(marker=marker), id=id))
+
+    async def change_settings(
+        self, settings: TherapeuticSettings, *, id: str | None = None
+    ) -> Step:
+        """From its next turn on the session is led like this.
+
+        Raises:
+            RefusedError: ``session-paused``, ``session-ended``.
+        """
+        return Step.of(await self.command(ChangeSettings(settings=settings), id=id))
+
+    async def note(self, text: str, *, author: str = "", id: str | None = None) -> Step:
+        """An operator's word; taken while the session is active or paused."""
+        return Step.of(await self.command(AddNote(text=text, author=author), id=id))
+
+    async def flag(
+        self,
+        finding: SafetyFinding,
+        *,
+        turn: int = 0,
+        rejected: bool = False,
+        id: str | None = None,
+    ) -> Step:
+        """A text gave cause for concern; taken in every phase. Of a session that is over its
+        learner keeps it."""
+        body = FlagSafety(finding=finding, turn=turn, rejected=rejected)
+        return Step.of(await self.command(body, id=id))
+
+    async def status(self) -> SessionStatus:
+        """How it stands, as players are told."""
+        return status_of(await self.state())
+
+    async def continuity(self) -> Continuity:
+        """What whoever goes on with it has to know.
+
+        Raises:
+            RefusedError: ``unknown-session``.
+        """
+        return continuity(await self.state(), int(time.time() * 1000))
 
     async def pause(self, reason: str = "", *, id: str | None = None) -> Step:
         return Step.of(await self.command(Pause(reason=reason), id=id))

@@ -27,7 +27,9 @@ from holodeck.minds import Faculties
 
 if TYPE_CHECKING:
     from holodeck.actors.projections import Projection
+    from holodeck.messages.player import CrisisResource
     from holodeck.minds.personas import Library
+    from holodeck.minds.safety import KeywordSafety
 
 DAY_S: Final = 86_400.0
 
@@ -183,6 +185,7 @@ def host_options(settings: Settings, name: str = "host", node: str = "") -> Host
         lease_s=settings.lease_s,
         lease_renew_s=settings.lease_renew_s,
         keep_s=settings.keep_days * DAY_S,
+        abandon_s=settings.abandon_s,
         max_sessions=settings.max_sessions_per_host,
     )
 
@@ -300,6 +303,28 @@ def library_of(settings: Settings) -> Library:
     return Library([folder.expanduser() for folder in persona_folders(settings)])
 
 
+def resources_of(settings: Settings | None = None) -> tuple[CrisisResource, ...]:
+    """Whom players can turn to.
+
+    Raises:
+        StartupError: the file that is set cannot be used.
+    """
+    from holodeck.minds.safety import load_resources
+
+    return load_resources((settings or load_settings()).resources)
+
+
+def safety_of(settings: Settings) -> KeywordSafety | None:
+    """Who looks at what players write, for a process that carries no host; None: nobody.
+
+    Raises:
+        StartupError: as in :func:`resources_of`.
+    """
+    from holodeck.minds.safety import KeywordSafety
+
+    return KeywordSafety(resources_of(settings)) if settings.safety == "keyword" else None
+
+
 def faculties_of(settings: Settings) -> Faculties:
     """What a host thinks with.
 
@@ -321,4 +346,6 @@ def faculties_of(settings: Settings) -> Faculties:
         personas=persona_folders(settings),
         curricula=curriculum_folders(settings),
         worlds=world_folders(settings),
+        safety=settings.safety,
+        resources=settings.resources,
     )

@@ -162,6 +162,8 @@ def encode_answer(answer: Answer, *, as_json: bool = False) -> bytes:
             packed["checkpoint"] = answer.checkpoint
         if answer.state is not None:
             packed["state"] = answer.state
+        if answer.safety is not None:
+            packed["safety"] = answer.safety.model_dump(mode="json")
         return _pack(packed)
     out: dict[str, Any] = {"status": answer.status, "sequence": answer.sequence}
     if answer.reason:
@@ -170,6 +172,8 @@ def encode_answer(answer: Answer, *, as_json: bool = False) -> bytes:
         out["checkpoint"] = unpack(answer.checkpoint)
     if answer.state is not None:
         out["state"] = unpack(answer.state)
+    if answer.safety is not None:
+        out["safety"] = answer.safety.model_dump(mode="json")
     return json.dumps(out, default=_json_bytes, ensure_ascii=False).encode()
 
 

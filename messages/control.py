@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from holodeck.messages.base import Message
 from holodeck.messages.ids import CommandId, LearnerId, SessionId
+from holodeck.messages.player import CharacterId, WorldId
 from holodeck.messages.session import StartSession
 
 
@@ -37,6 +38,26 @@ class ResumeSession(Message):
     session: SessionId
     switch: bool = False
     learner: LearnerId | None = None
+
+
+class SwitchWorld(Message):
+    """Has a learner play a character in a world: goes on with the session that is being played
+    there, or resumes the newest one that is paused there, or starts one.
+
+    Whatever else is being played is paused first; where that fails nothing is switched. A session
+    that is started carries over how the one before was led, unless ``start`` says otherwise.
+
+    Attributes:
+        session: id of the session that is started, if one has to be.
+        start: how; its ``learner``, ``character`` and ``world`` are those above.
+    """
+
+    id: CommandId
+    learner: LearnerId
+    character: CharacterId | None = None
+    world: WorldId | None = None
+    session: SessionId
+    start: StartSession
 
 
 class ForkSession(Message):
@@ -108,6 +129,7 @@ VERBS: Final[dict[str, TypeAdapter[Any]]] = {
     "start": TypeAdapter(SpawnSession),
     "resume": TypeAdapter(ResumeSession),
     "fork": TypeAdapter(ForkSession),
+    "switch": TypeAdapter(SwitchWorld),
     "drain": TypeAdapter(DrainHost),
     "sessions": TypeAdapter(ListSessions),
     "rebuild-projection": TypeAdapter(RebuildProjection),

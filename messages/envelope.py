@@ -16,7 +16,7 @@ from holodeck.messages.fleet import AskGraph, AskRoute, FleetCommand, FleetEvent
 from holodeck.messages.ids import CommandId, LearnerId, NpcId
 from holodeck.messages.learner import LearnerCommand, LearnerEvent
 from holodeck.messages.npc import NpcCommand, NpcEvent
-from holodeck.messages.player import CharacterId, WorldId
+from holodeck.messages.player import CharacterId, SafetyFinding, WorldId
 from holodeck.messages.practice import BriefPractice, SkillId
 from holodeck.messages.session import CastMember, SessionCommand, SessionEvent
 from holodeck.messages.talk import BriefLearner, BriefNpc
@@ -31,6 +31,8 @@ REMEMBER_COUNT: Final = 256
 
 HEADER_COMMAND: Final = "Holodeck-Command"
 HEADER_WRITER: Final = "Holodeck-Writer"
+HEADER_PARENT: Final = "Holodeck-Parent"
+"""Of a rehearsal's first checkpoint, the session it was forked from."""
 HEADER_CONTENT: Final = "content-type"
 JSON_CONTENT: Final = "application/json"
 
@@ -76,6 +78,7 @@ class CheckStart(Message):
     persona: Label = ""
     curriculum: SkillId | None = None
     cast: Annotated[tuple[CastMember, ...], Field(max_length=32)] = ()
+    world: WorldId | None = None
 
 
 class ReadPlayer(Message):
@@ -194,6 +197,7 @@ class Answer:
         reason: stable word for programs when not ok.
         checkpoint: the stored checkpoint's bytes when the command led to one.
         state: the state asked for by a query, msgpack.
+        safety: what gave cause for concern in the command's text, whatever became of it.
     """
 
     status: Literal["ok", "refused", "contract", "busy", "moved"]
@@ -202,6 +206,7 @@ class Answer:
     detail: str = ""
     checkpoint: bytes | None = None
     state: bytes | None = None
+    safety: SafetyFinding | None = None
 
 
 AnyEvent = Annotated[

@@ -9,7 +9,10 @@ rebuild it on the other side of a process.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from holodeck.messages.player import SafetyFinding
 
 
 class HolodeckError(Exception):
@@ -99,6 +102,7 @@ class RefusedError(HolodeckError):
     Attributes:
         reason: a stable word for programs, such as ``session-not-active``.
         detail: one sentence or value for people.
+        safety: what gave cause for concern in the text that was refused; None: nothing.
     """
 
     code = "refused"
@@ -106,6 +110,7 @@ class RefusedError(HolodeckError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason, detail)
         self.reason, self.detail = reason, detail
+        self.safety: SafetyFinding | None = None
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason

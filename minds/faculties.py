@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -20,10 +21,12 @@ from holodeck.minds.curricula import CurriculumLibrary
 from holodeck.minds.embedding import HashedNgrams, ServerEmbedder
 from holodeck.minds.model import Budget, ModelAnalyst, ModelMind, ModelRefractor
 from holodeck.minds.model_questions import ModelQuestions
+from holodeck.minds.narrator import ThreadNarrator
 from holodeck.minds.personas import Library
 from holodeck.minds.port import Analyst, Embedder, Faculties, Mind, Questions, Refractor
 from holodeck.minds.questions import generate
 from holodeck.minds.recall import Remembrance
+from holodeck.minds.safety import KeywordSafety, load_resources
 from holodeck.minds.scripted import ScriptedMind
 from holodeck.minds.server import ModelServer
 from holodeck.minds.worlds import WorldLibrary
@@ -60,6 +63,8 @@ def minds_of(
     personas: Sequence[Path] = (),
     curricula: Sequence[Path] = (),
     worlds: Sequence[Path] = (),
+    safety: Literal["keyword", "none"] = "keyword",
+    resources: Path | None = None,
 ) -> Faculties:
     """The faculties of one host.
 
@@ -70,10 +75,13 @@ def minds_of(
         model_budget_tokens: of one session, questions and answers together; 0: no bound.
         embedding_url: where ``embedding_name`` is asked for; None: at ``model_url``.
         personas, curricula, worlds: folders of them beside the packaged ones.
+        safety: who looks at what players write; resources: a file of whom they can turn to, in
+            place of the packaged one.
 
     Raises:
         PersonaError, CurriculumError, WorldError: one of them cannot be used.
-        StartupError: a server is set and the client library is not installed.
+        StartupError: a server is set and the client library is not installed; the crisis
+            resources cannot be used.
     """
     offline = ScriptedMind()
     spelling = OfflineAnalyst()
@@ -100,6 +108,7 @@ def minds_of(
             servers.append(server)
         if server is not None:
             embedder = ServerEmbedder(server, embedding_name)
+    helpers = load_resources(resources)
     library = Library([folder.expanduser() for folder in personas])
     return Faculties(
         minds={MindKind.SCRIPTED: offline, MindKind.MODEL: mind},
@@ -110,5 +119,8 @@ def minds_of(
         recall=Remembrance(embedder),
         curricula=CurriculumLibrary([folder.expanduser() for folder in curricula]),
         questions={GeneratorKind.OFFLINE: families, GeneratorKind.MODEL: questions},
+        safety=KeywordSafety(helpers) if safety == "keyword" else None,
+        resources=helpers,
+        narrator=ThreadNarrator(),
         closers=tuple(one.close for one in servers),
     )

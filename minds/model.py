@@ -34,6 +34,7 @@ from holodeck.messages.conversation import (
     severity_number,
 )
 from holodeck.messages.persona import Persona
+from holodeck.messages.player import TherapeuticSettings
 from holodeck.messages.talk import FrictionFinding, TurnAnalysis
 from holodeck.minds.phrases import heard as stands_in
 from holodeck.minds.phrases import tokens
@@ -389,7 +390,10 @@ class ModelRefractor:
         self._budget = budget or Budget(0)
 
     async def refract(
-        self, request: RefractionRequest, world: Persona | None
+        self,
+        request: RefractionRequest,
+        world: Persona | None,
+        settings: TherapeuticSettings | None = None,
     ) -> RefractionResponse:
         """Three wordings with the labels and risks of their levels.
 
@@ -397,7 +401,7 @@ class ModelRefractor:
             RefusedError: ``no-wording``: neither the model nor the cards have any.
         """
         began = time.monotonic()
-        messages = refraction_of(request, world)
+        messages = refraction_of(request, world, settings)
         asked = sum(tokens_of(message["content"]) for message in messages)
         try:
             if not self._budget.allows(request.session_id, asked + REFRACTION_TOKENS):
@@ -414,7 +418,7 @@ class ModelRefractor:
             )
         except ModelError as error:
             log.warning("refraction.failed", session=request.session_id, reason=error.reason)
-            return await self._fallback.refract(request, world)
+            return await self._fallback.refract(request, world, settings)
         texts = [
             one.formulation for one in (refractions.basic, refractions.native, refractions.formal)
         ]

@@ -25,6 +25,7 @@ from holodeck.messages.conversation import (
 from holodeck.messages.errors import ContractError
 from holodeck.messages.ids import partition_of
 from holodeck.messages.persona import Cast, Cue, FormRule, Manner, Persona
+from holodeck.messages.player import TherapeuticSettings
 from holodeck.minds.phrases import PhraseError, heard, keys, matcher
 from holodeck.minds.port import Live, Prompt, Said
 from holodeck.minds.refraction import CardRefractor, within
@@ -39,6 +40,15 @@ _MODELLED: Final = frozenset({FrictionType.LEXICAL, FrictionType.MORPHOSYNTACTIC
 _BLANK: Final = re.compile(r"\{(fact|form|word|said)\}")
 _REMEMBERS_EVERY: Final = 4
 """Turns without a cue until something that is remembered is brought up."""
+
+
+_GENTLE: Final = 0.33
+"""Up to where an intensity is low."""
+
+
+def gentle(settings: TherapeuticSettings | None) -> bool:
+    """Whether a session is to be led gently."""
+    return settings is not None and settings.intensity_level <= _GENTLE
 
 
 class PersonaMind:
@@ -58,13 +68,16 @@ class PersonaMind:
         return said
 
     async def refract(
-        self, request: RefractionRequest, world: Persona | None
+        self,
+        request: RefractionRequest,
+        world: Persona | None,
+        settings: TherapeuticSettings | None = None,
     ) -> RefractionResponse:
         """
         Raises:
             RefusedError: ``no-wording``: no card fits, and no word of it is known.
         """
-        return await self._cards.refract(request, world)
+        return await self._cards.refract(request, world, settings)
 
 
 def answer(prompt: Prompt) -> Said:
@@ -73,7 +86,9 @@ def answer(prompt: Prompt) -> Said:
     In this order: a greeting; the end of what has collapsed; what silence asks for; then, after a
     turn, how its tier takes friction (1 recasts and goes on, 2 asks again, helps, and at last
     takes its leave, 3 warns where it has become resistant), the first cue that fits, and where
-    none does an opening for a form that is due, or a line as its mood and standing colour it.
+    none does an opening for a form that is due, or a line as its mood and standing colour it; a
+    warm one in a session that is to be led gently. With interventions at a minimum it opens for
+    a form only where it would have to find something to say anyway.
 
     Raises:
         ContractError: the prompt is of no world, or its NPC of another one.
@@ -183,6 +198,9 @@ class _Part:
         in the first turn."""
         if self.live.affect in _DISTRESS or (unasked and self.prompt.turn < 2):
             return None, ()
+        settings = self.prompt.settings
+        if unasked and settings is not None and settings.intervention_frequency == "minimal":
+            return None, ()
         for cue in sorted(self.npc.cues, key=lambda cue: bool(cue.hears)):
             opened = self._due(cue)
             if not opened or (unasked and cue.hears):
@@ -219,6 +237,8 @@ class _Part:
             recalled = self._pick(Manner.REMEMBER)
             if recalled:
                 return recalled
+        if gentle(self.prompt.settings):
+            return self._pick(Manner.WARM, Manner.DEFAULT)
         if live.mood in _COLD or live.reputation < -0.3:
             return self._pick(Manner.COLD, Manner.DEFAULT)
         if (live.mood in _WARM or live.reputation >= 0.5) and self.prompt.turn % 2 == 0:

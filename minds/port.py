@@ -140,6 +140,7 @@ class Utterance:
 
     Attributes:
         expected: forms that are due in this session, to be looked for first.
+        settings: as in :class:`Prompt`.
     """
 
     text: str
@@ -147,6 +148,7 @@ class Utterance:
     character: Character
     expected: tuple[str, ...] = ()
     recent: tuple[RecentTurn, ...] = ()
+    settings: TherapeuticSettings | None = None
 
 
 class Analyst(Protocol):

@@ -28,6 +28,7 @@ from holodeck.messages.conversation import (
 )
 from holodeck.messages.errors import ContractError
 from holodeck.messages.persona import Persona
+from holodeck.messages.player import TherapeuticApproach, TherapeuticSettings
 from holodeck.minds.port import Live, Prompt, Utterance
 
 BUDGET: Final = 3000
@@ -67,7 +68,7 @@ def messages_of(prompt: Prompt, budget: int = BUDGET) -> list[ChatMessage]:
     """
     if budget < LEAST_BUDGET:
         raise ContractError(f"a prompt needs at least {LEAST_BUDGET} tokens, not {budget}")
-    must = [_FENCE, _CLOSE, *_tier_layer(prompt), *_npc_layer(prompt)]
+    must = [_FENCE, _CLOSE, *_tier_layer(prompt), *led(prompt.settings), *_npc_layer(prompt)]
     may = [*_live_layer(prompt), *_session_layer(prompt), *_world_layer(prompt)]
     now: ChatMessage = {"role": "user", "content": _now(prompt)}
     left = budget - tokens_of(now["content"]) - sum(tokens_of(line) + 1 for line in must)
@@ -130,6 +131,50 @@ _TIERS: Final[Mapping[Tier, tuple[str, ...]]] = {
 def _tier_layer(prompt: Prompt) -> Iterable[str]:
     yield "# How you behave"
     yield from _TIERS[prompt.tier]
+
+
+_GENTLE, _STRONG = 0.33, 0.66
+"""Up to where an intensity is low, and from where it is high."""
+_APPROACHES: Final[Mapping[TherapeuticApproach, str]] = {
+    TherapeuticApproach.CBT: "noticing thoughts and looking at them anew",
+    TherapeuticApproach.NARRATIVE_THERAPY: "telling one's own story in other words",
+    TherapeuticApproach.MINDFULNESS: "attention to the moment, without judging",
+    TherapeuticApproach.ACCEPTANCE_COMMITMENT: "accepting what is, and acting by what matters",
+    TherapeuticApproach.DIALECTICAL_BEHAVIORAL: "calm and skill in strong feelings",
+    TherapeuticApproach.SOLUTION_FOCUSED: "small steps towards what is wanted",
+    TherapeuticApproach.HUMANISTIC: "warmth and taking the other as they are",
+    TherapeuticApproach.BEHAVIORAL_ACTIVATION: "doing something, however small",
+    TherapeuticApproach.SKILL_BUILDING: "practising one skill at a time",
+    TherapeuticApproach.INSIGHT_ORIENTED: "questions that let the other see for themselves",
+}
+_OFTEN: Final = {
+    "minimal": "Bring up something of your own seldom.",
+    "balanced": "",
+    "frequent": "Bring up something to work on whenever it fits.",
+}
+
+
+def led(settings: TherapeuticSettings | None) -> Iterable[str]:
+    """How a session is to be led, in the model's words; nothing where nobody said."""
+    if settings is None:
+        return
+    yield "# How you lead this talk"
+    if settings.intensity_level <= _GENTLE:
+        yield "Be gentle: touch hard matters lightly, and let go of them at once."
+    elif settings.intensity_level <= _STRONG:
+        yield "Be friendly and clear; you may come back to a hard matter once."
+    else:
+        yield "You may be direct and stay with a hard matter, as long as it stays kind."
+    if settings.preferred_approaches:
+        yield (
+            "What suits the learner: "
+            + "; ".join(_APPROACHES[one] for one in settings.preferred_approaches)
+            + "."
+        )
+    if _OFTEN[settings.intervention_frequency]:
+        yield _OFTEN[settings.intervention_frequency]
+    if settings.feedback_sensitivity > _STRONG:
+        yield "The learner takes remarks to heart: word every one of them with care."
 
 
 # --- the second: the world, and who speaks ----------------------------------------
@@ -201,6 +246,11 @@ def _world_layer(prompt: Prompt) -> Iterable[str]:
 
 
 def _session_layer(prompt: Prompt) -> Iterable[str]:
+    if prompt.scene:
+        yield f"The scene: {quoted(prompt.scene)}"
+    if prompt.story:
+        yield "# What was said before the talk was interrupted"
+        yield from map(quoted, prompt.story.splitlines())
     told = prompt.briefing
     if told is None:
         return
@@ -368,6 +418,7 @@ def analysis_of(utterance: Utterance) -> list[ChatMessage]:
     system = "\n".join(
         [
             _FENCE,
+            *led(utterance.settings),
             f"You look at one utterance of somebody who learns {target} and grew up with {native}. "
             f"It is said to {character.name or character.npc}, who expects to be spoken to "
             f"{_REGISTERS[character.register_level]}.",
@@ -395,7 +446,11 @@ def analysis_of(utterance: Utterance) -> list[ChatMessage]:
     ]
 
 
-def refraction_of(request: RefractionRequest, world: Persona | None) -> list[ChatMessage]:
+def refraction_of(
+    request: RefractionRequest,
+    world: Persona | None,
+    settings: TherapeuticSettings | None = None,
+) -> list[ChatMessage]:
     """Asks for three wordings of what a learner wants to say, to be answered with JSON."""
     scene = request.conversation_context
     target, native = language(request.target_language), language(request.native_language)
@@ -404,6 +459,7 @@ def refraction_of(request: RefractionRequest, world: Persona | None) -> list[Cha
     system = "\n".join(
         [
             _FENCE,
+            *led(settings),
             f"A learner at {request.cefr_level.value} wants to say something in {target} and does "
             f"not know how. It is to be said to {listener}, who expects to be spoken to "
             f"{_REGISTERS[scene.npc_register]}. The setting: {where or 'everyday life'}.",

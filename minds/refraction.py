@@ -23,6 +23,7 @@ from holodeck.messages.conversation import (
 )
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.persona import Persona, RefractionCard, Wording
+from holodeck.messages.player import TherapeuticSettings
 from holodeck.minds.phrases import BREAK, PhraseError, keys, matcher, tokens
 
 SURE: Final = 0.9
@@ -68,7 +69,10 @@ class CardRefractor:
     """Rewords by a persona's cards; where none fits, word by word from its vocabulary."""
 
     async def refract(
-        self, request: RefractionRequest, world: Persona | None
+        self,
+        request: RefractionRequest,
+        world: Persona | None,
+        settings: TherapeuticSettings | None = None,
     ) -> RefractionResponse:
         """
         Raises:

@@ -8,7 +8,8 @@ from typing import Final
 from holodeck.messages.conversation import RefractionRequest, RefractionResponse
 from holodeck.messages.ids import partition_of
 from holodeck.messages.persona import Persona
-from holodeck.minds.personal import PersonaMind
+from holodeck.messages.player import TherapeuticSettings
+from holodeck.minds.personal import PersonaMind, gentle
 from holodeck.minds.port import Prompt, Said
 
 _ASKED: Final = (
@@ -22,6 +23,17 @@ _SAID: Final = (
     "That was clear. Please go on.",
     "I understand. Anything else?",
 )
+_ASKED_GENTLY: Final = (
+    "That is a good thing to ask. There is no hurry.",
+    "We can look at it together, one word at a time.",
+    "I like that you ask. Say as much of it as you wish.",
+)
+_SAID_GENTLY: Final = (
+    "Thank you for telling me.",
+    "That came across well. Take your time.",
+    "I hear you. We can stay with this as long as you like.",
+    "All right. Only go on if you wish to.",
+)
 
 
 class ScriptedMind:
@@ -34,14 +46,21 @@ class ScriptedMind:
     async def reply(self, prompt: Prompt, heard: Callable[[str], None] | None = None) -> Said:
         if prompt.world is not None and prompt.world.npc(prompt.npc) is not None:
             return await self._personal.reply(prompt, heard)
-        lines = _ASKED if prompt.text.rstrip().endswith("?") else _SAID
+        asked = prompt.text.rstrip().endswith("?")
+        if gentle(prompt.settings):
+            lines = _ASKED_GENTLY if asked else _SAID_GENTLY
+        else:
+            lines = _ASKED if asked else _SAID
         return Said(lines[partition_of(f"{prompt.npc}:{prompt.turn}:{prompt.text}", len(lines))])
 
     async def refract(
-        self, request: RefractionRequest, world: Persona | None
+        self,
+        request: RefractionRequest,
+        world: Persona | None,
+        settings: TherapeuticSettings | None = None,
     ) -> RefractionResponse:
         """
         Raises:
             RefusedError: ``no-wording``: no card fits, and no word of it is known.
         """
-        return await self._personal.refract(request, world)
+        return await self._personal.refract(request, world, settings)

@@ -58,6 +58,11 @@ from holodeck.messages.player import (
     PlayerSettingsChanged,
     PlayerUpdated,
     RecommendationDismissed,
+    SafetyFlagged,
+    SessionInteracted,
+    SessionMarked,
+    SessionNoted,
+    SettingsChanged,
     WorldCustomized,
 )
 from holodeck.messages.practice import (
@@ -173,6 +178,11 @@ EVENTS: Final[dict[str, EventName]] = {
     "task.retried": EventName("TASK_RETRY", "retry"),
     "task.refused": EventName("TASK_REFUSED", "refused"),
     "session.erred": EventName("SESSION_ERROR", "error", 0.9),
+    "session.interacted": EventName("INTERACTION", "interacted"),
+    "session.marked": EventName("PROGRESS_MARKER", "marked"),
+    "session.settings-changed": EventName("SESSION_SETTINGS", "settings-changed"),
+    "session.noted": EventName("SESSION_NOTE", "noted"),
+    "safety.flagged": EventName("SAFETY_FLAGGED", "flagged"),
     "emergence.detected": EventName("EMERGENCE_ALERT", "alert", 0.95),
     "affect.changed": EventName("AFFECT", "changed"),
     "scaffolding.escalated": EventName("SCAFFOLDING", "escalated"),
@@ -334,10 +344,36 @@ def _told_of_start(event: SessionStarted, at: str) -> dict[str, Any]:
         "h1_router_enabled": event.h1_router,
         "agents": [member.npc for member in event.cast],
     }
-    del told["context"], told["stage"], told["brief"]
+    del told["context"], told["stage"], told["brief"], told["settings"], told["narrative"]
     if event.stage is not None:
         told["tiers"] = {one.npc: one.tier for one in event.stage.characters}
     return told
+
+
+def _told_of_pause(event: SessionPaused, at: str) -> dict[str, Any]:
+    """Without what the narrator keeps: it holds what was said."""
+    return {"kind": event.kind, "reason": event.reason}
+
+
+def _told_of_interaction(event: SessionInteracted, at: str) -> dict[str, Any]:
+    """Rooms are read by many: neither how somebody felt nor what was tried is told."""
+    return {"kind": event.kind, "number": event.number}
+
+
+def _told_of_marker(event: SessionMarked, at: str) -> dict[str, Any]:
+    found = event.marker
+    kind = found.marker_type.value
+    return {"kind": event.kind, "marker_id": found.marker_id, "marker_type": kind}
+
+
+def _told_of_kind(event: Any, at: str) -> dict[str, Any]:
+    """That it happened, and no more."""
+    return {"kind": event.kind}
+
+
+def _told_of_flag(event: SafetyFlagged, at: str) -> dict[str, Any]:
+    """Neither what was said nor what was found in it."""
+    return {"kind": event.kind, "turn": event.turn, "rejected": event.rejected}
 
 
 def _told_of_end(event: SessionEnded, at: str) -> dict[str, Any]:
@@ -448,6 +484,12 @@ _TOLD: Final[dict[str, Callable[[Any, str], dict[str, Any]]]] = {
     "session.ended": _told_of_end,
     "session.erred": _told_of_error,
     "session.forked": _told_of_fork,
+    "session.paused": _told_of_pause,
+    "session.interacted": _told_of_interaction,
+    "session.marked": _told_of_marker,
+    "session.settings-changed": _told_of_kind,
+    "session.noted": _told_of_kind,
+    "safety.flagged": _told_of_flag,
     "task.added": _told_of_task,
     "task.routed": _told_of_routed,
     "task.started": _told_of_task,
@@ -668,6 +710,23 @@ def _silence(event: SilenceNoticed, place: Place) -> _Words:
     return f"after turn {event.turn}, {event.after_ms / 1000:g} s: {step}", (step,)
 
 
+def _interacted(event: SessionInteracted, place: Place) -> _Words:
+    return f"{place.identity}: interaction {event.number}", ()
+
+
+def _marked(event: SessionMarked, place: Place) -> _Words:
+    kind = event.marker.marker_type.value
+    return f"{place.identity}: {kind}", (kind,)
+
+
+def _happened(event: SettingsChanged | SessionNoted, place: Place) -> _Words:
+    return place.identity, ()
+
+
+def _flagged(event: SafetyFlagged, place: Place) -> _Words:
+    return f"{place.identity}" + (f", turn {event.turn}" if event.turn else ""), ()
+
+
 def _profile(event: ProfileEdited, place: Place) -> _Words:
     told = [name for name, held in event if held is not None and name != "kind"]
     return f"{place.identity}: {', '.join(told) or 'nothing'}", ()
@@ -806,6 +865,11 @@ _ABOUT: Final[dict[type[Event], Callable[[Any, Place], _Words]]] = {
     SessionStartAbandoned: _abandoned,
     SessionResumeAbandoned: _abandoned,
     SessionPaused: _changed,
+    SessionInteracted: _interacted,
+    SessionMarked: _marked,
+    SettingsChanged: _happened,
+    SessionNoted: _happened,
+    SafetyFlagged: _flagged,
     SessionResumed: _changed,
     NpcParted: _parted,
     NpcDescribed: _described,

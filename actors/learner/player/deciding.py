@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from holodeck.actors.decider import Moment
-from holodeck.actors.learner.player import characters, feedback, profile, tracking, worlds
+from holodeck.actors.learner.player import (
+    characters,
+    feedback,
+    playing,
+    profile,
+    tracking,
+    worlds,
+)
 from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.player import (
@@ -23,6 +30,7 @@ from holodeck.messages.player import (
     CustomizeWorld,
     DismissRecommendation,
     FeedbackGiven,
+    FlagSafety,
     GiveFeedback,
     GoalProgressed,
     MilestoneReached,
@@ -60,6 +68,7 @@ DECIDES: Final[dict[type, Decide]] = {
     DismissRecommendation: profile.dismiss,
     RecordAccess: profile.record_access,
     ReachMilestones: tracking.reach,
+    FlagSafety: playing.flag,
 }
 """``(state, command, now in ms since 1970 UTC) -> events``, by command."""
 

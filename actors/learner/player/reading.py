@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from holodeck.actors.learner.player import dashboard, views
+from holodeck.actors.learner.player import dashboard, playing, views
 from holodeck.messages.envelope import ReadPlayer
 from holodeck.messages.errors import RefusedError
 from holodeck.minds.port import Worlds
@@ -83,6 +83,7 @@ VIEWS: Final[dict[str, View]] = {
     "effectiveness": View(dashboard.effectiveness, TRUSTED, bare=True),
     "recommendations": View(dashboard.recommendations, TRUSTED, bare=True),
     "sessions": View(dashboard.sessions, TRUSTED, bare=True),
+    "beginning": View(playing.beginning, OWNER, bare=True),
     "dashboard": View(dashboard.dashboard, TRUSTED, bare=True),
 }
 """Every view that is offered, by its name in the query."""
