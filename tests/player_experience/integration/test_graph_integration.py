@@ -252,9 +252,10 @@ async def test_a_file_with_tables_of_others_is_left_alone(
         service.rebuild("graph")
         await until(lambda: runner.state == "waiting")
     database = ladybug.Database(str(file))
-    rows = ladybug.Connection(database).execute("CALL show_tables() RETURN name").get_all()
+    found = ladybug.Connection(database).execute("CALL show_tables() RETURN name")
+    assert isinstance(found, ladybug.QueryResult)
+    assert found.get_all() == [["Recipe"]]
     database.close()
-    assert rows == [["Recipe"]]
 
 
 # --- erasure ----------------------------------------
