@@ -363,6 +363,10 @@ class Folds:
             if cell.pending is not None:
                 left.add(key)
                 continue
+            if cell.kind == "relation" and cell.state.erased:
+                if not await self._forget(cell, partition):
+                    left.add(key)
+                continue
             headers = {HEADER_SEQUENCE: str(cell.sequence)}
             if cell.kind == "learner" and (due := next_due(cell.state)):
                 headers[HEADER_DUE] = str(due)
@@ -374,6 +378,20 @@ class Folds:
                 batch = []
         await self._written(batch, left, partition)
         return left
+
+    async def _forget(self, cell: Cell, partition: str) -> bool:
+        """Nothing is kept of a relation with a learner who was erased, not even that."""
+        try:
+            await self._bucket.delete(cell.key)
+        except TransientError as error:
+            log.warning("cell.flush-failed", key=cell.key, reason=str(error))
+            return False
+        if partition in self._known:
+            self._known[partition].discard(hash(cell.key))
+            if self._cells.get(cell.key) is cell:
+                del self._cells[cell.key]
+                self._met.clear()
+        return True
 
     async def _written(
         self, batch: list[tuple[Cell, asyncio.Future[int]]], left: set[str], partition: str

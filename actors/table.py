@@ -15,6 +15,8 @@ from holodeck.messages.errors import LostFence
 DEPLOYMENT: Final = "deployment"
 TABLE: Final = "table"
 LEASES: Final = "lease.*"
+ERASURES: Final = "erase.*"
+"""Learners who were erased or are to be: ``erase.<learner>``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,12 @@ async def write_table(
     """
     data = pack({"owners": list(owners), "server": server, "end": end})
     return Table(await cluster.put(TABLE, data, after=old.epoch), owners, server, end)
+
+
+def erasure_key(learner: str) -> str:
+    return f"erase.{learner}"
+
+
+def erasure_of(key: str) -> str:
+    """The learner of an :func:`erasure_key`."""
+    return key.partition(".")[2]
