@@ -45,6 +45,7 @@ from holodeck.entrypoints.fleet import fleet
 from holodeck.entrypoints.learner import learner_app
 from holodeck.entrypoints.persona import persona_app
 from holodeck.entrypoints.play.command import play as practise
+from holodeck.entrypoints.player import player_app
 from holodeck.entrypoints.projections import projections_app
 from holodeck.entrypoints.running import (
     CommandId,
@@ -138,6 +139,7 @@ app.add_typer(fleet, name="fleet")
 app.add_typer(persona_app, name="persona")
 app.add_typer(curriculum_app, name="curriculum")
 app.add_typer(learner_app, name="learner")
+app.add_typer(player_app, name="player")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(projections_app, name="projections")
 app.command("play")(practise)

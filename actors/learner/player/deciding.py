@@ -18,8 +18,8 @@ from holodeck.actors.learner.player import (
     tracking,
     worlds,
 )
-from holodeck.messages.envelope import AnyEvent
 from holodeck.messages.errors import RefusedError
+from holodeck.messages.learner import LearnerEvent
 from holodeck.messages.player import (
     ApproveChange,
     ChangeApproved,
@@ -52,7 +52,7 @@ from holodeck.messages.player import (
 if TYPE_CHECKING:
     from holodeck.actors.learner.decider import LearnerState
 
-Decide = Callable[["LearnerState", Any, int], Sequence[AnyEvent]]
+Decide = Callable[["LearnerState", Any, int], Sequence[LearnerEvent]]
 Change = Callable[["LearnerState", Any, Moment], None]
 
 DECIDES: Final[dict[type, Decide]] = {
@@ -100,7 +100,7 @@ CHANGES: Final[Mapping[type, Change]] = {
 """What each event changes in a state that is the caller's own."""
 
 
-def decide(state: LearnerState, command: PlayerCommand, now: int) -> Sequence[AnyEvent]:
+def decide(state: LearnerState, command: PlayerCommand, now: int) -> Sequence[LearnerEvent]:
     """The events a command to a player leads to.
 
     Raises:

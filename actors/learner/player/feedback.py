@@ -84,7 +84,7 @@ def _wanted(text: str) -> dict[str, Any]:
     raw = json.loads(text)
     if not isinstance(raw, dict) or not raw:
         raise RefusedError("invalid-preference", "changes are an object of settings by name")
-    wanted = {SHARED.get(name, name): value for name, value in raw.items()}
+    wanted: dict[str, Any] = {SHARED.get(str(name)) or name: raw[name] for name in raw}
     for name in wanted:
         if name == "version" or name not in PlayerSettings.model_fields:
             raise RefusedError("invalid-preference", f"there is no setting {name!r}"[:1000])

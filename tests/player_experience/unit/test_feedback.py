@@ -243,7 +243,7 @@ def test_as_much_is_kept_as_there_is_room_for() -> None:
     ana = Folk.made()
     for n in range(FEEDBACK + 5):
         ana.does(fb(f"f{n}", text="x" * 4000))
-    assert [one.feedback_id for one in ana.player.feedback][0] == "f5"
+    assert ana.player.feedback[0].feedback_id == "f5"
     assert {len(one.text or "") for one in ana.player.feedback} == {FEEDBACK_TEXT}
     assert len(ana.player.feedback) == FEEDBACK
 

@@ -17,8 +17,8 @@ from holodeck.actors.learner.player.worlds import (
     weighted,
 )
 from holodeck.messages.player import (
-    Character,
     ChangePlayerSettings,
+    Character,
     CustomizeWorld,
     DifficultyLevel,
     Goal,
@@ -154,7 +154,7 @@ def test_a_world_that_cannot_be_used_is_told_what_is_wrong(
     tmp_path: Path, text: str, told: str
 ) -> None:
     (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(WorldError, match="mine.yaml") as refused:
+    with pytest.raises(WorldError, match=r"mine\.yaml") as refused:
         WorldLibrary([tmp_path], personas=Library())
     assert told in str(refused.value)
 
