@@ -10,7 +10,7 @@ from datetime import tzinfo
 from typing import Final
 
 from holodeck.actors.learner.player.days import date_of, day_of
-from holodeck.actors.learner.player.history import Day, PlayHistory
+from holodeck.actors.learner.player.history import PlayHistory
 from holodeck.actors.learner.player.progress import MAX_DAYS
 
 DEFAULT_DAYS: Final = 14
@@ -36,7 +36,7 @@ def charts(history: PlayHistory, now: int, zone: tzinfo, days: int = DEFAULT_DAY
     days = min(MAX_DAYS, max(1, days))
     today = day_of(now, zone)
     told = range(today - days + 1, today + 1)
-    figures = [history.daily.get(day, Day()) for day in told]
+    figures = [history.on(day) for day in told]
     spent = [one.active_ms for one in figures]
     # What is running is not in the figures yet; it belongs to the day it began on.
     for sitting in history.live.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import tzinfo
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from holodeck.actors.learner.player.charts import Charts
@@ -68,9 +69,8 @@ def next_session(
     """
     hours = set(preferred)
     if not hours and history.hours:
-        most = max(history.hours)
-        by_starts = sorted(range(24), key=lambda hour: (-history.hours[hour], hour))
-        hours = {hour for hour in by_starts[:HOURS] if 2 * history.hours[hour] >= most}
+        starts = sorted(history.hours, key=lambda one: (-one[1], one[0]))[:HOURS]
+        hours = {hour for hour, often in starts if 2 * often >= starts[0][1]}
     if not hours:
         return None
     today = day_of(now, zone)
@@ -136,10 +136,10 @@ def _achieved(history: PlayHistory) -> list[dict[str, Any]]:
     """Those that are stored, and those that are about to be (``achieved_at`` None); newest
     first."""
     reached = {one.id: one for one in passed(history)}
-    reached |= {name: BY_ID[name] for name in history.milestones if name in BY_ID}
+    reached |= {name: BY_ID[name] for name in history.deeds.milestones if name in BY_ID}
     found = []
     for one in reached.values():
-        kept, after = history.milestones.get(one.id), one.next
+        kept, after = history.deeds.milestones.get(one.id), one.next
         found.append(
             _milestone(one)
             | {
@@ -180,9 +180,8 @@ def _sessions(looking: Looking, history: PlayHistory, limit: int) -> list[dict[s
         }
 
     rows = []
-    for session, sitting in sorted(
-        history.live.items(), key=lambda item: item[1].last_at, reverse=True
-    ):
+    live = sorted(history.live.items(), key=lambda item: item[1].last_at, reverse=True)
+    for session, sitting in live[:limit]:
         rows.append(
             {
                 "session_id": session,
@@ -202,7 +201,7 @@ def _sessions(looking: Looking, history: PlayHistory, limit: int) -> list[dict[s
                 "outcome": None,
             }
         )
-    for played in history.newest():
+    for played in islice(history.newest(), limit - len(rows)):
         rows.append(
             {
                 "session_id": played.session,
@@ -222,7 +221,7 @@ def _sessions(looking: Looking, history: PlayHistory, limit: int) -> list[dict[s
                 "outcome": played.outcome.value,
             }
         )
-    return rows[:limit]
+    return rows
 
 
 def _characters(looking: Looking, history: PlayHistory) -> list[dict[str, Any]]:
@@ -279,12 +278,12 @@ def progress(looking: Looking) -> dict[str, Any]:
             "total": told.markers,
             "skills": told.skills,
             "breakthroughs": told.breakthroughs,
-            "mastered": history.mastered,
-            "by_type": {kind.value: count for kind, count in sorted(history.markers.items())},
+            "mastered": history.deeds.mastered,
+            "by_type": {kind.value: count for kind, count in sorted(history.deeds.markers.items())},
         },
-        "goals_achieved": history.goals,
+        "goals_achieved": history.deeds.goals,
         "interactions": history.interactions,
-        "interventions": history.interventions,
+        "interventions": history.deeds.interventions,
         "milestones_achieved": told.milestones,
         "milestones_ahead": told.ahead,
         "therapeutic_momentum": told.momentum,
@@ -299,7 +298,7 @@ def progress(looking: Looking) -> dict[str, Any]:
         "favorite_approach": None if favourite is None else favourite.value,
         "most_effective_approach": None if best is None else best.value,
         "most_effective_world": told.best_world,
-        "approaches": _parts(history.approaches, "approach"),
+        "approaches": _parts(history.deeds.approaches, "approach"),
         "worlds": _parts(history.worlds, "world_id"),
         "recent_highlights": _highlights(looking, history),
     }

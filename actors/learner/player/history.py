@@ -122,8 +122,14 @@ class Played(NamedTuple):
 
 
 class Day(NamedTuple):
-    """One day in figures; ``markers`` of every type, mastered skills included."""
+    """One day in figures.
 
+    Attributes:
+        day: days since 1970.
+        markers: of every type, mastered skills included.
+    """
+
+    day: int = 0
     sessions: int = 0
     active_ms: int = 0
     markers: int = 0
@@ -165,6 +171,44 @@ Run = tuple[int, int]
 
 
 @dataclass(slots=True)
+class Deeds:
+    """What most learners never come to.
+
+    Attributes:
+        markers: by type; mastered: skills of practice, each when it was first mastered.
+        goals: achieved; goal_ids: those that have a name, each counted once.
+        milestones: by id.
+        stress: 0 to 1, as the player last said; stressed_at: when; 0: it never did.
+        flags: texts that gave cause for concern; flagged_at: the last.
+    """
+
+    interventions: int = 0
+    markers: dict[MarkerType, int] = field(default_factory=dict)
+    mastered: int = 0
+    goals: int = 0
+    goal_ids: tuple[str, ...] = ()
+    approaches: dict[TherapeuticApproach, Part] = field(default_factory=dict)
+    milestones: dict[str, Reached] = field(default_factory=dict)
+    stress: float = 0.0
+    stressed_at: int = 0
+    flags: int = 0
+    flagged_at: int = 0
+
+    def copy(self) -> Deeds:
+        """Equal deeds that share nothing changeable."""
+        return replace(
+            self,
+            markers=dict(self.markers),
+            approaches=dict(self.approaches),
+            milestones=dict(self.milestones),
+        )
+
+
+_NONE: Final = Deeds()
+"""Read where there are none; never changed."""
+
+
+@dataclass(slots=True)
 class PlayHistory:
     """All a learner has played, conversations and practice; what agents did is not play.
 
@@ -175,20 +219,15 @@ class PlayHistory:
         recent: those that have, the newest 50, the newest last.
         runs: unbroken runs of days, in order; longest: of a run that is kept no more.
         edge: the end of the last day that is in ``runs``, ms since 1970 UTC.
-        daily: figures by day, of the newest 62 that have any.
-        markers: by type; mastered: skills of practice, each when it was first mastered.
-        goals: achieved; goal_ids: those that have a name, each counted once.
-        hours: starts by hour of the day, 24 figures; empty before the first.
-        milestones: by id. owed_at: since when one is passed and not stored, ms since 1970 UTC; 0:
-            none is.
-        stress: 0 to 1, as the player last said; stressed_at: when; 0: it never did.
-        flags: texts that gave cause for concern; flagged_at: the last.
+        daily: figures of the newest 62 days that have any, in order.
+        hours: hours of the day in which something was begun, and how often, in order.
+        owed_at: since when a milestone is passed and not stored, ms since 1970 UTC; 0: none is.
+        done: None before there is something in it.
     """
 
     sessions: int = 0
     active_ms: int = 0
     interactions: int = 0
-    interventions: int = 0
     first_at: int = 0
     last_at: int = 0
     live: dict[str, Sitting] = field(default_factory=dict)
@@ -196,48 +235,45 @@ class PlayHistory:
     runs: tuple[Run, ...] = ()
     longest: int = 0
     edge: int = 0
-    daily: dict[int, Day] = field(default_factory=dict)
-    markers: dict[MarkerType, int] = field(default_factory=dict)
-    mastered: int = 0
-    goals: int = 0
-    goal_ids: tuple[str, ...] = ()
-    approaches: dict[TherapeuticApproach, Part] = field(default_factory=dict)
+    daily: tuple[Day, ...] = ()
+    hours: tuple[tuple[int, int], ...] = ()
     worlds: dict[str, Part] = field(default_factory=dict)
-    hours: tuple[int, ...] = ()
-    milestones: dict[str, Reached] = field(default_factory=dict)
     owed_at: int = 0
-    stress: float = 0.0
-    stressed_at: int = 0
-    flags: int = 0
-    flagged_at: int = 0
+    done: Deeds | None = None
 
     def copy(self) -> PlayHistory:
         """An equal history that shares nothing changeable."""
         return replace(
             self,
             live={session: replace(sitting) for session, sitting in self.live.items()},
-            daily=dict(self.daily),
-            markers=dict(self.markers),
-            approaches=dict(self.approaches),
             worlds=dict(self.worlds),
-            milestones=dict(self.milestones),
+            done=None if self.done is None else self.done.copy(),
         )
 
     # --- readings ----------------------------------------
 
     @property
+    def deeds(self) -> Deeds:
+        """To be read, not to be changed."""
+        return self.done or _NONE
+
+    @property
     def skills(self) -> int:
         """Acquired by a marker or mastered in practice."""
-        return self.markers.get(MarkerType.SKILL_ACQUIRED, 0) + self.mastered
+        return self.deeds.markers.get(MarkerType.SKILL_ACQUIRED, 0) + self.deeds.mastered
 
     @property
     def breakthroughs(self) -> int:
-        return self.markers.get(MarkerType.BREAKTHROUGH, 0)
+        return self.deeds.markers.get(MarkerType.BREAKTHROUGH, 0)
 
     @property
     def achieved(self) -> int:
         """Markers of every type, and skills mastered in practice."""
-        return sum(self.markers.values()) + self.mastered
+        return sum(self.deeds.markers.values()) + self.deeds.mastered
+
+    def on(self, day: int) -> Day:
+        """The figures of a day."""
+        return next((one for one in reversed(self.daily) if one.day == day), Day(day))
 
     @property
     def minutes(self) -> int:
@@ -281,12 +317,12 @@ class PlayHistory:
 
     def between(self, first: int, last: int) -> Day:
         """The figures of some days, both included."""
-        days = [figures for day, figures in self.daily.items() if first <= day <= last]
-        return Day(*map(sum, zip(*days, strict=True))) if days else Day()
+        days = [one for one in self.daily if first <= one.day <= last]
+        return Day(*map(sum, zip(*days, strict=True)))._replace(day=last) if days else Day(last)
 
     def played_ms(self, day: int, now: int, zone: tzinfo) -> int:
         """Active time that began on a day, what is running now included, ms."""
-        found = self.daily.get(day, Day()).active_ms
+        found = self.on(day).active_ms
         for sitting in self.live.values():
             if sitting.since and sitting.since <= now and day_of(sitting.since, zone) == day:
                 found += sitting.running(now)
@@ -315,8 +351,9 @@ class PlayHistory:
         )
         while len(self.live) > OPEN:
             del self.live[next(iter(self.live))]
-        hours = self.hours or (0,) * 24
-        self.hours = (*hours[:hour], hours[hour] + 1, *hours[hour + 1 :])
+        hours = dict(self.hours)
+        hours[hour] = hours.get(hour, 0) + 1
+        self.hours = tuple(sorted(hours.items()))
         self._count(day, sessions=1)
 
     def pauses(self, session: str, at: int, zone: tzinfo) -> None:
@@ -360,8 +397,9 @@ class PlayHistory:
         )[-RECENT:]
         full = min(FULL_MS, sitting.active_ms)
         for approach in sitting.approaches:
-            part = self.approaches.get(approach, Part())
-            self.approaches[approach] = part._replace(
+            approaches = self._doing().approaches
+            part = approaches.get(approach, Part())
+            approaches[approach] = part._replace(
                 sessions=part.sessions + 1, full_ms=part.full_ms + full
             )
         if sitting.world:
@@ -398,11 +436,12 @@ class PlayHistory:
         known = sitting.interventions
         if event.intervention and event.intervention not in known and len(known) < INTERVENTIONS:
             sitting.interventions = (*known, event.intervention)
-            self.interventions += 1
+            self._doing().interventions += 1
         if feelings and event.emotional_state is not None:
             stress = stress_of(event.emotional_state)
             if stress is not None:
-                self.stress, self.stressed_at = stress, at
+                doing = self._doing()
+                doing.stress, doing.stressed_at = stress, at
 
     def marked(self, session: str, event: SessionMarked, at: int, zone: tzinfo) -> None:
         """A session stores each marker once; one that is over stores none."""
@@ -415,7 +454,8 @@ class PlayHistory:
         sitting.last_at = at
         words = (marker.description or kind.value.replace("_", " "))[:WORDS]
         sitting.achievements = (*sitting.achievements, words)[-ACHIEVEMENTS:]
-        self.markers[kind] = self.markers.get(kind, 0) + 1
+        markers = self._doing().markers
+        markers[kind] = markers.get(kind, 0) + 1
         day = self._played(at, zone)
         self._count(
             day,
@@ -440,25 +480,34 @@ class PlayHistory:
 
     def masters(self, at: int, zone: tzinfo) -> None:
         """A skill was mastered for the first time."""
-        self.mastered += 1
+        self._doing().mastered += 1
         self._count(day_of(at, zone), markers=1, skills=1)
 
     def achieves(self, goal: str, at: int, zone: tzinfo) -> None:
         """A goal was achieved; one with a name counts once."""
+        doing = self._doing()
         if goal:
-            if goal in self.goal_ids:
+            if goal in doing.goal_ids:
                 return
-            self.goal_ids = (*self.goal_ids, goal)[-GOALS:]
-        self.goals += 1
+            doing.goal_ids = (*doing.goal_ids, goal)[-GOALS:]
+        doing.goals += 1
         self._count(day_of(at, zone), goals=1)
 
     def reaches(self, event: MilestoneReached, at: int) -> None:
         """Once and for all."""
-        self.milestones.setdefault(event.milestone, Reached(at, event.title, event.value))
+        kept = Reached(at, event.title, event.value)
+        self._doing().milestones.setdefault(event.milestone, kept)
 
     def flagged(self, at: int) -> None:
-        self.flags += 1
-        self.flagged_at = max(self.flagged_at, at)
+        doing = self._doing()
+        doing.flags += 1
+        doing.flagged_at = max(doing.flagged_at, at)
+
+    def _doing(self) -> Deeds:
+        """To be changed."""
+        if self.done is None:
+            self.done = Deeds()
+        return self.done
 
     def _played(self, at: int, zone: tzinfo) -> int:
         """The day something was played on."""
@@ -479,8 +528,9 @@ class PlayHistory:
         self.active_ms += spent
         self._count(day_of(sitting.since, zone) if sitting.since else sitting.day, active_ms=spent)
         for approach in sitting.approaches:
-            part = self.approaches.get(approach, Part())
-            self.approaches[approach] = part._replace(active_ms=part.active_ms + spent)
+            approaches = self._doing().approaches
+            part = approaches.get(approach, Part())
+            approaches[approach] = part._replace(active_ms=part.active_ms + spent)
         if sitting.world:
             part = self.worlds.pop(sitting.world, Part())
             self.worlds[sitting.world] = part._replace(active_ms=part.active_ms + spent)
@@ -499,11 +549,16 @@ class PlayHistory:
         insights: int = 0,
         goals: int = 0,
     ) -> None:
-        more = (sessions, active_ms, markers, skills, breakthroughs, insights, goals)
-        known = self.daily.get(day, Day())
-        self.daily[day] = Day(*(had + new for had, new in zip(known, more, strict=True)))
-        while len(self.daily) > DAYS:
-            del self.daily[min(self.daily)]
+        more = (0, sessions, active_ms, markers, skills, breakthroughs, insights, goals)
+        place = len(self.daily)
+        while place and self.daily[place - 1].day >= day:
+            place -= 1
+        before, behind = self.daily[:place], self.daily[place:]
+        known = Day(day)
+        if behind and behind[0].day == day:
+            known, behind = behind[0], behind[1:]
+        told = Day(*(had + new for had, new in zip(known, more, strict=True)))
+        self.daily = (*before, told, *behind)[-DAYS:]
 
 
 def goal_key(character: str, goal: str) -> str:

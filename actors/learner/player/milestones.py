@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from holodeck.actors.learner.player.history import PlayHistory
+from holodeck.actors.learner.player.history import Played, PlayHistory, Sitting
 from holodeck.messages.player import MilestoneReached, TherapeuticApproach
 
 Celebration = Literal["progress_milestone", "skill_mastery", "major_achievement"]
@@ -70,7 +70,7 @@ FAMILIES: Final[dict[str, Family]] = {
             lambda n: f"{n} Minutes Together", "Was active for {n} minutes.", merit=False,
         ),
         Family(
-            "goals", (1, 3, 5, 8, 12), lambda held: held.goals,
+            "goals", (1, 3, 5, 8, 12), lambda held: held.deeds.goals,
             lambda n: f"{n} Therapeutic {'Goal' if n == 1 else 'Goals'} Achieved",
             "Achieved {n} goals of its own.",
         ),
@@ -131,7 +131,7 @@ def passed(history: PlayHistory) -> Iterator[Milestone]:
 
 def owed(history: PlayHistory) -> tuple[Milestone, ...]:
     """Those of them that are not stored yet."""
-    known = history.milestones
+    known = history.deeds.milestones
     return tuple(milestone for milestone in passed(history) if milestone.id not in known)
 
 
@@ -257,18 +257,13 @@ def highlights(history: PlayHistory, limit: int = 10, *, words: bool = True) -> 
     breakthroughs.
     """
     found: dict[str, Highlight] = {}
-    top: dict[str, Milestone] = {}
-    for milestone in passed(history):
-        top[milestone.family] = milestone
-    for milestone in passed(history):
+    reached = tuple(passed(history))
+    top = {milestone.family: milestone for milestone in reached}
+    for milestone in reached:
         family, n = milestone.family, milestone.threshold
-        if (
-            family in ("sessions", "minutes")
-            and top[family] is not milestone
-            and top[family] != milestone
-        ):
+        if family in ("sessions", "minutes") and top[family] != milestone:
             continue
-        kept = history.milestones.get(milestone.id)
+        kept = history.deeds.milestones.get(milestone.id)
         title = {
             "streak": f"Streak Achievement: {n} days",
             "sessions": f"Session Milestone: {n} sessions",
@@ -283,22 +278,34 @@ def highlights(history: PlayHistory, limit: int = 10, *, words: bool = True) -> 
             at=0 if kept is None else kept.at,
             value=value.get(family, milestone.value),
         )
-    for played in history.newest() if words else ():
-        for place, achieved in enumerate(played.achievements, 1):
-            identity = f"hl_{played.session}_{place}"
+    told = 0
+    for session, one in _achieving(history) if words else ():
+        if told >= limit:
+            break  # from here on all are older
+        told += len(one.achievements)
+        interventions = len(one.interventions) if isinstance(one, Sitting) else one.interventions
+        for place, achieved in enumerate(one.achievements, 1):
+            identity = f"hl_{session}_{place}"
             found[identity] = Highlight(
                 id=identity,
                 title=achieved,
                 description="",
                 type="achievement",
-                at=played.ended_at,
-                value=achievement_value(achieved, played.interventions),
-                session=played.session,
-                character=played.character,
-                world=played.world,
+                at=one.last_at if isinstance(one, Sitting) else one.ended_at,
+                value=achievement_value(achieved, interventions),
+                session=session,
+                character=one.character,
+                world=one.world,
             )
     newest = sorted(found.values(), key=lambda one: (one.at == 0, one.at, one.value), reverse=True)
     return newest[:limit]
+
+
+def _achieving(history: PlayHistory) -> Iterator[tuple[str, Sitting | Played]]:
+    """Sessions that achieved something: those that live, then the others from the newest on."""
+    yield from history.live.items()
+    for played in history.newest():
+        yield played.session, played
 
 
 def merits(milestones: Sequence[str]) -> int:

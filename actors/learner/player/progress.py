@@ -126,9 +126,8 @@ def part_of(hour: int) -> DayPart:
 
 def preferred_times(history: PlayHistory) -> tuple[DayPart, ...]:
     counts: dict[DayPart, int] = {}
-    for hour, starts in enumerate(history.hours):
-        if starts:
-            counts[part_of(hour)] = counts.get(part_of(hour), 0) + starts
+    for hour, starts in history.hours:
+        counts[part_of(hour)] = counts.get(part_of(hour), 0) + starts
     order: tuple[DayPart, ...] = ("morning", "afternoon", "evening")
     return tuple(sorted(counts, key=lambda part: (-counts[part], order.index(part))))
 
@@ -250,13 +249,13 @@ def adjustments(
 
 def favourite_approach(history: PlayHistory) -> TherapeuticApproach | None:
     """The one most time was spent under; None: none was ever set."""
-    return _most(history.approaches, lambda part: part.active_ms)
+    return _most(history.deeds.approaches, lambda part: part.active_ms)
 
 
 def best_approach(history: PlayHistory) -> TherapeuticApproach | None:
     """The one whose sessions came nearest to half an hour, by the mean of min(1, minutes / 30);
     None: no session with one is over. The source's 4.8."""
-    return _most(history.approaches, lambda part: part.effectiveness)
+    return _most(history.deeds.approaches, lambda part: part.effectiveness)
 
 
 def best_world(history: PlayHistory) -> str | None:
@@ -315,7 +314,7 @@ def overall(achieved: int, ahead: int, momentum: float, streak: int) -> float:
 def summary(history: PlayHistory, now: int, zone: tzinfo) -> Summary:
     """``now`` in ms since 1970 UTC; days are those of ``zone``."""
     seen = engagement(history, now, zone)
-    reached = {one.id for one in passed(history)} | history.milestones.keys()
+    reached = {one.id for one in passed(history)} | history.deeds.milestones.keys()
     ahead = len(upcoming(history, day_of(now, zone)))
     markers, skills, broke = history.achieved, history.skills, history.breakthroughs
     streak, week, risk = seen.current_streak, seen.sessions_this_week, seen.dropout_risk

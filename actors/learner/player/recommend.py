@@ -161,7 +161,7 @@ def personal(
     found: list[Recommendation] = []
     unsure = sum(_since(one.at, now) and one.confidence <= UNSURE for one in feedback)
     sure = sum(_since(one.at, now) and one.confidence > SURE for one in feedback)
-    flagged = history.flagged_at and _since(history.flagged_at, now)
+    flagged = history.deeds.flagged_at and _since(history.deeds.flagged_at, now)
     if flagged or (unsure >= UNSURE_AT_LEAST and unsure > sure):
         found.append(
             week.advice(
@@ -196,12 +196,12 @@ def personal(
                 "you said it was not engaging",
             )
         )  # fmt: skip
-    if history.stress > STRESSED and now - FELT_MS <= history.stressed_at <= now:
+    if history.deeds.stress > STRESSED and now - FELT_MS <= history.deeds.stressed_at <= now:
         found.append(
             week.advice(
                 "stress", 2, "stress_management", "Ease the stress",
                 "Begin with something calming before you go on.",
-                f"you put your stress at {history.stress:g} of 1",
+                f"you put your stress at {history.deeds.stress:g} of 1",
             )
         )  # fmt: skip
     hour = local(now, zone).hour

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -174,7 +175,12 @@ def test_who_may_look(view: str) -> None:
     life = five_daily()
     life.tell("ana", PlayerUpdated(delegates=("bo",)), NOW)
     assert life.view(view, role="learner", viewer="bo") == life.view(view)
-    for query in ({"role": "learner", "viewer": "eve"}, {"role": "operator"}, {"role": "reader"}):
+    queries: list[dict[str, Any]] = [
+        {"role": "learner", "viewer": "eve"},
+        {"role": "operator"},
+        {"role": "reader"},
+    ]
+    for query in queries:
         with pytest.raises(RefusedError, match="access-restricted"):
             life.view(view, **query)
 

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import event as seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from holodeck.actors.decider import Moment
 from holodeck.actors.learner import LearnerState, due_command, learner
@@ -161,7 +162,7 @@ def test_what_is_kept_is_read_back_as_it_was_and_stays_within_bounds(
         one.active_ms for one in history.live.values()
     )
     assert history.sessions == len(history.recent) + len(history.live)
-    assert sum(one.sessions for one in history.daily.values()) <= history.sessions
+    assert sum(one.sessions for one in history.daily) <= history.sessions
     seen(f"over {min(9, len(history.recent))}")
 
 
@@ -246,7 +247,7 @@ def test_a_milestone_is_reached_once_whenever_it_is_looked_for(
     life.tell("ana", profile, at)
     look(at)
     assert len(set(stored)) == len(stored)
-    assert set(stored) == set(life.history.milestones)
+    assert set(stored) == set(life.history.deeds.milestones)
     assert owed(life.history) == ()
 
 
@@ -254,7 +255,7 @@ def test_a_milestone_is_reached_once_whenever_it_is_looked_for(
 @given(st.data())
 def test_whatever_arrives_is_folded(data: st.DataObject) -> None:
     """Events of play with any values in them, from any time there is."""
-    kinds = (
+    kinds: tuple[type[BaseModel], ...] = (
         SessionStarted, SessionEnded, SessionInteracted, SettingsChanged, SafetyFlagged,
         SessionPaused, SessionResumed,
     )  # fmt: skip

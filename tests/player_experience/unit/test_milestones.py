@@ -74,9 +74,9 @@ def test_ten_daily_sessions() -> None:
 def test_they_are_found_once() -> None:
     life = daily(10)
     assert life.owe()
-    before = life.history.milestones
+    before = life.history.deeds.milestones
     assert life.owe() == []
-    assert life.history.milestones == before
+    assert life.history.deeds.milestones == before
     life.days([-1])
     assert life.owe(NOW + DAY_MS) == []
 
@@ -84,10 +84,10 @@ def test_they_are_found_once() -> None:
 def test_one_that_is_told_again_keeps_its_time() -> None:
     life = daily(3)
     life.owe()
-    at = life.history.milestones["ms_streak_3"].at
+    at = life.history.deeds.milestones["ms_streak_3"].at
     event = MilestoneReached(milestone="ms_streak_3", title="again", value=1.0)
     life.tell("ana", event, NOW + DAY_MS)
-    assert life.history.milestones["ms_streak_3"].at == at == NOW
+    assert life.history.deeds.milestones["ms_streak_3"].at == at == NOW
 
 
 def test_a_learner_with_a_profile_owes_what_it_passed_at_once_and_nothing_afterwards() -> None:
@@ -189,7 +189,11 @@ def test_breakthroughs_and_goals() -> None:
     life.settle()
     life.play(HOUR, 1, [BREAKTHROUGH, MarkerType.GOAL_ACHIEVED, MarkerType.THERAPEUTIC_GOAL])
     assert life.owe() == ["Breakthrough Explorer Level 1", "1 Therapeutic Goal Achieved"]
-    assert (life.history.breakthroughs, life.history.goals, life.history.achieved) == (1, 2, 3)
+    assert (life.history.breakthroughs, life.history.deeds.goals, life.history.achieved) == (
+        1,
+        2,
+        3,
+    )
 
 
 def test_a_goal_counts_once_by_marker_and_by_percentage() -> None:
@@ -201,10 +205,10 @@ def test_a_goal_counts_once_by_marker_and_by_percentage() -> None:
     for percentage in (50, 100, 40, 100):
         event = GoalProgressed(character="mira", goal="calm", percentage=percentage)
         life.tell("ana", event, HOUR + 2)
-    assert life.history.goals == 1
+    assert life.history.deeds.goals == 1
     other = GoalProgressed(character="tom", goal="calm", percentage=100)
     life.tell("ana", other, HOUR + 3)
-    assert life.history.goals == 2
+    assert life.history.deeds.goals == 2
 
 
 def test_a_character_that_comes_with_a_goal_achieved_counts_it() -> None:
@@ -227,7 +231,7 @@ def test_a_character_that_comes_with_a_goal_achieved_counts_it() -> None:
     )
     life.tell("ana", event, HOUR)
     life.tell("ana", event, HOUR)
-    assert life.history.goals == 1
+    assert life.history.deeds.goals == 1
 
 
 def test_minutes_are_of_active_time() -> None:
@@ -257,11 +261,11 @@ def test_a_skill_of_practice_counts_when_it_is_mastered_for_the_first_time() -> 
 
     learning, done, rusty = SkillState.LEARNING, SkillState.MASTERED, SkillState.RUSTY
     life.tell("p", moved(Trigger.MASTERY, learning, done), HOUR + 1)
-    assert life.history.mastered == 1
+    assert life.history.deeds.mastered == 1
     life.tell("p", moved(Trigger.MASTERY, learning, done), HOUR + 2)
     life.tell("p", moved(Trigger.RECOVERY, rusty, done), HOUR + 3)
-    assert (life.history.mastered, life.history.skills, life.history.achieved) == (1, 1, 1)
-    assert life.history.daily[day_of(HOUR, UTC)].skills == 1
+    assert (life.history.deeds.mastered, life.history.skills, life.history.achieved) == (1, 1, 1)
+    assert life.history.on(day_of(HOUR, UTC)).skills == 1
 
 
 # --- on the way ----------------------------------------
@@ -319,6 +323,18 @@ def test_highlights_are_at_most_ten_the_newest_first_and_say_what_was_achieved()
     assert achieved[0].value == 0.3
     assert highlights(life.history, 50, words=False) == [
         one for one in highlights(life.history, 50) if one.type == "milestone"
+    ]
+
+
+def test_what_a_running_session_achieved_is_a_highlight_already() -> None:
+    life = Life()
+    life.play(HOUR - DAY_MS, 5, [BREAKTHROUGH])
+    life.tell("s", begun(character="mira"), HOUR)
+    life.tell("s", mark("m", SKILL, "breathes calmly"), HOUR + MINUTE_MS)
+    found = [one for one in highlights(life.history) if one.type == "achievement"]
+    assert [(one.title, one.character) for one in found] == [
+        ("breathes calmly", "mira"),
+        ("breakthrough", ""),
     ]
 
 

@@ -207,7 +207,7 @@ def test_pauses_are_no_time_played() -> None:
     life.tell("s", over(20), HOUR + 70 * MINUTE_MS)
     history = life.history
     assert history.active_ms == history.recent[-1].active_ms == 20 * MINUTE_MS
-    assert history.daily[TODAY].active_ms == 20 * MINUTE_MS
+    assert history.on(TODAY).active_ms == 20 * MINUTE_MS
     assert history.worlds["garden"].active_ms == 20 * MINUTE_MS
 
 
@@ -217,7 +217,7 @@ def test_time_is_spent_under_the_approaches_that_held_at_the_time() -> None:
     changed = SettingsChanged(settings=Settings(preferred_approaches=(MINDFUL,)))
     life.tell("s", changed, HOUR + 10 * MINUTE_MS)
     life.tell("s", over(25), HOUR + 25 * MINUTE_MS)
-    parts = life.history.approaches
+    parts = life.history.deeds.approaches
     assert parts[CBT].active_ms == 10 * MINUTE_MS
     assert parts[MINDFUL].active_ms == 15 * MINUTE_MS
     assert (parts[CBT].sessions, parts[MINDFUL].sessions) == (0, 1)

@@ -158,7 +158,7 @@ def test_feelings_are_not_kept_against_the_players_will() -> None:
     life.tell("s", begun(), HOUR)
     event = SessionInteracted(number=1, emotional_state='{"stress_level": 1}')
     life.tell("s", event, HOUR + MINUTE_MS)
-    assert (life.history.stress, life.history.stressed_at) == (0.0, 0)
+    assert (life.history.deeds.stress, life.history.deeds.stressed_at) == (0.0, 0)
 
 
 @pytest.mark.parametrize(("hour", "told_so"), [(23, True), (22, False), (5, True), (6, False)])

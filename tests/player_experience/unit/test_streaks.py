@@ -118,7 +118,7 @@ def test_a_turn_after_midnight_makes_it_a_day_of_play() -> None:
     assert life.history.runs == ((TODAY - 1, TODAY),)
     # the time spent is all of the day the span began on
     life.tell("s", over(20), midnight + 10 * MINUTE_MS)
-    assert life.history.daily[TODAY - 1].active_ms == 20 * MINUTE_MS
+    assert life.history.on(TODAY - 1).active_ms == 20 * MINUTE_MS
 
 
 # --- whose days ----------------------------------------
