@@ -59,7 +59,7 @@ def profile(looking: Looking) -> dict[str, Any]:
         "settings_version": None,
         "characters": [_card(kept) for kept in held.characters.values() if kept.active],
         "active_sessions": {},
-        "progress_summary": dashboard.progress(looking) if looking.shares else {},
+        "progress_summary": _progress(looking) if looking.shares else {},
     }
     if held.seen_at and (who != "stranger" or held.privacy.collect_usage_statistics):
         told["last_login"] = held.seen_at
@@ -73,6 +73,12 @@ def profile(looking: Looking) -> dict[str, Any]:
         "therapeutic_preferences": held.preferences.model_dump(mode="json", include=_TOPICS),
     }
     return told | _private(held) if who == "owner" else told
+
+
+def _progress(looking: Looking) -> dict[str, Any]:
+    """Without when it was looked at: a profile that has not changed is told in the same words."""
+    told = dashboard.progress(looking)
+    return {name: told[name] for name in told if name not in ("at", "player_id")}
 
 
 def _private(held: Player) -> dict[str, Any]:
