@@ -35,6 +35,7 @@ from holodeck.broker.streams import Layout
 from holodeck.config import is_loopback
 from holodeck.deck import Deck
 from holodeck.entrypoints.gateway.access import CHECKED_S, KEEP, Access, Caller
+from holodeck.entrypoints.gateway.feed import Feed
 from holodeck.entrypoints.gateway.manners import (
     MAX_BODY,
     PROBLEM,
@@ -46,7 +47,7 @@ from holodeck.entrypoints.gateway.manners import (
 )
 from holodeck.entrypoints.gateway.safety import Care
 from holodeck.entrypoints.gateway.shelf import Shelf
-from holodeck.entrypoints.gateway.v1 import players, sessions, tasks, tokens, watching
+from holodeck.entrypoints.gateway.v1 import events, live, players, sessions, tasks, tokens, watching
 from holodeck.entrypoints.gateway.whose import Sessions
 from holodeck.messages.errors import HolodeckError, RefusedError, TransientError
 from holodeck.messages.ids import ID_PATTERN
@@ -109,6 +110,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     players.router,
     sessions.router,
     tasks.router,
+    events.router,
+    live.router,
     watching.router,
 )
 """All there is below ``/api/v1``; a module more of routes is one entry more here."""
@@ -145,6 +148,7 @@ class Gateway:
         self.deck, self.layout = deck, layout
         self.care = care or Care(None)
         self.shelf = shelf or Shelf()
+        self.feed = Feed(self.runtime, layout)
         self.looked: dict[tuple[str, ...], float] = {}
         self.sessions = Sessions()
         self._delegates: OrderedDict[tuple[str, str], tuple[bool, float]] = OrderedDict()
@@ -259,7 +263,9 @@ def api(gateway: Gateway, routers: Sequence[APIRouter] = ()) -> ASGIApp:
     made.state.gateway = gateway
     every = (*ROUTERS, *routers)
     for router in every:
-        made.include_router(router)
+        # Taken over as they are: included, each would be built once more at the first call, all
+        # of them together for half a second.
+        made.router.routes.extend(router.routes)
     made.openapi = lambda: document(made, every)  # type: ignore[method-assign]
 
     async def on_problem(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -17,6 +18,7 @@ from holodeck.entrypoints.gateway.api import Gateway, api
 from holodeck.entrypoints.gateway.door import Door, app, serve
 from holodeck.entrypoints.gateway.safety import Care
 from holodeck.local import Local
+from holodeck.minds import Faculties, minds_of
 from holodeck.minds.safety import KeywordSafety, load_resources
 from holodeck.up import DeckStatus
 
@@ -70,6 +72,12 @@ class House:
         return self.client(self.token(Role.READER, "rita"))
 
 
+@cache
+def faculties() -> Faculties:
+    """What the hosts think with: read from its files once for all tests."""
+    return minds_of()
+
+
 @asynccontextmanager
 async def house(
     *,
@@ -80,6 +88,7 @@ async def house(
     **more: Any,
 ) -> AsyncIterator[House]:
     """A runtime in this process with its door open on a free port of loopback."""
+    more.setdefault("minds", faculties())
     local = holodeck.Local(broker=broker, **more)
     async with local as deck:
         resources = load_resources()
