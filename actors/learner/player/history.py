@@ -6,6 +6,7 @@ is counted once, to the day it began on, and a day is the player's own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ from holodeck.messages.session import (
 
 RECENT: Final = 50
 """Sessions that are over and remembered one by one."""
-OPEN: Final = 64
+OPEN: Final = 32
 """Sessions that may be open at once; of more the one begun first is heard no more."""
 DAYS: Final = 62
 """Days whose figures are kept one by one: what charts and reports look back, and two more."""
@@ -47,8 +48,8 @@ INTERVENTIONS: Final = 32
 """Interventions of an open session that are told apart."""
 ACHIEVEMENTS: Final = 3
 """Descriptions of markers that are kept of each session, the newest."""
-WORDS: Final = 200
-"""Characters kept of one."""
+WORDS: Final = 120
+"""Bytes kept of one, and of a scene, as UTF-8."""
 FULL_MS: Final = 30 * 60_000
 """Active time from which a session counts whole where sessions are compared: half an hour."""
 
@@ -63,8 +64,8 @@ class Sitting:
         since: when the running span of active time began, ms since 1970 UTC; 0 while paused.
         active_ms: of the spans that are over.
         interactions: turns and answers included.
-        interventions: each once, at most 32; markers: how many.
-        achievements: the newest three, in words.
+        interventions: a number for each that is told apart, at most 32; markers: how many.
+        achievements: the newest three, in words; of each, as of the scene, 120 bytes.
         last_at: when something last happened in it.
     """
 
@@ -78,7 +79,7 @@ class Sitting:
     since: int = 0
     active_ms: int = 0
     interactions: int = 0
-    interventions: tuple[str, ...] = ()
+    interventions: tuple[int, ...] = ()
     markers: int = 0
     achievements: tuple[str, ...] = ()
     last_at: int = 0
@@ -176,7 +177,7 @@ class Deeds:
 
     Attributes:
         markers: by type; mastered: skills of practice, each when it was first mastered.
-        goals: achieved; goal_ids: those that have a name, each counted once.
+        goals: achieved; named: a number for each that has a name and is counted once.
         milestones: by id.
         stress: 0 to 1, as the player last said; stressed_at: when; 0: it never did.
         flags: texts that gave cause for concern; flagged_at: the last.
@@ -186,7 +187,7 @@ class Deeds:
     markers: dict[MarkerType, int] = field(default_factory=dict)
     mastered: int = 0
     goals: int = 0
-    goal_ids: tuple[str, ...] = ()
+    named: tuple[int, ...] = ()
     approaches: dict[TherapeuticApproach, Part] = field(default_factory=dict)
     milestones: dict[str, Reached] = field(default_factory=dict)
     stress: float = 0.0
@@ -432,10 +433,10 @@ class PlayHistory:
         if sitting is None:
             return
         if event.scene is not None:
-            sitting.scene = event.scene
-        known = sitting.interventions
-        if event.intervention and event.intervention not in known and len(known) < INTERVENTIONS:
-            sitting.interventions = (*known, event.intervention)
+            sitting.scene = clipped(event.scene)
+        known, number = sitting.interventions, number_of(event.intervention)
+        if event.intervention and number not in known and len(known) < INTERVENTIONS:
+            sitting.interventions = (*known, number)
             self._doing().interventions += 1
         if feelings and event.emotional_state is not None:
             stress = stress_of(event.emotional_state)
@@ -452,7 +453,7 @@ class PlayHistory:
         kind = marker.marker_type
         sitting.markers += 1
         sitting.last_at = at
-        words = (marker.description or kind.value.replace("_", " "))[:WORDS]
+        words = clipped(marker.description) or kind.value.replace("_", " ")
         sitting.achievements = (*sitting.achievements, words)[-ACHIEVEMENTS:]
         markers = self._doing().markers
         markers[kind] = markers.get(kind, 0) + 1
@@ -487,9 +488,10 @@ class PlayHistory:
         """A goal was achieved; one with a name counts once."""
         doing = self._doing()
         if goal:
-            if goal in doing.goal_ids:
+            number = number_of(goal)
+            if number in doing.named:
                 return
-            doing.goal_ids = (*doing.goal_ids, goal)[-GOALS:]
+            doing.named = (*doing.named, number)[-GOALS:]
         doing.goals += 1
         self._count(day_of(at, zone), goals=1)
 
@@ -564,6 +566,16 @@ class PlayHistory:
 def goal_key(character: str, goal: str) -> str:
     """A goal's name among those of all characters."""
     return f"{character}/{goal}"
+
+
+def number_of(name: str) -> int:
+    """A number that stands for a name of any length: 64 bits of its hash."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
+
+
+def clipped(words: str) -> str:
+    """The first 120 bytes of a text, whole characters."""
+    return words.encode()[:WORDS].decode(errors="ignore").strip()
 
 
 def with_day(runs: tuple[Run, ...], day: int, longest: int) -> tuple[tuple[Run, ...], int]:

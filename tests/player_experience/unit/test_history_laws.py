@@ -251,6 +251,35 @@ def test_a_milestone_is_reached_once_whenever_it_is_looked_for(
     assert owed(life.history) == ()
 
 
+def test_the_most_that_can_be_kept_is_a_fifth_of_what_a_state_may_be() -> None:
+    """Every list full, every text as long as it may be and of characters of four bytes."""
+    wide = "\N{SLIGHTLY SMILING FACE}" * 200
+    name = "x" * 64
+    life = Life()
+    at = NOW - 400 * DAY_MS
+    approaches = list(TherapeuticApproach)
+    for number in range(OPEN + RECENT):
+        at += 2 * DAY_MS
+        session = f"{number:03}{name}"[:64]
+        start = begun(character=name, world=f"{number:03}{name}"[:64], approaches=approaches)
+        life.tell(session, start, at)
+        for one in range(40):
+            event = SessionInteracted(number=1, intervention=f"{one}{wide}"[:200], scene=wide)
+            life.tell(session, event, at)
+        for one in range(4):
+            kind = list(MarkerType)[one + 3 * (number % 2)]
+            marker = mark(f"m{one}", kind, wide, related_goal_id=f"{number}{wide}"[:200])
+            life.tell(session, marker, at)
+        if number < RECENT:
+            life.play(at, 60, session=session)
+    life.settle()
+    life.owe()
+    assert (len(life.history.live), len(life.history.recent)) == (OPEN, RECENT)
+    data = pack(LEARNER_STATE.dump_python(life.state))
+    assert len(data) < MAX_STATE // 5
+    assert LEARNER_STATE.validate_python(unpack(data)) == life.state
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_whatever_arrives_is_folded(data: st.DataObject) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from holodeck.actors.learner.player.charts import charts
 from holodeck.actors.learner.player.days import day_of
+from holodeck.actors.learner.player.history import OPEN
 from holodeck.actors.learner.player.progress import (
     WEEK,
     challenges,
@@ -369,3 +370,16 @@ def test_what_a_session_says_of_its_time_is_believed(event: dict[str, Any]) -> N
     ended = over(0).model_copy(update=event)
     life.tell("s", ended, HOUR + 1)
     assert life.history.active_ms == event["active_ms"]
+
+
+def test_of_too_many_open_sessions_the_one_begun_first_is_heard_no_more() -> None:
+    life = Life()
+    for number in range(OPEN + 1):
+        life.tell(f"s{number}", begun(character="mira"), HOUR + number)
+        life.tell(f"s{number}", SessionPaused(), HOUR + number)
+    found = life.history.of_pair("mira", None)
+    assert (len(found), found[0]) == (OPEN, f"s{OPEN}")
+    assert "s0" not in found
+    assert life.history.sessions == OPEN + 1
+    life.tell("s0", over(5), NOW)
+    assert life.history.recent == ()
