@@ -65,12 +65,58 @@ def _own_logs() -> Iterator[None]:
 
 ALONE: Final = {"runtime": "alone", "torture": "alone", "bench": "whole", "demo": "whole"}
 """Folders of tests that need much of the machine: those of a group run one after the other."""
+LONG: Final = (
+    "alone",
+    "whole",
+    "player_experience/e2e",
+    "player_experience/integration",
+    "entrypoints/test_cli.py",
+    "tiles/test_plato_sink.py",
+    "play",
+    "broker/test_nats.py",
+    "compat/test_command.py",
+    "published",
+    "test_examples.py",
+)
+"""Groups, folders and files that take longest: begun first, so that no worker is left with one."""
+YIELDING: Final = 5
+"""How much nicer a worker is, and all it starts, that does not run what has to be alone."""
+
+
+def _group(item: pytest.Item) -> str:
+    path = item.path.relative_to(ROOT / "tests")
+    return ALONE.get(path.parts[0], path.as_posix())
+
+
+def _rank(item: pytest.Item) -> int:
+    group = _group(item)
+    found = (n for n, one in enumerate(LONG) if group == one or group.startswith(f"{one}/"))
+    return next(found, len(LONG))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Says which tests share a worker, for a run with several: those of a file, whose fixtures are
-    dear, and all that has to be alone."""
+    dear, and all that has to be alone; and which come first."""
+    items.sort(key=_rank)
     for item in items:
-        path = item.path.relative_to(ROOT / "tests")
-        group = ALONE.get(path.parts[0], path.as_posix())
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+class Workers:
+    """Three workers on two cores: what is timed to the second comes before what only computes."""
+
+    def __init__(self) -> None:
+        self._settled = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """At a worker's first test: stays as it is, or yields from now on."""
+        if not self._settled:
+            self._settled = True
+            if _group(item) != "alone":
+                os.nice(YIELDING)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        config.pluginmanager.register(Workers())

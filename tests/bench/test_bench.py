@@ -349,16 +349,18 @@ def test_rayactor_reports_the_naive_twin(tmp_path: Path) -> None:
             ("--sessions", "8", "--seconds", "1", "--warmup", "0.2", "--raw-seconds", "0.2"),
             {"durable_per_s", "raw_fenced_per_s", "ratio", "p50_ms", "p99_ms"},
         ),
-        (
+        pytest.param(
             "starts",
             ("--starts", "20", "--raw-seconds", "0.2", "--no-with-rayactor"),
             {"starts_per_s"},
+            marks=pytest.mark.bench,
         ),
-        (
+        pytest.param(
             "latency",
             ("--rate", "50", "--sessions", "8", "--seconds", "1", "--warmup", "0.2",
              "--raw-seconds", "0.2"),
             {"rate", "p50_ms", "p99_ms"},
+            marks=pytest.mark.bench,
         ),
         (
             "failover",

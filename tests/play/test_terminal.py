@@ -130,7 +130,7 @@ async def test_a_killed_window_goes_on_at_its_question_and_ends_with_the_right_f
     terminal: Start, tmp_path: Path
 ) -> None:
     store = tmp_path / "practice"
-    words = ("--learner", "ana", "--minutes", "0.4", "--local", str(store))
+    words = ("--learner", "ana", "--minutes", "0.2", "--local", str(store))
     seen = Tally()
     first = terminal(*words)
     first.shows("Hello, ana!")
