@@ -142,6 +142,7 @@ app.add_typer(learner_app, name="learner")
 app.add_typer(player_app, name="player")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(projections_app, name="projections")
+app.add_typer(token_app, name="token")
 app.command("play")(practise)
 send.add_typer(tasks, name="task")
 
@@ -242,11 +243,13 @@ def up(
 async def _up(settings: Settings, out: Out) -> int:
     try:
         from holodeck.entrypoints.gateway import (
+            Care,
             DeckFleet,
             Door,
             Gateway,
             Guard,
             Rooms,
+            Shelf,
             api,
             plato_app,
             router_app,
@@ -254,6 +257,7 @@ async def _up(settings: Settings, out: Out) -> int:
             token_key,
         )
         from holodeck.entrypoints.gateway import app as served
+        from holodeck.entrypoints.gateway.site import site
         from holodeck.up import DeckStatus, Runtime, Where
     except ImportError as error:
         raise StartupError(
@@ -316,6 +320,7 @@ async def _up(settings: Settings, out: Out) -> int:
     rooms = Rooms(status.connect, layout_of(settings))
     dialects = {"/plato": plato_app(rooms), "/h1": router_app(status.fleet)}
     given = settings.token_key.get_secret_value() if settings.token_key else ""
+    safety = safety_of(settings)
     gateway = Gateway(
         status.behind_it,
         status.connect,
@@ -324,8 +329,15 @@ async def _up(settings: Settings, out: Out) -> int:
         token=token,
         required=bool(token) or settings.http_auth == "required",
         rate=settings.http_rate,
+        care=Care(None if safety is None else safety.look, resources_of(settings)),
+        shelf=Shelf(
+            partial(library_of, settings),
+            partial(curricula_of, settings),
+            partial(worlds_of, settings),
+        ),
+        folder=settings.state_path,
     )
-    mounts = {**dialects, "/api/v1": api(gateway)}
+    mounts = {**dialects, "/api/v1": api(gateway), "/": site()}
     asked_for = ("/metrics", "/readyz", *dialects)
     door = await serve(
         Guard(served(status, mounts, gateway.metrics), gateway.access, asked_for),
@@ -435,6 +447,7 @@ def _up_text(settings: Settings, where: Any, http: str, more: dict[str, str]) ->
             ("nats", f"{where.nats} ({began})"),
             ("sync", f"{settings.sync}" if where.embedded else ""),
             ("ray", where.ray),
+            ("in a browser", f"{http}/"),
             ("metrics", f"{http}/metrics"),
             ("health", f"{http}/healthz  {http}/readyz"),
             ("PLATO, H1", "  ".join(more.values())),

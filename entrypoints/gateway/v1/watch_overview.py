@@ -56,6 +56,7 @@ class Counted:
         totals: commands, refused, tiles, starts, recoveries (those after a start apart).
         buckets: commands by upper bound of their latency in s, cumulative.
         recovery_s: seconds all takeovers took; store: bytes and limits by stream.
+        live: sessions that are active or paused; None: it carries none.
     """
 
     totals: dict[str, float] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Counted:
     recovery_s: float = 0.0
     store: dict[str, tuple[float, float]] = field(default_factory=dict)
     causes: dict[str, float] = field(default_factory=dict)
+    live: int | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +100,8 @@ def counted(process: str, dump: bytes) -> Counted:
             for sample, pairs, value in samples:
                 if sample.endswith("_bucket"):
                     out.buckets[float(dict(map(tuple, pairs))["le"])] = value
+        elif name == "holodeck_session_active_total":
+            out.live = int(sum(value for _, _, value in samples))
         elif name == "holodeck_recovery_seconds":
             for sample, _, value in samples:
                 if sample.endswith("_sum"):
@@ -321,7 +325,7 @@ class Overview:
         return {
             "at": iso(int(time.time() * 1000)),
             "sessions": {
-                "live": status["live"],
+                "live": sum(one.live or 0 for one in sample.by.values()),
                 "awake": sum(host["awake"] for host in hosts),
                 "asleep": sum(host["asleep"] for host in hosts),
                 "paused": by_status.get("paused", 0),
