@@ -14,7 +14,7 @@ import structlog
 from holodeck.actors.host import Host
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.tiles import Sink, SinkRunner, StoredTile, TileEmitter
-from holodeck.actors.tiles.sinks import Taken
+from holodeck.actors.tiles.sinks import Erased, Taken
 from holodeck.broker.port import Broker, Delivery
 from holodeck.broker.streams import Layout
 from holodeck.messages.codec import pack, unpack
@@ -137,6 +137,11 @@ class TilesService:
                 self._offers.add(task)
                 task.add_done_callback(self._offers.discard)
                 return
+            case "erase":
+                task = asyncio.create_task(self._erase(delivery), name="tile-erase")
+                self._offers.add(task)
+                task.add_done_callback(self._offers.discard)
+                return
             case _:
                 data = pack(None)
         if delivery.reply:
@@ -156,6 +161,22 @@ class TilesService:
             told = ("refused", str(error)[:500])
         if delivery.reply:
             self.broker.post(delivery.reply, pack(list(told)))
+
+    async def _erase(self, delivery: Delivery) -> None:
+        """Has the tiles in memory and every sink forget what was erased; answers what became of
+        it there, by sink."""
+        try:
+            order = unpack(delivery.data, delivery.subject)
+            erased = Erased(frozenset(order["sessions"]), str(order["learner"]))
+            after = int(order["after"])
+        except (DecodeError, KeyError, ValueError, TypeError) as error:
+            log.error("erase.unreadable", reason=str(error))
+            return
+        self.emitter.recent.forget()
+        states = await asyncio.gather(*(runner.erase(erased, after) for runner in self._runners))
+        if delivery.reply:
+            told = dict(zip(self._names, states, strict=True))
+            self.broker.post(delivery.reply, pack(told))
 
     def status(self) -> dict[str, Any]:
         """Where the emitter and each sink are."""

@@ -1404,15 +1404,18 @@ class FoldShell(Shell):
 
     Attributes:
         wrote: sequence of the last checkpoint stored from here; 0 none.
+        behind: the last checkpoint of its own, and the one before it that the journal still has
+            (0 none), where it was found that the last ones were taken out.
     """
 
-    __slots__ = ("kind", "mind", "wrote")
+    __slots__ = ("behind", "kind", "mind", "wrote")
 
     def __init__(self, house: House, kind: str, identity: str, partition: int, mind: Any) -> None:
         super().__init__(house, identity, partition)
         self.kind = kind
         self.mind = mind
         self.wrote = 0
+        self.behind = (0, 0)
 
     def _cell(self) -> Cell:
         return self.house.cell(self.kind, self.identity)
@@ -1486,7 +1489,14 @@ class FoldShell(Shell):
             npc = (partition_of(events[0].npc, house.partitions), events[0].npc)
         learner = (p, identity) if self.kind == "learner" else nobody
         subject = CHECKPOINT.of(house.ns, self.kind, p, identity, family, *npc, *learner)
-        self._append(work, events, at, subject, cell.own)
+        own, left = self.behind
+        self._append(work, events, at, subject, left if own == cell.own else cell.own)
+
+    def _failed(self, error: BaseException) -> None:
+        flight = self.flight
+        if isinstance(error, LostFence) and flight is not None and error.last < flight.after:
+            self.behind = (flight.after, error.last)
+        super()._failed(error)
 
     def _soon(self) -> None:
         """The next command, from a fresh stack: callbacks may nest deeply."""

@@ -18,6 +18,8 @@ import structlog
 from pydantic import ValidationError
 
 from holodeck.actors.caller import Caller
+from holodeck.actors.erasing import Erasing
+from holodeck.actors.exporting import Exporting
 from holodeck.actors.folds import HEADER_SEQUENCE
 from holodeck.actors.keeper import TILES_HOST
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
@@ -33,6 +35,8 @@ from holodeck.messages.codec import explain, pack, unpack
 from holodeck.messages.control import (
     VERBS,
     DrainHost,
+    EraseLearner,
+    ExportLearner,
     ForkSession,
     ListSessions,
     RebuildProjection,
@@ -177,13 +181,17 @@ class Supervisor:
             await self.broker.subscribe(CTL_SUPERVISOR.of(layout.ns, ANY), self._on_ctl)
         )
         self._subs.append(await self._cluster.watch(LEASES, self._on_lease))
+        self._erasing = Erasing(self.broker, layout, self.partitions, self._caller, self._ask)
+        self._exporting = Exporting(self.broker, layout, self.partitions, self._caller)
         self._spawn(self._watch())
         self._spawn(self._measure())
+        self._spawn(self._go_on_erasing())
         log.info("supervisor.started", partitions=self.partitions)
 
     async def stop(self) -> None:
         for sub in self._subs:
             await sub.stop()
+        await self._erasing.stop()
         tasks = [*self._tasks, *self._walks.values()]
         for task in tasks:
             task.cancel()
@@ -461,6 +469,11 @@ class Supervisor:
             return await self._walk_once(order)
         if isinstance(order, DrainHost):
             return Reported(status="ok", value=self._drain(order))
+        if isinstance(order, EraseLearner):
+            receipt = await self._erasing.erase(order.learner, order.wait_s)
+            return Reported(status="ok", value=receipt.model_dump(mode="json"))
+        if isinstance(order, ExportLearner):
+            return Reported(status="ok", value=await self._exporting.page(order))
         if isinstance(order, RebuildProjection):
             await self._rebuild(order.name)
             return Reported(status="ok")
@@ -550,6 +563,16 @@ class Supervisor:
             raise RefusedError("unknown-host", order.host)
         self._wake.set()
         return True
+
+    async def _go_on_erasing(self) -> None:
+        """What an earlier run had begun to erase is erased."""
+        while True:
+            try:
+                await self._erasing.begin()
+                return
+            except TransientError as error:
+                log.warning("erasing.waits", reason=str(error))
+                await asyncio.sleep(1.0)
 
     # -- walking the steps ----------------------------
 

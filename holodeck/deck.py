@@ -7,8 +7,9 @@ effect once, however often it had to be sent.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holodeck.actors.caller import Caller
@@ -19,8 +20,11 @@ from holodeck.broker.streams import Layout, layout
 from holodeck.messages.codec import pack, unpack
 from holodeck.messages.control import (
     DrainHost,
+    EraseLearner,
+    ExportLearner,
     ListSessions,
     RebuildProjection,
+    Receipt,
     Reported,
     SpawnSession,
     SwitchWorld,
@@ -509,6 +513,49 @@ class Deck:
                 yield decode_tile(record.data, record.subject)
         finally:
             await follower.stop()
+
+    async def erase(self, learner: str, *, wait_s: float = 600.0) -> Receipt:
+        """Leaves nothing of a learner but that its ids were used, and tells what that came to.
+
+        It goes on until it is done, whoever dies meanwhile, and also if nobody waits for it.
+
+        Args:
+            wait_s: how long to wait for the end, seconds; the receipt then says whether it is
+                ``complete``. Asked again later it tells how it stands.
+
+        Raises:
+            RefusedError: ``unknown-learner``, nothing names it.
+            Unavailable: no supervisor answered in time.
+        """
+        give_up = time.monotonic() + wait_s
+        while True:
+            left = give_up - time.monotonic()
+            order = EraseLearner(learner=learner, wait_s=min(5.0, max(0.0, left)))
+            receipt = Receipt.model_validate((await self.order("erase", order)).value)
+            if receipt.complete or time.monotonic() >= give_up:
+                return receipt
+            await asyncio.sleep(0.2)
+
+    async def export(self, learner: str) -> AsyncIterator[dict[str, Any]]:
+        """Everything about a learner and nobody else, as plain values, one line after the other:
+        first the learner itself, then what it wrote, its sessions with their checkpoints, and how
+        NPCs stand with it. ``kind`` tells them apart: ``learner``, ``session``, ``checkpoint``,
+        ``relation``.
+
+        Raises:
+            RefusedError: ``unknown-learner``; ``learner-erased``.
+            Unavailable: no supervisor answered in time.
+        """
+        after, rest = "", ""
+        while True:
+            order = ExportLearner(learner=learner, after=after)
+            page = (await self.order("export", order)).value
+            *lines, rest = (rest + page["text"]).split("\n")
+            for line in lines:
+                yield json.loads(line)
+            after = page["next"]
+            if not after:
+                return
 
     async def order(self, verb: str, body: Any = None) -> Reported:
         """Sends an order to the supervisor until it is obeyed, refused or too late.

@@ -7,10 +7,11 @@ itself changes anything.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from holodeck.messages.codec import unpack
+from holodeck.messages.control import Receipt
 from holodeck.messages.envelope import ReadPlayer
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.ids import check_id, new_id
@@ -310,3 +311,13 @@ class Player:
             RefusedError: ``unknown-player``.
         """
         return await self.command(RecordAccess(by=by, role=role, what=what), id=id)
+
+    # -- all of it ----------------------------------------
+
+    def export(self) -> AsyncIterator[dict[str, Any]]:
+        """Everything about the player and nobody else; see :meth:`holodeck.deck.Deck.export`."""
+        return self._deck.export(self.id)
+
+    async def erase(self, *, wait_s: float = 600.0) -> Receipt:
+        """Leaves nothing of the player; see :meth:`holodeck.deck.Deck.erase`."""
+        return await self._deck.erase(self.id, wait_s=wait_s)

@@ -109,6 +109,61 @@ class RebuildProjection(Message):
     name: Annotated[str, Field(min_length=1, max_length=64)]
 
 
+class EraseLearner(Message):
+    """Leaves nothing of a learner but that its ids were used. It goes on until it is done, whoever
+    dies meanwhile; two orders for one learner are one.
+
+    Attributes:
+        wait_s: how long the answer may wait for the end, seconds.
+    """
+
+    learner: LearnerId
+    wait_s: Annotated[float, Field(ge=0, le=8)] = 5.0
+
+
+class ExportLearner(Message):
+    """Asks for everything about a learner, a page at a time.
+
+    Attributes:
+        after: where the page begins, as the page before said; empty: at the beginning.
+    """
+
+    learner: LearnerId
+    after: Annotated[str, Field(max_length=400)] = ""
+
+
+class Receipt(Message):
+    """What erasing a learner came to. Counts are of what was found; after a crash on the way,
+    of what was left to be found.
+
+    Attributes:
+        at: when it was ordered, ms since 1970 UTC.
+        checkpoints: taken out of the journal; snapshots: of sessions, relations and the learner,
+            archived sessions included; tiles; dead: dead letters; names: user names set free.
+        sinks, projections: by name, ``erased``, ``behind`` (it will be, in its own time) or
+            ``kept`` (what it was given lies with somebody else).
+        complete: all of it is done.
+        remains: in words, what is still there.
+        digest: SHA-256 of all the above as JSON with sorted keys, 64 hex digits; kept as long as
+            the deployment.
+    """
+
+    learner: LearnerId
+    at: int
+    sessions: int = 0
+    forks: int = 0
+    checkpoints: int = 0
+    snapshots: int = 0
+    tiles: int = 0
+    dead: int = 0
+    names: int = 0
+    sinks: dict[str, str] = Field(default_factory=dict)
+    projections: dict[str, str] = Field(default_factory=dict)
+    complete: bool = False
+    remains: tuple[str, ...] = ()
+    digest: str = ""
+
+
 class Reported(Message):
     """The supervisor's answer.
 
@@ -133,6 +188,8 @@ VERBS: Final[dict[str, TypeAdapter[Any]]] = {
     "drain": TypeAdapter(DrainHost),
     "sessions": TypeAdapter(ListSessions),
     "rebuild-projection": TypeAdapter(RebuildProjection),
+    "erase": TypeAdapter(EraseLearner),
+    "export": TypeAdapter(ExportLearner),
 }
 """Verbs with a body; ``status``, ``metrics`` and ``projections`` have none. ``sessions`` without
 one asks for the first page."""

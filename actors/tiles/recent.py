@@ -63,6 +63,12 @@ class Recent:
         """An emitter is at work that has seen all of TILES, which ends with ``end``."""
         self._restart(end, live=True)
 
+    def forget(self) -> None:
+        """Lets go what is held; whoever is behind reads the stream, as far as it is still there."""
+        self._first, self._bytes = self.end + 1, 0
+        self._tiles.clear()
+        self._wake()
+
     def cease(self) -> None:
         """It is not any more: what is stored from now on stands in the stream alone."""
         self._restart(0, live=False)

@@ -103,6 +103,27 @@ class Reporting(Protocol):
     def attach(self, desk: Desk) -> None: ...
 
 
+class Erased(NamedTuple):
+    """Whose tiles are not to be anywhere any more."""
+
+    sessions: frozenset[str]
+    learner: str
+
+
+@runtime_checkable
+class Erasing(Protocol):
+    """A sink that can take back what it was given."""
+
+    async def erase(self, erased: Erased) -> None:
+        """Removes every tile of these sessions and of the learner, its bytes too, but not the word
+        that they were erased. Called between two batches.
+
+        Raises:
+            SinkDown: some may be left; ask again.
+        """
+        ...
+
+
 Taken = tuple[Literal["ok", "refused", "down"], str]
 """What became of a tile, and what was said to it."""
 
@@ -160,6 +181,7 @@ class SinkRunner:
         self._server = broker.server_id
         self._anew = False
         self._writing: asyncio.Task[None] | None = None
+        self._between = asyncio.Lock()
         broker.on_reconnect(self._reconnected)
 
     def _reconnected(self) -> None:
@@ -210,6 +232,21 @@ class SinkRunner:
         if not isinstance(self._sink, Retaking):
             return "refused", f"the sink {self._name} never refuses, so nothing comes again"
         return await self._sink.again(stored)
+
+    async def erase(self, erased: Erased, after: int) -> Literal["erased", "behind", "kept"]:
+        """What became of the tiles of erased sessions and learners here: they are gone; they will
+        be, when the sink has taken the tile at ``after``; or it cannot take back what it has."""
+        if not isinstance(self._sink, Erasing):
+            return "kept"
+        if self._task is None or self.position < after:
+            return "behind"
+        async with self._between:
+            try:
+                await self._sink.erase(erased)
+            except SinkDown as error:
+                log.warning("sink does not erase", sink=self._name, error=str(error))
+                return "behind"
+        return "erased"
 
     async def _run(self) -> None:
         wait = 0.1
@@ -271,6 +308,10 @@ class SinkRunner:
 
         A sink may take long, and where TILES ends has to be asked before an emitter goes on.
         """
+        async with self._between:
+            return await self._write(batch)
+
+    async def _write(self, batch: Sequence[StoredTile]) -> bool:
         self._writing = writing = asyncio.create_task(self._sink.write(batch))
         try:
             await asyncio.wait({writing})
@@ -387,6 +428,17 @@ class JsonlSink:
             self._lock.close()
             self._lock = None
 
+    async def erase(self, erased: Erased) -> None:
+        """Writes each file anew without what is of them; the old one is overwritten with zeros."""
+        try:
+            self._shut()
+            for path in [*self._files(), self.path]:
+                if path.exists():
+                    await asyncio.to_thread(_rewrite, path, erased)
+            self._open()
+        except OSError as error:
+            raise SinkDown(f"{self.path}: {error.strerror}") from error
+
     def _put(self, block: bytes) -> None:
         if self._file is None:
             raise SinkDown(f"{self.path} is not open")
@@ -436,17 +488,18 @@ class JsonlSink:
 
     def _rotated(self) -> int:
         """The last sequence in the files rotated away; their names tell."""
+        return max(self._files().values(), default=0)
+
+    def _files(self) -> dict[Path, int]:
+        """The files rotated away, each with its last sequence."""
         front, back = self.path.stem + ".", self.path.suffix
-        return max(
-            (
-                int(middle)
-                for found in self.path.parent.iterdir()
-                if found.name.startswith(front) and found.name.endswith(back)
-                for middle in [found.name[len(front) : len(found.name) - len(back)]]
-                if middle.isdecimal()
-            ),
-            default=0,
-        )
+        return {
+            found: int(middle)
+            for found in self.path.parent.iterdir()
+            if found.name.startswith(front) and found.name.endswith(back)
+            for middle in [found.name[len(front) : len(found.name) - len(back)]]
+            if middle.isdecimal()
+        }
 
     def _shut(self) -> None:
         file, self._file = self._file, None
@@ -476,3 +529,36 @@ def _sequence_of(line: bytes) -> int:
         return int(json.loads(line)["tile_sequence"])
     except (ValueError, KeyError, TypeError) as error:
         raise SinkDown("the last line of the file is none of ours; move it away") from error
+
+
+def _rewrite(path: Path, erased: Erased) -> None:
+    """Puts a file in the place of ``path`` that lacks the lines of erased sessions and learners;
+    the word that they were erased stays, and so the end of the file."""
+    fresh = path.with_name(path.name + ".erasing")
+    with open(path, "rb+") as old:
+        with open(fresh, "wb") as new:
+            for line in old:
+                if not _is_of(line, erased):
+                    new.write(line)
+            new.flush()
+            os.fsync(new.fileno())
+        fresh.replace(path)
+        # The old file has no name any more; this is the last that is written into it.
+        left = old.seek(0, os.SEEK_END)
+        old.seek(0)
+        while left > 0:
+            left -= old.write(bytes(min(left, 1 << 20)))
+        old.flush()
+        os.fsync(old.fileno())
+
+
+def _is_of(line: bytes, erased: Erased) -> bool:
+    """Whether a line is a tile of them, other than a word that something was erased."""
+    try:
+        tile = json.loads(line)
+        answer, question = tile["answer"], str(tile["question"])
+        about = answer.get("session_id"), answer.get("learner_id"), answer.get("learner")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+    theirs = about[0] in erased.sessions or erased.learner in about[1:]
+    return theirs and not question.startswith(("[SESSION_ERASED]", "[LEARNER_ERASED]"))

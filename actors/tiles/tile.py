@@ -51,6 +51,7 @@ from holodeck.messages.player import (
     CharacterRemoved,
     FeedbackGiven,
     GoalProgressed,
+    LearnerErased,
     MilestoneReached,
     PlayerAccessed,
     PlayerCreated,
@@ -59,6 +60,7 @@ from holodeck.messages.player import (
     PlayerUpdated,
     RecommendationDismissed,
     SafetyFlagged,
+    SessionErased,
     SessionInteracted,
     SessionMarked,
     SessionNoted,
@@ -167,6 +169,7 @@ EVENTS: Final[dict[str, EventName]] = {
     "npc.parted": EventName("NPC_PARTED", "parted"),
     "npc.described": EventName("NPC_DESCRIBED", "described"),
     "learner.claimed": EventName("LEARNER_CLAIMED", "claimed"),
+    "learner.erased": EventName("LEARNER_ERASED", "erased"),
     "turn.taken": EventName("TURN", "taken"),
     "turn.answered": EventName("REPLY", "answered"),
     "friction.detected": EventName("FRICTION", "detected"),
@@ -183,6 +186,7 @@ EVENTS: Final[dict[str, EventName]] = {
     "session.settings-changed": EventName("SESSION_SETTINGS", "settings-changed"),
     "session.noted": EventName("SESSION_NOTE", "noted"),
     "safety.flagged": EventName("SAFETY_FLAGGED", "flagged"),
+    "session.erased": EventName("SESSION_ERASED", "erased"),
     "emergence.detected": EventName("EMERGENCE_ALERT", "alert", 0.95),
     "affect.changed": EventName("AFFECT", "changed"),
     "scaffolding.escalated": EventName("SCAFFOLDING", "escalated"),
@@ -489,6 +493,8 @@ _TOLD: Final[dict[str, Callable[[Any, str], dict[str, Any]]]] = {
     "session.marked": _told_of_marker,
     "session.settings-changed": _told_of_kind,
     "session.noted": _told_of_kind,
+    "session.erased": _told_of_kind,
+    "learner.erased": _told_of_kind,
     "safety.flagged": _told_of_flag,
     "task.added": _told_of_task,
     "task.routed": _told_of_routed,
@@ -719,7 +725,9 @@ def _marked(event: SessionMarked, place: Place) -> _Words:
     return f"{place.identity}: {kind}", (kind,)
 
 
-def _happened(event: SettingsChanged | SessionNoted, place: Place) -> _Words:
+def _happened(
+    event: SettingsChanged | SessionNoted | SessionErased | LearnerErased, place: Place
+) -> _Words:
     return place.identity, ()
 
 
@@ -869,6 +877,8 @@ _ABOUT: Final[dict[type[Event], Callable[[Any, Place], _Words]]] = {
     SessionMarked: _marked,
     SettingsChanged: _happened,
     SessionNoted: _happened,
+    SessionErased: _happened,
+    LearnerErased: _happened,
     SafetyFlagged: _flagged,
     SessionResumed: _changed,
     NpcParted: _parted,

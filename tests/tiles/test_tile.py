@@ -65,6 +65,7 @@ from holodeck.messages.learner import (
     TriggerScheduled,
 )
 from holodeck.messages.npc import NpcDescribed
+from holodeck.messages.player import LearnerErased, SessionErased
 from holodeck.messages.practice import (
     AnswerFormat,
     AnswerGiven,
@@ -264,6 +265,18 @@ SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
         LearnerClaimed(session="sess_1"),
         "holodeck.tile.learner.learner-claimed.ana",
         "[LEARNER_CLAIMED] ana:sess_1",
+    ),
+    (
+        LEARNER,
+        LearnerErased(npc="marta"),
+        "holodeck.tile.learner.learner-erased.ana",
+        "[LEARNER_ERASED] ana",
+    ),
+    (
+        PLACE,
+        SessionErased(),
+        "holodeck.tile.session.session-erased.sess_1",
+        "[SESSION_ERASED] sess_1",
     ),
     (
         PLACE,
