@@ -12,8 +12,6 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, cast
 
 import structlog
@@ -81,11 +79,10 @@ class Archived:
     """The archived checkpoints behind a place, in the order of their sequences.
 
     They lie in the archive by session and there may be more than fit into memory, so they are put
-    in order in a file of their own, which is gone after :meth:`close`.
+    in order in a file that has no name: whatever becomes of this process, nobody finds it later.
     """
 
     def __init__(self) -> None:
-        self._folder: TemporaryDirectory[str] | None = None
         self._file: sqlite3.Connection | None = None
         self._queue: list[Record] = []
         self._after = 0
@@ -124,10 +121,9 @@ class Archived:
 
     def _add(self, record: Record) -> None:
         if self._file is None:
-            self._folder = TemporaryDirectory(prefix="holodeck-archived-")
-            self._file = sqlite3.connect(Path(self._folder.name) / "records.db")
+            # An empty name: the library makes a file of it and removes its name at once.
+            self._file = sqlite3.connect("")
             self._file.execute("PRAGMA journal_mode=OFF")
-            self._file.execute("PRAGMA synchronous=OFF")
             self._file.execute(
                 "CREATE TABLE records (sequence INTEGER PRIMARY KEY, subject TEXT, data BLOB)"
             )
@@ -155,11 +151,8 @@ class Archived:
         return record
 
     def close(self) -> None:
-        """Removes the file."""
+        """Lets the file go."""
         self._queue = []
         file, self._file = self._file, None
         if file is not None:
             file.close()
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            folder.cleanup()

@@ -64,8 +64,14 @@ for i = 3, #KEYS do
         end
     elseif verb == 'hash' then
         local kind = redis.call('TYPE', key)['ok']
-        if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
-        redis.call('HSET', key, unpack(cjson.decode(value)))
+        if kind ~= 'hash' and kind ~= 'none' then
+            redis.call('UNLINK', key)
+            kind = 'none'
+        end
+        local since = kind == 'hash' and redis.call('HGET', key, 'current_since') or '0'
+        if tonumber(owner) >= (tonumber(since) or 0) then
+            redis.call('HSET', key, unpack(cjson.decode(value)))
+        end
         redis.call('ZADD', KEYS[2], '+inf', key)
     elseif verb == 'gone' then
         redis.call('UNLINK', key)
@@ -84,8 +90,10 @@ redis.call('SET', KEYS[1], ARGV[2])
 return false
 """
 """KEYS: the place, the list of our keys, then a key for each entry. ARGV: the expected place, the
-new one, then for each entry its verb, value, expiry (ms since 1970) and owner's list. Returns the
-place if it is another one, and has then done nothing."""
+new one, then for each entry its verb, value, expiry (ms since 1970) and owner's list; of a player's
+progress, instead of that list, since which checkpoint the player is in the session: what is told of
+an earlier one, such as its end, is not where the player is. Returns the place if it is another one,
+and has then done nothing."""
 
 _EMPTY: Final = """
 local there = redis.call('GET', KEYS[1])
@@ -179,11 +187,11 @@ class RedisProjection:
             owner = f"{self._owners}{view.player}" if view.player else ""
             expiry = view.touched_at + self._ttl_ms
             add(self.session_key(session), "set", view.saved(), expiry, owner)
-            if view.player:
+            if view.player and view.current >= getattr(latest.get(view.player), "current", 0):
                 latest[view.player] = view
         for player, view in latest.items():
             fields = [text for pair in view.progress().items() for text in pair]
-            add(self.progress_key(player), "hash", json.dumps(fields))
+            add(self.progress_key(player), "hash", json.dumps(fields), owner=str(view.current))
         try:
             there: Any = await self._apply(keys=keys, args=arguments)
         except (RedisError, OSError) as error:

@@ -70,6 +70,8 @@ class SessionView:
         world: where it is played; without one the persona, whose world it is.
         sequence: of its last checkpoint that was folded.
         active_ms: active time before ``since``, which is 0 while it is not active.
+        current: sequence of the checkpoint that made it the one its player is in, its start or
+            last resumption.
     """
 
     session: str
@@ -90,6 +92,7 @@ class SessionView:
     ended_at: int = 0
     active_ms: int = 0
     since: int = 0
+    current: int = 0
     interactions: int = 0
     scene: str = ""
     settings: TherapeuticSettings = _DEFAULTS
@@ -163,12 +166,13 @@ class SessionView:
             "status": self.status.value,
             "interaction_count": str(self.interactions),
             "updated_at": iso(self.touched_at),
+            "current_since": str(self.current),
         }
 
     # --- what each event changes ----------------------------------------
 
     def _started(self, event: SessionStarted, at: int) -> None:
-        self.begun = True
+        self.begun, self.current = True, self.sequence
         claims = event.session_kind.claims
         self.player, self.agent = (event.learner, "") if claims else ("", event.learner)
         self.kind, self.name = event.session_kind.value, event.name
@@ -187,7 +191,7 @@ class SessionView:
             self.narrative = _parsed(event.narrative)
 
     def _resumed(self, event: SessionResumed, at: int) -> None:
-        self.status, self.since = SessionStatus.ACTIVE, at
+        self.status, self.since, self.current = SessionStatus.ACTIVE, at, self.sequence
 
     def _ended(self, event: SessionEnded, at: int) -> None:
         abandoned = event.reason in _ABANDONING

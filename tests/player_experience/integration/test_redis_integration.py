@@ -120,6 +120,30 @@ async def test_progress_is_a_hash_with_the_current_scene(
         assert (progress["current_character"], progress["status"]) == ("hero", "active")
 
 
+async def test_the_end_of_an_earlier_session_is_not_where_a_player_is(
+    redis: RedisServer, dial: Dial, scribe: Scribe
+) -> None:
+    async def told() -> tuple[str, str]:
+        found = await redis.client.hgetall("player:ana:progress")
+        return found["current_session"], found["status"]
+
+    async with Projecting(dial, partial(RedisProjection, redis.url)) as service:
+        await scribe.session("s1", started())
+        await scribe.session("s1", SessionPaused())
+        await caught_up(service, await scribe.session("s2", started()))
+        last = await scribe.session("s1", ended())
+        await caught_up(service, last)
+        assert await told() == ("s2", "active")
+        last = await scribe.session("s2", ended())
+        await caught_up(service, last)
+        live = await redis.content()
+        assert await told() == ("s2", "completed")
+        service.rebuild("redis")
+        await until(lambda: service.runners["redis"].rebuilds == 2)
+        await caught_up(service, last)
+        assert await redis.content() == live
+
+
 async def test_prefixes_and_expiry_are_as_configured(
     redis: RedisServer, dial: Dial, scribe: Scribe
 ) -> None:

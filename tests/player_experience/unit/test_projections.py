@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,8 @@ from holodeck.actors.projections.sessions import Sessions
 from holodeck.actors.projections.view import iso, millis
 from holodeck.broker import MemoryBroker
 from holodeck.broker.port import Record
+from holodeck.config import load_settings
+from holodeck.messages.errors import SettingsError, StartupError
 from holodeck.messages.ids import partition_of
 from holodeck.messages.npc import NpcDescribed
 from holodeck.messages.player import (
@@ -55,6 +59,7 @@ from holodeck.messages.session import (
     SessionPaused,
     SessionResumed,
 )
+from holodeck.wiring import projections_of
 from tests.player_experience import journal
 from tests.player_experience.journal import (
     LAYOUT,
@@ -66,6 +71,7 @@ from tests.player_experience.journal import (
     turn,
     until,
 )
+from tests.test_architecture import imports
 
 T0 = 1_800_000_000_000
 
@@ -582,3 +588,83 @@ async def test_readers_of_an_empty_journal_are_live_at_once(running: ProjectionR
     await until(lambda: running.state == "live")
     await asyncio.sleep(0)
     assert (await running.status())["lag"] == 0
+
+
+# --- how they are configured ----------------------------------------
+
+
+def test_only_its_own_file_imports_a_stores_library() -> None:
+    found = {
+        (use.name.split(".")[0], use.path)
+        for use in imports("actors", "broker", "config", "entrypoints", "holodeck", "messages")
+        if use.within("redis", "neo4j", "ladybug")
+    }
+    assert found == {
+        ("redis", "actors/projections/redis_store.py"),
+        ("neo4j", "actors/projections/neo4j_store.py"),
+        ("ladybug", "actors/projections/embedded.py"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"redis_url": "redis://me:secret@host:6379"}, "HOLODECK_REDIS_URL"),
+        ({"redis_url": "http://host"}, "HOLODECK_REDIS_URL"),
+        ({"redis_password": "x"}, "HOLODECK_REDIS_PASSWORD"),
+        ({"redis_url": "redis://host", "redis_user": "me"}, "HOLODECK_REDIS_PASSWORD"),
+        ({"redis_url": "redis://host", "redis_ttl_s": 0}, "HOLODECK_REDIS_TTL_S"),
+        ({"redis_url": "redis://host", "redis_session_prefix": ""}, "SESSION_PREFIX"),
+        ({"graph": "neo4j"}, "HOLODECK_NEO4J_URL"),
+        ({"graph": "else"}, "HOLODECK_GRAPH"),
+        ({"neo4j_url": "bolt://host", "neo4j_user": "me"}, "HOLODECK_NEO4J_PASSWORD"),
+        ({"neo4j_url": "bolt://me:secret@host"}, "HOLODECK_NEO4J_URL"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_its_name(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as caught:
+        load_settings(**given)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://host", "redis://host:6379/3", "rediss://host:6380", "unix:///run/redis.sock"]
+)
+def test_these_are_addresses_of_a_redis_server(url: str) -> None:
+    assert load_settings(redis_url=url).redis_url == url
+
+
+async def test_projections_are_made_as_the_settings_say(tmp_path: Path) -> None:
+    told = load_settings(
+        redis_url="redis://127.0.0.1:1/0",
+        redis_password="sesame",
+        redis_session_prefix="x:",
+        graph="neo4j",
+        neo4j_url="bolt://127.0.0.1:1",
+        neo4j_user="me",
+        neo4j_password="sesame",
+        namespace="acme",
+    )
+    assert "sesame" not in repr(told)
+    # They are made in another process: what makes them travels as a pickle.
+    makers = pickle.loads(pickle.dumps(projections_of(told)))
+    redis, graph = (make() for make in makers)
+    assert (redis.name, redis.store) == ("redis", "redis://127.0.0.1:1/0")
+    assert (graph.name, graph.store) == ("graph", "bolt://127.0.0.1:1")
+    assert redis.session_key("s1") == "x:s1"
+    for one in (redis, graph):
+        with pytest.raises(StoreDown):
+            await one.open(Shelf())
+        await one.close()
+    assert projections_of(load_settings()) == ()
+
+
+def test_a_library_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holodeck.wiring.find_spec", lambda name: None)
+    for told, extra in (
+        ({"redis_url": "redis://host"}, "redis"),
+        ({"graph": "embedded"}, "graph"),
+        ({"graph": "neo4j", "neo4j_url": "bolt://host"}, "neo4j"),
+    ):
+        with pytest.raises(StartupError, match=rf"holodeck-sessions\[{extra}\]"):
+            projections_of(load_settings(**told))
