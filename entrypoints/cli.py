@@ -62,6 +62,7 @@ from holodeck.entrypoints.running import (
     with_session,
 )
 from holodeck.entrypoints.show import Out
+from holodeck.entrypoints.token import token_app
 from holodeck.entrypoints.transcripts import (
     PARALLEL,
     Findings,
@@ -243,18 +244,15 @@ def up(
 async def _up(settings: Settings, out: Out) -> int:
     try:
         from holodeck.entrypoints.gateway import (
-            Care,
             DeckFleet,
             Door,
-            Gateway,
             Guard,
             Rooms,
-            Shelf,
             api,
+            gateway_of,
             plato_app,
             router_app,
             serve,
-            token_key,
         )
         from holodeck.entrypoints.gateway import app as served
         from holodeck.entrypoints.gateway.site import site
@@ -319,24 +317,7 @@ async def _up(settings: Settings, out: Out) -> int:
     token = settings.http_token.get_secret_value() if settings.http_token else ""
     rooms = Rooms(status.connect, layout_of(settings))
     dialects = {"/plato": plato_app(rooms), "/h1": router_app(status.fleet)}
-    given = settings.token_key.get_secret_value() if settings.token_key else ""
-    safety = safety_of(settings)
-    gateway = Gateway(
-        status.behind_it,
-        status.connect,
-        layout_of(settings),
-        key=token_key(settings.state_path, given),
-        token=token,
-        required=bool(token) or settings.http_auth == "required",
-        rate=settings.http_rate,
-        care=Care(None if safety is None else safety.look, resources_of(settings)),
-        shelf=Shelf(
-            partial(library_of, settings),
-            partial(curricula_of, settings),
-            partial(worlds_of, settings),
-        ),
-        folder=settings.state_path,
-    )
+    gateway = gateway_of(settings, status.behind_it, status.connect)
     mounts = {**dialects, "/api/v1": api(gateway), "/": site()}
     asked_for = ("/metrics", "/readyz", *dialects)
     door = await serve(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import time
@@ -226,6 +227,55 @@ def _failed() -> Problem:
     return unauthenticated("Authentication Failed", "the token is not good here")
 
 
+def write_down(folder: Path, made: Minted) -> None:
+    """Adds a token to ``<folder>/tokens.jsonl``, the list of those that were made: who it is for,
+    never the token itself.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    row = {"id": made.jti, "scope": made.role, "subject": made.subject, "expires": made.expires}
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    with os.fdopen(os.open(folder / "tokens.jsonl", flags, 0o600), "a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def written_down(folder: Path) -> list[dict[str, Any]]:
+    """The tokens of the list that have not ended by themselves, as ``{id, scope, subject,
+    expires}``, in the order they were made."""
+    try:
+        lines = (folder / "tokens.jsonl").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    rows = [json.loads(line) for line in lines if line]
+    return [row for row in rows if row["expires"] > time.time()]
+
+
+async def ended(bucket: Bucket) -> set[str]:
+    """The ids of tokens that were ended early."""
+    head = REVOKED.format("")
+    return {entry.key.removeprefix(head) async for entry in bucket.scan(REVOKED.format("*"))}
+
+
+async def end(bucket: Bucket, jti: str, expires: int = 0) -> None:
+    """Ends a token for good; again changes nothing.
+
+    Args:
+        expires: when it would end by itself, s since 1970 UTC; 0: not known.
+
+    Raises:
+        InvalidId: it is no token's id.
+        TransientError: it could not be stored.
+    """
+    now = int(time.time())
+    until = expires or now + int(LONGEST_DAYS * 86_400)
+    await bucket.put(REVOKED.format(check_id(jti)), str(until).encode())
+    # What has ended by itself need not be remembered; who ends tokens pays for that.
+    async for entry in bucket.scan(REVOKED.format("*")):
+        if entry.data.isdigit() and int(entry.data) < now:
+            await bucket.delete(entry.key)
+
+
 # --- asking who it is ----------------------------------------
 
 
@@ -238,6 +288,7 @@ class Access:
         token: of the deployment itself, an operator's; empty: there is none.
         required: whether something has to be sent; else who sends nothing is :data:`LOCAL`.
         store: opens the bucket in which ended tokens stand, with the right to write.
+        folder: where the list of tokens that were made lies; None: there is none.
     """
 
     def __init__(
@@ -248,14 +299,19 @@ class Access:
         token: str = "",
         required: bool,
         store: Callable[[], Awaitable[Bucket]],
+        folder: Path | None = None,
     ) -> None:
         self.ns, self.required = ns, required
+        self._folder = folder
         self._key, self._token, self._store = key, token.encode(), store
         self._good: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
     def mint(self, role: Role, subject: str, days: float) -> Minted:
-        """As :func:`mint`, with this deployment's key."""
-        return mint(self._key, self.ns, role, subject, days=days)
+        """As :func:`mint`, with this deployment's key; it is written down."""
+        made = mint(self._key, self.ns, role, subject, days=days)
+        if self._folder is not None:
+            write_down(self._folder, made)
+        return made
 
     def known(self, connection: HTTPConnection) -> str | None:
         """A name for a token that was found good lately; looks nothing up. None: none was sent,
@@ -325,17 +381,10 @@ class Access:
 
     async def revoke_id(self, jti: str, expires: int = 0) -> None:
         """As :meth:`revoke`, by the token's id; ``expires``: s since 1970 UTC, 0 not known."""
-        bucket = await self._store()
-        now = int(time.time())
-        until = expires or now + int(LONGEST_DAYS * 86_400)
-        await bucket.put(REVOKED.format(check_id(jti)), str(until).encode())
+        await end(await self._store(), jti, expires)
         for digest, (caller, _) in list(self._good.items()):
             if caller.jti == jti:
                 del self._good[digest]
-        # What has ended by itself need not be remembered; who ends tokens pays for that.
-        async for entry in bucket.scan(REVOKED.format("*")):
-            if entry.data.isdigit() and int(entry.data) < now:
-                await bucket.delete(entry.key)
 
     def look_in(self, token: str) -> Caller:
         """Who a token is for, ended or not.

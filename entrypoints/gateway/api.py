@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -127,6 +128,7 @@ class Gateway:
         required: whether callers have to show a token.
         rate: calls a minute for each caller; 0: any number.
         care: looks at what is refused; shelf: what the hosts know by heart.
+        folder: where the list of tokens lies; None: none is kept.
 
     Attributes:
         looked: who looked at whom lately, and when by the monotonic clock.
@@ -144,6 +146,7 @@ class Gateway:
         rate: int = 0,
         care: Care | None = None,
         shelf: Shelf | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.deck, self.layout = deck, layout
         self.care = care or Care(None)
@@ -156,7 +159,12 @@ class Gateway:
         self._broker: Broker | None = None
         self._opening = asyncio.Lock()
         self.access = Access(
-            ns=layout.ns, key=key, token=token, required=required, store=self._tokens
+            ns=layout.ns,
+            key=key,
+            token=token,
+            required=required,
+            store=self._tokens,
+            folder=folder,
         )
         self.rate = Rate(rate)
         self.figures = Figures()
