@@ -464,10 +464,11 @@ class _Walk:
         )
         pause = 0.1
         while True:
-            intent.sinks = await house._ask(TILES_HOST, "erase", order, 60.0) or {"tiles": "behind"}
+            sinks = await house._ask(TILES_HOST, "erase", order, 60.0)
+            intent.sinks = {"tiles": "behind"} if sinks is None else sinks  # or there are none
             rows = await house._ask(PROJECTIONS_HOST, "status", b"", 5.0)
             intent.projections = {
-                row["name"]: "erased" if row["position"] >= intent.last else "behind"
+                row["projection"]: "erased" if row["position"] >= intent.last else "behind"
                 for row in rows or []
             }
             if "behind" not in {*intent.sinks.values(), *intent.projections.values()}:

@@ -125,7 +125,7 @@ async def test_the_end_of_an_earlier_session_is_not_where_a_player_is(
 ) -> None:
     async def told() -> tuple[str, str]:
         found = await redis.client.hgetall("player:ana:progress")
-        return found["current_session"], found["status"]
+        return str(found["current_session"]), str(found["status"])
 
     async with Projecting(dial, partial(RedisProjection, redis.url)) as service:
         await scribe.session("s1", started())
@@ -513,3 +513,41 @@ async def test_orders_to_projections_that_are_not_there_are_refused(
         await deck.rebuild_projection("redis")
         await deck.projected(await end_of(deck), "redis", seconds=10)
         assert (await data_of(redis, "s1"))["status"] == "active"
+
+
+async def test_who_erases_a_learner_is_told_when_the_stores_have_it(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    marker = "Zubenelgenubi"
+    settings = load_settings(
+        redis_url=redis.url,
+        graph="embedded",
+        graph_path=tmp_path / "graph" / "g.lbug",
+        partitions=4,
+    )
+    runtime = holodeck.local(tmp_path / "state", settings=settings)
+    async with runtime as deck:
+        for session in ("one", "two"):
+            await begin(deck, session, marker, persona="lisbon-tiles")
+            scene = Interact(scene=f"with {marker}", variables=json.dumps({"name": marker}))
+            await deck.session(session).command(scene)
+            npc = next(iter((await deck.session(session).state()).talk.standings))  # type: ignore[union-attr]
+            await deck.session(session).take_turn("Olá", to=npc)
+            await deck.session(session).end()
+        await begin(deck, "other", "bo", persona="lisbon-tiles")
+        await deck.projected(await end_of(deck), seconds=15)
+        assert marker in str(await redis.content())
+        receipt = await deck.erase(marker, wait_s=60)
+        assert receipt.complete
+        assert receipt.projections == {"redis": "erased", "graph": "erased"}
+        found = await redis.content(places=True)
+        assert marker not in str(found)
+        assert "tta:session:other" in found
+        files = [p for p in (tmp_path / "graph").rglob("*") if marker.encode() in p.read_bytes()]
+        assert files == []
+        for name in ("redis", "graph"):
+            await deck.rebuild_projection(name)
+        await deck.projected(await end_of(deck), seconds=15)
+        assert marker not in str(await redis.content(places=True))
+        files = [p for p in (tmp_path / "graph").rglob("*") if marker.encode() in p.read_bytes()]
+        assert files == []
