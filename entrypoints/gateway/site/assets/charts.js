@@ -8,13 +8,14 @@ export function sparkline(values, { width = 160, height = 34, label = "", kind =
   const seen = values.filter((v) => v !== null && v !== undefined);
   const most = Math.max(1e-9, ...seen);
   const least = kind === "level" ? Math.min(...seen, most) : 0;
-  const span = most - least || 1;
+  const flatLine = most - least < 1e-9;
+  const span = flatLine ? 1 : most - least;
   const step = width / Math.max(1, values.length - 1);
   let line = "", area = "", open = false, begun = 0;
   values.forEach((value, index) => {
     const x = round(index * step);
     if (value === null || value === undefined) { if (open) area += `L${round((index - 1) * step)} ${height}Z`; open = false; return; }
-    const y = round(height - 2 - ((value - least) / span) * (height - 5));
+    const y = flatLine && most > 1e-8 ? height * 0.55 : round(height - 2 - ((value - least) / span) * (height - 5));
     if (!open) { area += `M${x} ${height}L${x} ${y}`; begun = x; }
     line += (open ? "L" : "M") + x + " " + y;
     area += "L" + x + " " + y;
@@ -44,7 +45,7 @@ export function bars(rows, { most = null, format = String } = {}) {
   const top = most || Math.max(1e-9, ...rows.map((row) => row.value));
   return h("ul", { class: "bars" }, rows.map((row) => h("li", {},
     h("span", { class: "name" }, row.label),
-    h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fillbar " + (row.class || ""), style: { width: Math.max(1, (100 * row.value) / top) + "%" } })),
+    h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fillbar " + (row.class || ""), style: { width: (row.value ? Math.max(1, (100 * row.value) / top) : 0) + "%" } })),
     h("span", { class: "num" }, format(row.value, row)))));
 }
 
@@ -214,7 +215,7 @@ export function skillMap(map, { chosen = () => {} } = {}) {
   const touched = (id, on) => (lines.get(id) || []).forEach((line) => line.classList.toggle("lit", on));
   for (const skill of map.skills) {
     const [x, y] = spots.get(skill.id) || [0, 0];
-    const words = skill.name.length > 21 ? skill.name.slice(0, 20) + "…" : skill.name;
+    const words = skill.name.length > 18 ? skill.name.slice(0, 17) + "…" : skill.name;
     const said = skill.state + (skill.tier && skill.state === "learning" ? ", " + skill.tier : "") + (skill.total ? `, ${skill.right} of ${skill.total} right` : "");
     nodes.push(s("g", {
       class: "skill " + skill.state, transform: `translate(${x} ${y})`, tabindex: 0, role: "button", "aria-label": `${skill.name}: ${said}`,
@@ -231,43 +232,27 @@ export function skillMap(map, { chosen = () => {} } = {}) {
       edges, nodes));
 }
 
-/**
- * Who worked with whom: a force layout, the same for the same graph.
- * `parts` are components {members, over_braced}; `edges` are [a, b, at, weight].
- */
-export function graph(edges, parts, { chosen = () => {}, most = 220 } = {}) {
-  const width = 760, height = 460;
-  const names = [];
-  const part = new Map(), braced = new Set();
-  parts.forEach((one, n) => one.members.forEach((name) => { part.set(name, n); }));
-  parts.forEach((one) => one.over_braced.forEach((group) => group.forEach((name) => braced.add(name))));
-  for (const [a, b] of edges) for (const name of [a, b]) if (!names.includes(name) && names.length < most) names.push(name);
-  const at = new Map(names.map((name, n) => [name, n]));
-  const links = edges.filter(([a, b]) => at.has(a) && at.has(b)).map(([a, b, , weight]) => [at.get(a), at.get(b), weight || 1]);
-  const count = names.length;
-  const degree = new Array(count).fill(0);
-  links.forEach(([a, b]) => { degree[a] += 1; degree[b] += 1; });
-  // A sunflower to begin with, then attraction along links and repulsion all round (Fruchterman and Reingold, 1991).
+/** One component in a square of side 1: a sunflower to begin with, then attraction along links and
+ *  repulsion all round (Fruchterman and Reingold, 1991). */
+function spread(count, links) {
   const px = new Float64Array(count), py = new Float64Array(count);
   for (let n = 0; n < count; n += 1) {
     const angle = n * 2.39996, far = Math.sqrt((n + 0.5) / count);
     px[n] = Math.cos(angle) * far; py[n] = Math.sin(angle) * far;
   }
-  const ideal = 1.5 / Math.sqrt(Math.max(1, count));
-  const turns = count > 120 ? 90 : 180;
+  const ideal = 1.4 / Math.sqrt(Math.max(1, count));
+  const turns = count > 120 ? 90 : 200;
   for (let turn = 0; turn < turns; turn += 1) {
     const heat = 0.12 * (1 - turn / turns) + 0.002;
     const fx = new Float64Array(count), fy = new Float64Array(count);
     for (let a = 0; a < count; a += 1) {
-      fx[a] -= px[a] * 0.35; fy[a] -= py[a] * 0.35;
       for (let b = a + 1; b < count; b += 1) {
-        const dx = px[a] - px[b], dy = py[a] - py[b], d2 = dx * dx + dy * dy + 1e-6;
-        const push = (ideal * ideal) / d2;
+        const dx = px[a] - px[b], dy = py[a] - py[b], push = (ideal * ideal) / (dx * dx + dy * dy + 1e-6);
         fx[a] += dx * push; fy[a] += dy * push; fx[b] -= dx * push; fy[b] -= dy * push;
       }
     }
     for (const [a, b] of links) {
-      const dx = px[a] - px[b], dy = py[a] - py[b], pull = Math.sqrt(dx * dx + dy * dy) / ideal;
+      const dx = px[a] - px[b], dy = py[a] - py[b], pull = Math.hypot(dx, dy) / ideal;
       fx[a] -= dx * pull; fy[a] -= dy * pull; fx[b] += dx * pull; fy[b] += dy * pull;
     }
     for (let n = 0; n < count; n += 1) {
@@ -275,20 +260,59 @@ export function graph(edges, parts, { chosen = () => {}, most = 220 } = {}) {
       px[n] += (fx[n] / size) * step; py[n] += (fy[n] / size) * step;
     }
   }
-  const lowX = Math.min(...px), highX = Math.max(...px), lowY = Math.min(...py), highY = Math.max(...py);
-  const scale = Math.min((width - 130) / (highX - lowX || 1), (height - 70) / (highY - lowY || 1), 420);
-  const X = (n) => round(width / 2 + (px[n] - (lowX + highX) / 2) * scale);
-  const Y = (n) => round(height / 2 + (py[n] - (lowY + highY) / 2) * scale);
-  const lines = links.map(([a, b, weight]) => s("line", { class: "tie" + (braced.has(names[a]) && braced.has(names[b]) ? " braced" : ""), x1: X(a), y1: Y(a), x2: X(b), y2: Y(b), "stroke-width": Math.min(4, 0.8 + weight * 0.4) }));
-  const ties = names.map(() => []);
-  links.forEach(([a, b], n) => { ties[a].push(lines[n]); ties[b].push(lines[n]); });
-  const nodes = names.map((name, n) => s("g", {
-    class: "agent" + (braced.has(name) ? " braced" : ""), transform: `translate(${X(n)} ${Y(n)})`, tabindex: 0, role: "link",
-    "aria-label": `${name}, ${degree[n]} links` + (braced.has(name) ? ", in an over-braced group" : ""),
-    onclick: () => chosen(name), onkeydown: (e) => { if (e.key === "Enter") chosen(name); },
-    onmouseenter: () => ties[n].forEach((line) => line.classList.add("lit")), onmouseleave: () => ties[n].forEach((line) => line.classList.remove("lit")),
-    onfocus: () => ties[n].forEach((line) => line.classList.add("lit")), onblur: () => ties[n].forEach((line) => line.classList.remove("lit")),
-  }, s("title", {}, `${name}: ${degree[n]} links`), s("circle", { r: round(5 + Math.min(8, degree[n])), class: "s" + ((part.get(name) ?? 0) % 8) }),
-    count <= 60 ? s("text", { y: -10 - Math.min(8, degree[n]), "text-anchor": "middle" }, name.length > 18 ? name.slice(0, 17) + "…" : name) : null));
-  return s("svg", { class: "graph", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Co-work graph: ${count} agents, ${links.length} links` }, lines, nodes);
+  const lowX = Math.min(...px), lowY = Math.min(...py);
+  const side = Math.max(Math.max(...px) - lowX, Math.max(...py) - lowY, 1e-6);
+  const restX = (side - (Math.max(...px) - lowX)) / 2, restY = (side - (Math.max(...py) - lowY)) / 2;
+  return Array.from(px, (x, n) => [(x - lowX + restX) / side, (py[n] - lowY + restY) / side]);
+}
+
+/**
+ * Who worked with whom: each component in a field of its own, as large as it has members; the same
+ * picture for the same graph. `parts` are components {members, over_braced}; `edges` [a, b, at, weight].
+ */
+export function graph(edges, parts, { chosen = () => {}, most = 220 } = {}) {
+  const width = 760, height = 460, pad = 34;
+  const ties = new Map();
+  for (const [a, b] of edges) {
+    (ties.get(a) || ties.set(a, []).get(a)).push(b);
+    (ties.get(b) || ties.set(b, []).get(b)).push(a);
+  }
+  // Members told of a component are its first; who is tied to them belongs to it too.
+  const part = new Map(), braced = new Set();
+  parts.forEach((one, n) => {
+    const todo = [...one.members];
+    while (todo.length) { const name = todo.pop(); if (part.has(name)) continue; part.set(name, n); todo.push(...(ties.get(name) || [])); }
+    one.over_braced.forEach((group) => group.forEach((name) => braced.add(name)));
+  });
+  const names = [...new Set(edges.flatMap(([a, b]) => [a, b]))].filter((name) => part.has(name)).slice(0, most);
+  const fields = parts.map((_, n) => names.filter((name) => part.get(name) === n)).filter((field) => field.length > 1);
+  // Fields are put into rows of one height each, the largest first.
+  const area = fields.reduce((sum, field) => sum + Math.sqrt(field.length) ** 2, 0) || 1;
+  const unit = Math.sqrt((width * height) / area) * 0.86;
+  const placed = new Map();
+  let x = 0, y = 0, tall = 0, right = 0;
+  for (const field of fields.sort((a, b) => b.length - a.length)) {
+    const side = Math.min(height, Math.max(110, unit * Math.sqrt(field.length)));
+    if (x && x + side > width) { x = 0; y += tall; tall = 0; }
+    const inside = new Map(field.map((name, n) => [name, n]));
+    const spots = spread(field.length, edges.filter(([a, b]) => inside.has(a) && inside.has(b)).map(([a, b]) => [inside.get(a), inside.get(b)]));
+    field.forEach((name, n) => placed.set(name, [x + pad + spots[n][0] * (side - 2 * pad), y + pad + spots[n][1] * (side - 2 * pad)]));
+    x += side; tall = Math.max(tall, side); right = Math.max(right, x);
+  }
+  const high = Math.max(160, y + tall), wide = Math.max(320, right);
+  const links = edges.filter(([a, b]) => placed.has(a) && placed.has(b));
+  const lines = links.map(([a, b, , weight]) => s("line", { class: "tie" + (braced.has(a) && braced.has(b) ? " braced" : ""),
+    x1: round(placed.get(a)[0]), y1: round(placed.get(a)[1]), x2: round(placed.get(b)[0]), y2: round(placed.get(b)[1]), "stroke-width": Math.min(4, 0.8 + (weight || 1) * 0.4) }));
+  const lit = (name, on) => links.forEach(([a, b], n) => { if (a === name || b === name) lines[n].classList.toggle("lit", on); });
+  const nodes = [...placed].map(([name, [px, py]]) => {
+    const degree = (ties.get(name) || []).length;
+    return s("g", {
+      class: "agent" + (braced.has(name) ? " braced" : ""), transform: `translate(${round(px)} ${round(py)})`, tabindex: 0, role: "link",
+      "aria-label": `${name}, ${degree} ${degree === 1 ? "tie" : "ties"}` + (braced.has(name) ? ", in an over-braced group" : ""),
+      onclick: () => chosen(name), onkeydown: (e) => { if (e.key === "Enter") chosen(name); },
+      onmouseenter: () => lit(name, true), onmouseleave: () => lit(name, false), onfocus: () => lit(name, true), onblur: () => lit(name, false),
+    }, s("title", {}, `${name}: ${degree} ties`), s("circle", { r: round(5 + Math.min(7, degree)), class: "s" + (part.get(name) % 8) }),
+      placed.size <= 60 ? s("text", { y: -9 - Math.min(7, degree), "text-anchor": "middle" }, name.length > 18 ? name.slice(0, 17) + "…" : name) : null);
+  });
+  return s("svg", { class: "graph", viewBox: `0 0 ${round(wide)} ${round(high)}`, role: "group", "aria-label": `Co-work graph: ${placed.size} agents, ${links.length} ties` }, lines, nodes);
 }

@@ -29,7 +29,7 @@ export async function show(page, { alive }) {
       fill(figures,
         tile("Agents", count(fleet.agents), `${count(fleet.registered)} registered`), tile("Open tasks", count(fleet.tasks), `${count(fleet.routed)} routed, ${count(fleet.completed)} done`),
         tile("Loops, β₁", count(fleet.h1), `${count(fleet.edges)} ties among ${count(fleet.vertices)}`), tile("Groups", count(fleet.component_count), "that share nobody"),
-        tile("The team is", fleet.description, fleet.overbraced ? `${fleet.overbraced} over-braced groups` : "no over-braced group", fleet.overbraced ? "alert" : ""),
+        tile("The team is", fleet.description, fleet.overbraced ? `${fleet.overbraced} over-braced ${fleet.overbraced === 1 ? "group" : "groups"}` : "no over-braced group", fleet.overbraced ? "alert" : ""),
         tile("Emergence", fleet.emergence ? "yes" : "no", fleet.margin === null ? "too small to say" : `margin ${fleet.margin}`, fleet.emergence ? "alert" : ""));
     });
     const real = fleet.components.filter((part) => part.vertices > 1);

@@ -186,7 +186,7 @@ export async function show(page, { id, query, alive }) {
   function grouped(lines, changed, marks) {
     const groups = new Map([["", new Map()]]);
     for (const [path, value] of lines) {
-      if (value === "none" && !(marks && changed.has(path))) continue;
+      if (["none", "0", "false"].includes(value) && !(marks && changed.has(path))) continue;
       const [, group, rest] = /^([^.[]+)[.](.*)$/.exec(path) || [null, "", path];
       (groups.get(group) || groups.set(group, new Map()).get(group)).set(path, [rest, value]);
     }
