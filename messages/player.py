@@ -215,7 +215,7 @@ def same_name(name: str) -> str:
     return re.sub(r"[^A-Za-z' -]", "", name).strip().lower()
 
 
-CharacterName = Annotated[str, AfterValidator(_name)]
+CharacterName = Annotated[str, StringConstraints(max_length=50), AfterValidator(_name)]
 
 
 class Appearance(Message):
@@ -494,7 +494,7 @@ class SessionErased(Event):
 
 # --- what is said to a player ----------------------------------------
 
-Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{3,50}$")]
+Username = Annotated[str, StringConstraints(max_length=50, pattern=r"^[A-Za-z0-9_-]{3,50}$")]
 Email = Annotated[
     str,
     StringConstraints(max_length=254, pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}$"),
