@@ -229,6 +229,14 @@ class Gateway:
         """``{safety, resources}`` of a step that was taken."""
         return self.care.concern(step)
 
+    def forget(self, learner: str) -> None:
+        """Lets go of what is remembered here of a learner that was erased."""
+        self.sessions.forget_of(learner)
+        for mark in [mark for mark in self.looked if learner in mark]:
+            del self.looked[mark]
+        for pair in [pair for pair in self._delegates if learner in pair]:
+            del self._delegates[pair]
+
     def metrics(self) -> bytes:
         """This process's figures as a Prometheus text exposition."""
         return generate_latest(self.figures.registry)

@@ -187,9 +187,9 @@ _BY_STATUS: Final[dict[int, str]] = {
     404: """
         no-such-checkpoint unknown-agent unknown-character unknown-curriculum unknown-feedback
         unknown-goal unknown-host unknown-incident unknown-letter unknown-location unknown-npc
-        unknown-objective unknown-persona unknown-player unknown-projection unknown-refraction
-        unknown-session unknown-task unknown-tile unknown-trigger unknown-unit unknown-view
-        unknown-world no-projections
+        unknown-learner unknown-objective unknown-persona unknown-player unknown-projection
+        unknown-refraction unknown-session unknown-task unknown-tile unknown-trigger unknown-unit
+        unknown-view unknown-world no-projections
     """,
     409: """
         agents-full already-answered attempt-order bad-fork character-exists claim-required

@@ -72,8 +72,9 @@ class Sessions:
             self._known.popitem(last=False)
         return found
 
-    def forget(self, identity: str) -> None:
-        self._known.pop(identity, None)
+    def forget_of(self, learner: str) -> None:
+        for identity in [one for one, held in self._known.items() if held.learner == learner]:
+            del self._known[identity]
 
 
 async def raw_state(on: Deck, identity: str, at: int | None = None) -> tuple[int, dict[str, Any]]:

@@ -23,7 +23,7 @@ from holodeck.entrypoints.gateway.feed import TooSlow
 from holodeck.entrypoints.gateway.manners import Problem, made, problem_of
 from holodeck.entrypoints.gateway.v1.sessions import (
     Interaction,
-    SessionStart,
+    StartHow,
     Turn,
     as_text,
     iso,
@@ -47,7 +47,7 @@ from holodeck.messages.player import (
     TherapeuticSettings,
     WorldId,
 )
-from holodeck.messages.session import EndReason, MindKind, Outcome, StartSession
+from holodeck.messages.session import EndReason, Outcome
 from holodeck.messages.subjects import ANY, WORDS
 from holodeck.session import Session, Step
 
@@ -397,11 +397,7 @@ class Live:
 
     async def _switch(self, frame: Switch) -> None:
         learner = self.visit.known.learner
-        start = StartSession(
-            learner=learner,
-            mind=MindKind.SCRIPTED,
-            cast=SessionStart(learner=learner, cast=frame.cast).start().cast,
-        )
+        start = StartHow(cast=frame.cast).start(learner)
         session = await self.visit.deck.switch(
             learner, character=frame.character, world=frame.world, start=start
         )

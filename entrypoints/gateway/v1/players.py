@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi import Path as InPath
 from pydantic import Field, JsonValue
+from pydantic_core import to_json
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from holodeck.entrypoints.gateway.access import (
     Anyone,
@@ -36,9 +38,10 @@ from holodeck.entrypoints.gateway.manners import (
     sent,
     versioned,
 )
-from holodeck.entrypoints.gateway.v1.sessions import as_text, iso
+from holodeck.entrypoints.gateway.v1.sessions import Started, StartHow, as_text, iso
 from holodeck.entrypoints.gateway.whose import OneIntent
 from holodeck.messages.base import Message
+from holodeck.messages.control import Receipt
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.ids import ID_PATTERN, LearnerId, SessionId
 from holodeck.messages.player import (
@@ -86,6 +89,10 @@ class PlayerWanted(
     time_zone: Zone = "UTC"
     preferences: TherapeuticPreferences = TherapeuticPreferences()
     privacy: PrivacySettings = PrivacySettings()
+
+
+class SwitchWanted(StartHow, json_schema_extra={"examples": [{"character": "mira"}]}):
+    """Whom the player plays from now on, and where; how a session is begun if one has to be."""
 
 
 class CharacterWanted(
@@ -301,6 +308,74 @@ async def update(
 ) -> Response:
     step = await player.command(wanted, id=intent.id())
     return answer(dated(await player.profile(after=step.sequence)))
+
+
+@router.delete(
+    "/players/{id}",
+    response_model=Receipt,
+    responses={202: {"model": Receipt, "description": "It goes on; ask again"}},
+    summary="Erase a player, with everything that names it",
+)
+async def erase(
+    request: Request,
+    player: Own,
+    wait_s: Annotated[float, Query(ge=0, le=50, description="how long to wait for the end")] = 30,
+) -> Response:
+    receipt = await player.erase(wait_s=wait_s)
+    request.app.state.gateway.forget(player.id)
+    return answer(receipt, 200 if receipt.complete else 202)
+
+
+@router.get(
+    "/players/{id}/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Everything about the player and nobody else, a JSON object a line",
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+        }
+    },
+    summary="Everything about a player",
+)
+async def export(player: Own) -> Response:
+    lines = player.export()
+    # What is refused is refused before an answer begins.
+    first = await anext(aiter(lines))
+
+    async def told() -> AsyncIterator[bytes]:
+        yield to_json(first) + b"\n"
+        async for line in lines:
+            yield to_json(line) + b"\n"
+
+    name = f'attachment; filename="{player.id}.jsonl"'
+    return StreamingResponse(
+        told(), media_type="application/x-ndjson", headers={"content-disposition": name}
+    )
+
+
+@router.post(
+    "/players/{id}/switch", response_model=Started, summary="Play somebody else, somewhere else"
+)
+async def switch(
+    request: Request,
+    player: Own,
+    on: OnDeck,
+    intent: OneIntent,
+    wanted: Annotated[SwitchWanted, sent(SwitchWanted)],
+) -> Response:
+    """Goes on with the session of that character and world, or begins one; what is being played
+    is paused first."""
+    session = await on.switch(
+        player.id,
+        character=wanted.character,
+        world=wanted.world,
+        start=wanted.start(player.id),
+        session=wanted.session or intent.name("sess"),
+        id=intent.id(),
+    )
+    known = await request.app.state.gateway.sessions.known(on, session.id)
+    body = {"id": session.id, "learner": player.id, "kind": known.kind, "sequence": 0}
+    return answer(body, headers={"location": f"/api/v1/sessions/{session.id}"})
 
 
 # --- settings ----------------------------------------

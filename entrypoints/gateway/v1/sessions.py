@@ -71,28 +71,19 @@ Said = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, patte
 Seconds = Annotated[float, Field(ge=0, le=365 * 86400, allow_inf_nan=False)]
 
 
-class SessionStart(
-    Message,
-    json_schema_extra={
-        "examples": [{"learner": "ana", "cast": ["marta"]}, {"learner": "ana", "persona": "madrid"}]
-    },
-):
-    """A session to be begun.
+class StartHow(Message):
+    """How a session is begun.
 
     Attributes:
-        session: its id; null: a fresh one.
         persona: the world of a conversation; cast: the NPCs that take part, empty: any, or all the
             persona has.
-        switch: pause the session that holds the learner instead of being refused.
-        character, world, settings: whom the player plays, where, and how it is led.
+        settings: how it is led.
         practice: what is practised, in a session of kind ``practice``.
         task_timeout_s, session_timeout_s, idle_timeout_s, abandon_s: as a session's contract says.
     """
 
-    learner: LearnerId
     kind: SessionKind = SessionKind.CONVERSATION
     session: SessionId | None = None
-    switch: bool = False
     name: Label = ""
     persona: Label = ""
     cast: Annotated[tuple[NpcId | CastMember, ...], Field(max_length=32)] = ()
@@ -113,7 +104,7 @@ class SessionStart(
     abandon_s: Seconds | None = None
     emit_tiles: bool = True
 
-    def start(self) -> StartSession:
+    def start(self, learner: str) -> StartSession:
         """The command it becomes.
 
         Raises:
@@ -127,6 +118,7 @@ class SessionStart(
         return made(
             StartSession,
             **fields,
+            learner=learner,
             session_kind=self.kind,
             cast=cast,
             practice=practice,
@@ -134,9 +126,27 @@ class SessionStart(
         )
 
 
+class SessionStart(
+    StartHow,
+    json_schema_extra={
+        "examples": [{"learner": "ana", "cast": ["marta"]}, {"learner": "ana", "persona": "madrid"}]
+    },
+):
+    """A session to be begun.
+
+    Attributes:
+        session: its id; null: a fresh one.
+        switch: pause the session that holds the learner instead of being refused.
+        character, world: whom the player plays, and where.
+    """
+
+    learner: LearnerId
+    switch: bool = False
+
+
 _SAME: Final = frozenset(
-    ("learner", "name", "persona", "tags", "room", "model", "analysis", "ladder", "character",
-     "world", "settings", "max_tasks", "task_timeout_s", "session_timeout_s", "idle_timeout_s",
+    ("name", "persona", "tags", "room", "model", "analysis", "ladder", "character", "world",
+     "settings", "max_tasks", "task_timeout_s", "session_timeout_s", "idle_timeout_s",
      "abandon_s", "emit_tiles")
 )  # fmt: skip
 
@@ -306,7 +316,7 @@ async def begin(on: Deck, wanted: SessionStart, intent: Intent) -> tuple[str, in
     """Begins a session and says its id and sequence."""
     identity = wanted.session or intent.name("sess")
     order = SpawnSession.model_construct(
-        id=intent.id(), session=identity, start=wanted.start(), switch=wanted.switch
+        id=intent.id(), session=identity, start=wanted.start(wanted.learner), switch=wanted.switch
     )
     reported = await on.order("start", order)
     return identity, reported.sequence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -220,3 +221,52 @@ async def test_a_delegate_reads_sessions_and_plays_none(
     assert (await bob.get(f"/sessions/{session}")).status_code == 200
     problem(await bob.post(f"/sessions/{session}/turns", json={"text": "x", "to": "marta"}), 403)
     problem(await bob.post(f"/sessions/{session}/pause"), 403)
+
+
+async def test_a_player_switches_to_and_fro(home: House, ana: httpx.AsyncClient) -> None:
+    worlds = [one["world_id"] for one in (await ana.get("/worlds?limit=2")).json()["items"]]
+    for name in ("Mira", "Leo"):
+        body = {"character_id": name.lower(), "name": name, "background": {"name": name}}
+        await ana.post("/players/ana/characters", json=body)
+    path = "/players/ana/switch"
+    first = await ana.post(path, json={"character": "mira", "world": worlds[0], "cast": ["marta"]})
+    assert first.status_code == 200, first.text
+    led = {"intensity_level": 0.9}
+    await ana.put(f"/sessions/{first.json()['id']}/settings", json=led)
+    second = await ana.post(path, json={"character": "leo", "world": worlds[1]})
+    told = (await ana.get(f"/sessions/{second.json()['id']}")).json()
+    assert (told["character"], told["world"], told["status"]) == ("leo", worlds[1], "active")
+    assert told["settings"]["intensity_level"] == 0.9
+    back = await ana.post(path, json={"character": "mira", "world": worlds[0]})
+    assert back.json()["id"] == first.json()["id"]
+    assert (await ana.get(f"/sessions/{second.json()['id']}")).json()["status"] == "paused"
+    problem(await ana.post(path, json={"character": "nobody", "world": worlds[0]}), 404)
+    problem(await ana.post(path, json={"character": "leo", "world": "nowhere"}), 404)
+    problem(
+        await ana.post("/sessions", json={"learner": "ana", "world": "nowhere", "switch": True}),
+        404,
+        "unknown-world",
+    )
+
+
+async def test_everything_is_exported_and_then_erased(home: House, ana: httpx.AsyncClient) -> None:
+    made = await ana.post("/sessions", json={"learner": "ana", "cast": ["marta"]})
+    session = made.json()["id"]
+    await ana.post(f"/sessions/{session}/turns", json={"text": "a marker text", "to": "marta"})
+    for path in ("/players/ana/export", "/players/ana"):
+        method = "GET" if path.endswith("export") else "DELETE"
+        for who in (home.learner("bob"), home.operator):
+            problem(await who.request(method, path), 403, "forbidden")
+    export = await ana.get("/players/ana/export")
+    assert export.status_code == 200
+    lines = [json.loads(line) for line in export.text.splitlines()]
+    assert lines[0]["kind"] == "learner"
+    assert "a marker text" in export.text
+    receipt = await ana.delete("/players/ana")
+    assert receipt.status_code == 200, receipt.text
+    assert receipt.json()["complete"] is True
+    assert receipt.json()["sessions"] == 1
+    problem(await ana.get("/players/ana"), 410, "learner-erased")
+    problem(await ana.get(f"/sessions/{session}"), 410, "session-erased")
+    problem(await ana.get("/players/ana/export"), 410, "learner-erased")
+    problem(await home.learner("eve").delete("/players/eve"), 404, "unknown-learner")
