@@ -84,7 +84,7 @@ def _then(first: Change, second: Change) -> Change:
 
 
 CHANGES: Final[Mapping[type, Change]] = {
-    PlayerCreated: profile.created,
+    PlayerCreated: _then(profile.created, tracking.profiled),
     PlayerUpdated: profile.updated,
     PlayerSettingsChanged: profile.settings_changed,
     CharacterPut: _then(characters.made, tracking.character_put),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Final, NamedTuple
 
-from holodeck.actors.learner.player.days import begin_of, day_of, local
+from holodeck.actors.learner.player.days import begin_of, day_of, hour_of
 from holodeck.messages.player import (
     MarkerType,
     MilestoneReached,
@@ -337,7 +337,7 @@ class PlayHistory:
     def begins(self, session: str, event: SessionStarted, at: int, zone: tzinfo) -> None:
         if not event.session_kind.claims or session in self.live:
             return
-        day, hour = self._played(at, zone), local(at, zone).hour
+        day, hour = self._played(at, zone), hour_of(at, zone)
         self.sessions += 1
         self.first_at = self.first_at or at
         self.live[session] = Sitting(
@@ -352,9 +352,9 @@ class PlayHistory:
         )
         while len(self.live) > OPEN:
             del self.live[next(iter(self.live))]
-        hours = dict(self.hours)
-        hours[hour] = hours.get(hour, 0) + 1
-        self.hours = tuple(sorted(hours.items()))
+        starts = dict(self.hours)
+        starts[hour] = starts.get(hour, 0) + 1
+        self.hours = tuple(sorted(starts.items()))
         self._count(day, sessions=1)
 
     def pauses(self, session: str, at: int, zone: tzinfo) -> None:
@@ -551,16 +551,23 @@ class PlayHistory:
         insights: int = 0,
         goals: int = 0,
     ) -> None:
-        more = (0, sessions, active_ms, markers, skills, breakthroughs, insights, goals)
-        place = len(self.daily)
-        while place and self.daily[place - 1].day >= day:
+        daily = self.daily
+        place = len(daily)
+        while place and daily[place - 1].day >= day:
             place -= 1
-        before, behind = self.daily[:place], self.daily[place:]
-        known = Day(day)
-        if behind and behind[0].day == day:
-            known, behind = behind[0], behind[1:]
-        told = Day(*(had + new for had, new in zip(known, more, strict=True)))
-        self.daily = (*before, told, *behind)[-DAYS:]
+        here = place < len(daily) and daily[place].day == day
+        had = daily[place] if here else Day(day)
+        told = Day(
+            day,
+            had.sessions + sessions,
+            had.active_ms + active_ms,
+            had.markers + markers,
+            had.skills + skills,
+            had.breakthroughs + breakthroughs,
+            had.insights + insights,
+            had.goals + goals,
+        )
+        self.daily = (*daily[:place], told, *daily[place + here :])[-DAYS:]
 
 
 def goal_key(character: str, goal: str) -> str:

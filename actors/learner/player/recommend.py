@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
-from holodeck.actors.learner.player.days import begin_of, day_of, local, week_of
+from holodeck.actors.learner.player.days import begin_of, day_of, hour_of, week_of
 from holodeck.actors.learner.player.history import PlayHistory
 from holodeck.actors.learner.player.progress import (
     LAPSING,
@@ -204,7 +204,7 @@ def personal(
                 f"you put your stress at {history.deeds.stress:g} of 1",
             )
         )  # fmt: skip
-    hour = local(now, zone).hour
+    hour = hour_of(now, zone)
     if (hour < 6 or hour > 22) and 0 <= now - history.last_at <= AWAKE_MS:
         found.append(
             week.advice(

@@ -1,7 +1,8 @@
 """What a learner's history hears of: which event is folded how, and in which calendar.
 
 One law: a learner has a history from the first session it plays on, and nothing is heard of one
-that it does not know. Milestones are looked at after whatever may have passed one.
+that it does not know. Where there is a profile, milestones are looked at after whatever may have
+passed one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from holodeck.messages.player import (
     CharacterPut,
     GoalProgressed,
     MilestoneReached,
+    PlayerCreated,
     PlayerFlagged,
     ReachMilestones,
     SafetyFlagged,
@@ -60,6 +62,16 @@ def owed_at(state: LearnerState) -> int:
     return 0 if history is None or state.player is None else history.owed_at
 
 
+def profiled(state: LearnerState, event: PlayerCreated, moment: Moment) -> None:
+    """From now on its milestones are looked at, those it has passed already first."""
+    _look(state, moment)
+
+
+def _look(state: LearnerState, moment: Moment) -> None:
+    if state.player is not None and state.history is not None:
+        watch(state.history, moment.at)
+
+
 # --- what sessions say ----------------------------------------
 
 
@@ -69,25 +81,25 @@ def started(state: LearnerState, event: SessionStarted, moment: Moment) -> None:
     if state.history is None:
         state.history = PlayHistory()
     state.history.begins(moment.writer, event, moment.at, zone_of(state))
-    watch(state.history, moment.at)
+    _look(state, moment)
 
 
 def paused(state: LearnerState, event: SessionPaused, moment: Moment) -> None:
     if state.history is not None:
         state.history.pauses(moment.writer, moment.at, zone_of(state))
-        watch(state.history, moment.at)
+        _look(state, moment)
 
 
 def resumed(state: LearnerState, event: SessionResumed, moment: Moment) -> None:
     if state.history is not None:
         state.history.resumes(moment.writer, moment.at, zone_of(state))
-        watch(state.history, moment.at)
+        _look(state, moment)
 
 
 def ended(state: LearnerState, event: SessionEnded, moment: Moment) -> None:
     if state.history is not None:
         state.history.ends(moment.writer, event, moment.at, zone_of(state))
-        watch(state.history, moment.at)
+        _look(state, moment)
 
 
 def acted(state: LearnerState, moment: Moment) -> None:
@@ -95,7 +107,7 @@ def acted(state: LearnerState, moment: Moment) -> None:
     history = state.history
     if history is not None and history.acts(moment.writer, moment.at):
         history.plays(moment.at, zone_of(state))
-        watch(history, moment.at)
+        _look(state, moment)
 
 
 def interacted(state: LearnerState, event: SessionInteracted, moment: Moment) -> None:
@@ -110,20 +122,20 @@ def interacted(state: LearnerState, event: SessionInteracted, moment: Moment) ->
 def marked(state: LearnerState, event: SessionMarked, moment: Moment) -> None:
     if state.history is not None:
         state.history.marked(moment.writer, event, moment.at, zone_of(state))
-        watch(state.history, moment.at)
+        _look(state, moment)
 
 
 def settled(state: LearnerState, event: SettingsChanged, moment: Moment) -> None:
     if state.history is not None:
         state.history.settles(moment.writer, event.settings, moment.at, zone_of(state))
-        watch(state.history, moment.at)
+        _look(state, moment)
 
 
 def mastered(state: LearnerState, moment: Moment) -> None:
     """A skill of practice, for the first time."""
     if state.history is not None:
         state.history.masters(moment.at, zone_of(state))
-        watch(state.history, moment.at)
+        _look(state, moment)
 
 
 def flagged(state: LearnerState, event: SafetyFlagged | PlayerFlagged, moment: Moment) -> None:
@@ -149,11 +161,11 @@ def _achieved(state: LearnerState, goal: str, moment: Moment) -> None:
     if state.history is None:
         state.history = PlayHistory()
     state.history.achieves(goal, moment.at, zone_of(state))
-    watch(state.history, moment.at)
+    _look(state, moment)
 
 
 def reached(state: LearnerState, event: MilestoneReached, moment: Moment) -> None:
     if state.history is None:
         state.history = PlayHistory()
     state.history.reaches(event, moment.at)
-    watch(state.history, moment.at)
+    _look(state, moment)

@@ -6,8 +6,18 @@ from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from holodeck.actors.learner.player.days import begin_of, day_of, local, moment_of, week_of
+from holodeck.actors.learner.player.days import (
+    begin_of,
+    day_of,
+    hour_of,
+    local,
+    moment_of,
+    week_of,
+    zone_named,
+)
 from holodeck.actors.learner.player.history import RUNS, PlayHistory, streaks, with_day
 from holodeck.actors.learner.player.progress import engagement
 from holodeck.messages.conversation import Cefr
@@ -171,6 +181,22 @@ def test_an_hour_that_is_leapt_over_is_the_one_after_it() -> None:
     changed = day_of(1_774_746_000_000, madrid)
     assert local(moment_of(changed, 2, madrid), madrid).hour == 3
     assert local(moment_of(changed, 3, madrid), madrid).hour == 3
+
+
+@given(st.integers(0, 2**53), st.integers(0, 23))
+def test_the_short_way_of_utc_leads_to_the_same_days_and_hours(at: int, hour: int) -> None:
+    there = ZoneInfo("Etc/UTC")
+    day = day_of(at, UTC)
+    assert day == day_of(at, there)
+    assert hour_of(at, UTC) == hour_of(at, there)
+    assert moment_of(day, hour, UTC) == moment_of(day, hour, there)
+
+
+def test_a_zone_that_this_machine_does_not_know_is_the_offset_else_utc() -> None:
+    assert zone_named("Atlantis/Deep") is UTC
+    assert local(NOW, zone_named("Atlantis/Deep", 90)).hour == 13
+    assert local(NOW, zone_named("Europe/Madrid", 90)).hour == 13
+    assert local(NOW, zone_named("", -60)).hour == 11
 
 
 def test_weeks_are_those_of_the_calendar() -> None:
