@@ -7,7 +7,9 @@ shows what that one would see.
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -361,6 +363,82 @@ def _characters(found: list[dict[str, Any]]) -> Table:
             )
         )
     return show.table(("id", "name", "played", "ready", "goals", "fits"), rows)
+
+
+# --- all of it ----------------------------------------
+
+
+@player_app.command("export")
+def player_export(
+    ctx: typer.Context,
+    player: Who,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Where to write it; else standard output.")
+    ] = None,
+) -> None:
+    """Everything about the player and nobody else, a JSON object a line.
+
+    [bold]Example:[/bold]  holodeck player export ana --out ana.jsonl
+    """
+
+    async def work(deck: Deck, out: Out) -> None:
+        lines = deck.player(player).export()
+        if out_file is None:
+            async for line in lines:
+                out.line(line, json.dumps(line, ensure_ascii=False))
+            return
+        count, fresh = 0, out_file.with_name(f".{out_file.name}.part")
+        try:
+            # It holds what is the player's own business: for this user alone.
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                async for line in lines:
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    count += 1
+            fresh.replace(out_file)
+        except OSError as error:
+            usage(f"--out {out_file}: {error.strerror}")
+        finally:
+            with suppress(OSError):  # most often it is not there any more
+                fresh.unlink()
+        out.note(f"{count} lines are in {out_file}")
+
+    with_deck(ctx, False, work)
+
+
+@player_app.command("erase")
+def player_erase(
+    ctx: typer.Context,
+    player: Who,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. There is no way back.")] = False,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, max=86_400, help="Seconds to wait for the end.")
+    ] = 600.0,
+    as_json: Json = False,
+) -> None:
+    """Leaves nothing of the player but that its ids were used, and prints the receipt; exit status
+    1 while something is still there.
+
+    [bold]Example:[/bold]  holodeck player erase ana --yes
+    """
+    if not yes:
+        typer.confirm(f"Erase all of {player}? There is no way back", abort=True, err=True)
+    whole: list[bool] = []
+
+    async def work(deck: Deck, out: Out) -> None:
+        receipt = await deck.player(player).erase(wait_s=wait)
+        whole.append(receipt.complete)
+        told = receipt.model_dump(mode="json")
+        rows = [
+            (name.replace("_", " "), show.tally(value) if isinstance(value, dict) else
+             show.clock(value) if name == "at" else _setting(value))
+            for name, value in told.items()
+        ]  # fmt: skip
+        out.document(told, show.pairs(rows))
+
+    with_deck(ctx, as_json, work)
+    if not all(whole):
+        raise typer.Exit(1)
 
 
 # --- sessions and the dashboard ----------------------------------------

@@ -189,6 +189,28 @@ class TestPlayer:
         assert here.runs("characters", "hal", "--put", str(tmp_path / "no.json"))[0] == 2
         assert here.runs("characters", "hal", "--put", str(file), "--remove", "x")[0] == 2
 
+    def test_a_player_is_exported_and_erased(self, here: Here, tmp_path: Path) -> None:
+        made(here, "jon")
+        file = tmp_path / "jon.jsonl"
+        assert here.told("export", "jon", "--out", str(file)) == ""
+        lines = file.read_text().splitlines()
+        assert json.loads(lines[0])["kind"] == "learner"
+        assert any("jon@example.org" in line for line in lines)
+        assert file.stat().st_mode & 0o077 == 0
+        assert here.told("export", "jon").splitlines() == lines
+        assert here.runs("export", "jon", "--out", str(tmp_path / "no" / "x"))[0] == 2
+        status, out, _ = here.runs("erase", "jon", given="n\n")
+        assert (status, out.strip()) == (1, "n")
+        assert here.json("show", "jon")["username"] == "jon_1"
+        receipt = here.json("erase", "jon", "--yes")
+        assert receipt["complete"] is True
+        assert (receipt["learner"], receipt["names"]) == ("jon", 1)
+        assert "learner-erased" in here.refused("show", "jon")
+        assert "learner-erased" in here.refused("export", "jon")
+        made(here, "kim")
+        assert "kim" in here.told("erase", "kim", given="y\n")
+        here.told("create", "lou", "--username", "kim_1", "--email", "lou@example.org")
+
     def test_sessions_and_the_dashboard_at_one_look(self, here: Here) -> None:
         made(here, "ira")
         assert here.told("sessions", "ira") == "no session was played yet\n"
