@@ -55,6 +55,12 @@ REMAINS: Final = (
     "its own id, in the word that it was erased, in this receipt and where others named it",
 )
 
+CUT: Final = (
+    "the server stopped {} times while records were being removed: the bytes of one record each "
+    "time may stay in its file, read by nobody, until the server rewrites that"
+)
+"""It notes that a record is gone before it overwrites it, and never looks at one again that is."""
+
 Stage = Literal["blocking", "waiting", "journal", "snapshots", "others", "done"]
 
 
@@ -75,6 +81,8 @@ class Erasure:
         at: when it was ordered, ms since 1970 UTC.
         sessions: by id, the sequence of the tombstone; 0: not yet. Rehearsals included.
         last: sequence of the learner's last word, 0: not yet said.
+        run: of the server, in which records are being removed; cut: how often such a run ended
+            before all of them were.
     """
 
     id: str
@@ -85,6 +93,8 @@ class Erasure:
     forks: list[str] = field(default_factory=list)
     npcs: list[str] = field(default_factory=list)
     last: int = 0
+    run: str = ""
+    cut: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     sinks: dict[str, str] = field(default_factory=dict)
     projections: dict[str, str] = field(default_factory=dict)
@@ -98,6 +108,8 @@ class Erasure:
         remains = list(REMAINS)
         for where in (self.sinks, self.projections):
             remains += [f"what {name} has: {state}" for name, state in sorted(where.items()) if state != "erased"]  # fmt: skip  # noqa: E501
+        if self.cut:
+            remains.append(CUT.format(self.cut))
         told = Receipt(
             learner=self.learner,
             at=self.at,
@@ -360,6 +372,7 @@ class _Walk:
 
     async def _clear_streams(self) -> None:
         intent, house = self._intent, self._house
+        await self._removing()
         ns, ids = house._ns, intent.ids
         kept = {*intent.sessions.values(), intent.last}
         for session in sorted(intent.sessions):
@@ -394,6 +407,14 @@ class _Walk:
         ]
         await self._delete(house._dead, letters, "dead")
 
+    async def _removing(self) -> None:
+        """Notes in which run of the server records are removed from now on."""
+        intent, run = self._intent, self._house._broker.server_id
+        if intent.run != run:
+            intent.cut += bool(intent.run)
+            intent.run = run
+            await self._keep()
+
     async def _clear_tiles(self, name: str, fronts: set[str], kept: set[int]) -> None:
         """Takes out the tiles of one session or learner; somebody else may have the same id."""
         tiles = self._house._tiles
@@ -427,6 +448,7 @@ class _Walk:
 
     async def _clear_buckets(self) -> None:
         intent, house = self._intent, self._house
+        await self._removing()
         ids = intent.ids
         again = False
         for one in await house._belongings.archived():

@@ -759,6 +759,7 @@ class Supervisor:
         """
         state: SessionState | None = None
         sequence = 0
+        erased = False
         try:
             answer = await self._caller.command(
                 "session", holder, step(command, "ask", attempt), ReadState()
@@ -766,9 +767,10 @@ class Supervisor:
             state = STATE.validate_python(unpack(answer.state or b""))
             sequence = answer.sequence
         except RefusedError as error:
-            if error.reason != "unknown-session":
+            if error.reason not in ("unknown-session", "session-erased"):
                 raise
-        lost = state is not None and (
+            erased = error.reason == "session-erased"
+        lost = erased or state is not None and (
             state.phase in (Phase.ENDED, Phase.ABANDONED)
             or state.parent != ""
             or (state.charter is not None and state.charter.learner != learner)
