@@ -36,6 +36,7 @@ from holodeck.messages.player import (
     ProgressMarker,
     SafetyFinding,
     SafetyFlagged,
+    SessionInteracted,
     SessionStatus,
     TherapeuticSettings,
 )
@@ -167,6 +168,7 @@ def test_turns_are_interactions_too() -> None:
     told = played(turn(1), Interact(), turn(2))
     assert continuity(told.state, told.at).interactions == 3
     (event,) = told.says(Interact())
+    assert isinstance(event, SessionInteracted)
     assert event.number == 4
 
 

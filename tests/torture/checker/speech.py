@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from holodeck.messages.conversation import InjectionStatus
 from holodeck.messages.fleet import Decision, Routing, SessionGraph
+from holodeck.messages.player import FlagSafety, SafetyFlagged
 from holodeck.messages.practice import (
     AnswerQuestion,
     CloseFeedback,
@@ -40,14 +41,17 @@ from holodeck.messages.session import (
     SessionStarted,
     SettleOwed,
     StartSession,
+    TakeTurn,
     TaskRouted,
     TimerFired,
     TurnAnswered,
 )
-from holodeck.messages.talk import InjectionAdvanced
+from holodeck.messages.talk import AskRefraction, InjectionAdvanced
 from tests.torture.run import Op, Row
 
-_TIMER: Final = re.compile(r"timer\.(session|idle|task|silence)(?:-(.+))?\.(\d+)", re.DOTALL)
+_TIMER: Final = re.compile(
+    r"timer\.(session|idle|abandon|task|silence)(?:-(.+))?\.(\d+)", re.DOTALL
+)
 _REPLY: Final = re.compile(r"turn-(\d+)-reply")
 
 
@@ -87,8 +91,9 @@ def candidates(row: Row, ops: Iterable[Op]) -> list[Any]:
 
 
 def _filled_in(row: Row, command: Any) -> Any:
-    """A command with what its host learned of the fleet before it was decided. Only the checkpoint
-    tells what that was."""
+    """A command with what its host learned of others before it was decided, or found in its text.
+    Only the checkpoint tells what that was."""
+    command = _heeded(row, command)
     for event in row.events:
         match command, event:
             case StartSession(), SessionStarted() as begun:
@@ -98,6 +103,10 @@ def _filled_in(row: Row, command: Any) -> Any:
                     "stage": begun.stage,
                     "brief": begun.brief,
                     "supplies": _supplies(row),
+                    "settings": begun.settings,
+                    "narrative": begun.narrative,
+                    "abandon_s": begun.abandon_ms / 1000,
+                    "persona": command.persona or begun.persona,  # whose people live in its world
                 }
                 if begun.context is not None:
                     told["cast"] = begun.cast  # an empty one is filled in from the persona
@@ -117,8 +126,17 @@ def _filled_in(row: Row, command: Any) -> Any:
                     graph=h1.last, own_change=h1.own_change, crossings=h1.crossings
                 )
                 return command.model_copy(update={"graph": point})
+            case Pause(narrative=None), SessionPaused(narrative=str() as kept):
+                return command.model_copy(update={"narrative": kept})
             case _:
                 pass
+    return command
+
+
+def _heeded(row: Row, command: Any) -> Any:
+    found = next((e.finding for e in row.events if isinstance(e, SafetyFlagged)), None)
+    if found is not None and isinstance(command, TakeTurn | AskRefraction | AnswerQuestion):
+        return command.model_copy(update={"safety": found})
     return command
 
 
@@ -175,6 +193,8 @@ def _told(row: Row) -> Any | None:
                 speaking_ms=said.speaking_ms,
                 source=said.source,
             )
+        case SafetyFlagged() as flag if row.command.startswith("safety."):
+            return FlagSafety(finding=flag.finding, turn=flag.turn, rejected=flag.rejected)
         case SessionPaused(reason=reason):
             return Pause(reason=reason)
         case SessionResumed(claim=claim):
@@ -216,6 +236,8 @@ def _start_of(begun: SessionStarted) -> StartSession:
         analysis=begun.analysis,
         ladder=begun.ladder,
         practice=begun.practice,
+        character=begun.character,
+        world=begun.world,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from holodeck.actors.session import SessionState
 from holodeck.actors.session.decider import (
+    abandon_deadline,
     idle_deadline,
     session_deadline,
     silence_deadline,
@@ -67,6 +68,8 @@ def _deadline(state: SessionState, timer: TimerFired) -> tuple[int | None, int, 
             return session_deadline(state), state.started_seq, False
         case "idle":
             return idle_deadline(state), state.touched, False
+        case "abandon":
+            return abandon_deadline(state), state.touched, False
         case "task":
             task = state.tasks.get(timer.task or "")
             return (None, 0, True) if task is None else (task_deadline(task), task.armed, True)
