@@ -119,8 +119,7 @@ class Erasure:
             projections=self.projections,
             complete=self.stage == "done",
             remains=tuple(remains),
-            **self.counts,
-        )
+        ).model_copy(update=self.counts)
         text = json.dumps(told.model_dump(mode="json", exclude={"digest"}), sort_keys=True)
         return told.model_copy(update={"digest": hashlib.sha256(text.encode()).hexdigest()})
 
@@ -545,3 +544,5 @@ def _texts(value: Any) -> Iterable[str]:
         case list() | tuple():
             for one in value:
                 yield from _texts(one)
+        case _:
+            return

@@ -70,6 +70,8 @@ _TURN: Final = 250
 """Tiles looked at between two turns of the event loop."""
 _HEADER_ROOM: Final = 4096
 _FRONT: Final = b'{"id":"'
+_ERASED: Final = frozenset({"session-erased", "learner-erased"})
+"""What a tile is called by which somebody is to be forgotten."""
 _DOMAIN: Final = b'"domain":"'
 
 Connect = Callable[[], Awaitable[Broker]]
@@ -173,6 +175,9 @@ class Index:
 
     def add_own(self, record: Record) -> None:
         """A tile of the runtime's own; what is none is passed over."""
+        *_, event, about = record.subject.rsplit(".", 2)
+        if event in _ERASED:
+            self._forget(about, learner=event == "learner-erased")
         room = self._room_of(record.data)
         if room is None:
             return
@@ -183,6 +188,26 @@ class Index:
         entry = Entry(room, record.data, at, room.clock, own=True)
         room.own.append(entry)
         self._hold(self.own, entry)
+
+    def _forget(self, about: str, *, learner: bool) -> None:
+        """Lets go the tiles of a session or learner that was erased, and rooms of them alone."""
+        front, named = b'{"id":"%b.' % about.encode(), b'"learner":"%b"' % about.encode()
+        gone = {
+            entry
+            for entry in self.own
+            if entry.data.startswith(front) or (learner and named in entry.data)
+        }
+        if not gone:
+            return
+        self.own = deque(entry for entry in self.own if entry not in gone)
+        for entry in gone:
+            self._bytes[True] -= len(entry.data)
+            entry.room.own_total -= 1
+        for room in {entry.room.name: entry.room for entry in gone}.values():
+            room.own = deque(entry for entry in room.own if entry not in gone)
+            if not room.total and self.rooms.get(room.name) is room:
+                del self.rooms[room.name]
+        self._by_domain.clear()
 
     def count_own(self, record: Record) -> None:
         """One that is too old to be held."""
