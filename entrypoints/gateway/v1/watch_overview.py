@@ -83,7 +83,9 @@ def counted(process: str, dump: bytes) -> Counted:
     """
     families, _ = read_dump(process, dump)
     out = Counted()
-    totals, sizes, limits = out.totals, {}, {}
+    totals = out.totals
+    sizes: dict[str, float] = {}
+    limits: dict[str, float] = {}
     for name, _, _, samples in families:
         if name in _COUNTED:
             what = _COUNTED[name]
@@ -175,6 +177,7 @@ class Overview:
         self._samples: deque[Sample] = deque(maxlen=int(WINDOW_S / EVERY_S) + 1)
         self._history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self._counts: dict[str, Any] = {}
+        self._stores: list[Mapping[str, Any]] = []
         self._counted_at = 0.0
         self._told: dict[str, Any] | None = None
         self._json = b""
@@ -257,11 +260,12 @@ class Overview:
                 log.warning("no figures of a process", process=process, error=str(error))
         if time.monotonic() - self._counted_at > ROWS_S or not self._counts:
             self._counts, self._counted_at = await self._rows.counts(), time.monotonic()
+            self._stores = list(await self._projections())
         await self.alerts.open()
         dead = await self._letters.count()
         told = self._tell(status, sample)
         told["dead_letters"] = dead
-        told["projections"] = list(await self._projections())
+        told["projections"] = self._stores
         self._samples.append(sample)
         self._history.append(
             {

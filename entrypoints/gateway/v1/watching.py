@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query
 from pydantic import Field
+from pydantic_core import to_json
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 
@@ -27,6 +29,7 @@ from holodeck.entrypoints.gateway.manners import (
     sent,
     versioned,
 )
+from holodeck.entrypoints.gateway.v1.events import Events
 from holodeck.entrypoints.gateway.v1.watch_cards import card_of, checkpoints
 from holodeck.entrypoints.gateway.v1.watch_letters import Letters
 from holodeck.entrypoints.gateway.v1.watch_overview import Overview
@@ -35,8 +38,8 @@ from holodeck.entrypoints.gateway.v1.watch_rows import SORTS, STATUSES, Rows
 from holodeck.entrypoints.gateway.whose import OneIntent, Running, Watching, raw_state
 from holodeck.messages.base import Message
 from holodeck.messages.control import ForkSession
+from holodeck.messages.curriculum import Curriculum
 from holodeck.messages.ids import ID_PATTERN
-from holodeck.minds.curricula import CurriculumLibrary
 
 router: Final = APIRouter(tags=["watching"])
 
@@ -62,18 +65,22 @@ class Watch:
         self.overview = Overview(
             gateway.deck, gateway.runtime, self.rows, self.letters, self.projections
         )
-        self._library: CurriculumLibrary | None = None
 
     async def projections(self) -> list[dict[str, Any]]:
-        """The stores beside, as :meth:`Deck.projections` tells of them."""
-        ask = getattr(self._deck(), "projections", None)
-        return [] if ask is None else list(await ask())
-
-    async def library(self) -> CurriculumLibrary:
-        """The curricula that come with the program."""
-        if self._library is None:
-            self._library = await asyncio.to_thread(CurriculumLibrary)
-        return self._library
+        """The stores beside, and how far each is."""
+        return [
+            {
+                "name": one["projection"],
+                "store": one["store"],
+                "position": one["position"],
+                "end": one["end"],
+                "lag": one["lag"],
+                "state": one["state"],
+                "last_error": one["error"] or None,
+                "rebuilds": one["rebuilds"],
+            }
+            for one in await self._deck().projections()
+        ]
 
     async def close(self) -> None:
         self.rows.close()
@@ -105,15 +112,30 @@ async def overview(request: Request, _: Reader) -> Response:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def overview_events(request: Request, _: Reader) -> Response:
-    figures = watch(request).overview.events()
+    gateway, figures = request.app.state.gateway, watch(request).overview
 
     async def told() -> AsyncGenerator[bytes]:
-        yield b"retry: 2000\n\n"
-        async for data in figures:
-            yield b"event: overview\ndata: " + data + b"\n\n" if data else b": still here\n\n"
+        gauge = gateway.figures.streams.labels("overview")
+        gauge.inc()
+        try:
+            yield b"retry: 2000\n\n"
+            async with aclosing(figures.events()) as events:
+                async for data in events:
+                    if data:
+                        yield b"event: overview\ndata: " + data + b"\n\n"
+                    else:
+                        # A token may end while its stream is open.
+                        await gateway.access.caller(request)
+                        yield b": still here\n\n"
+        except Problem as problem:
+            yield b"event: ended\ndata: " + to_json(problem.body()) + b"\n\n"
+        finally:
+            gauge.dec()
 
-    return StreamingResponse(
-        told(), media_type="text/event-stream", headers={"cache-control": "no-store"}
+    return Events(
+        told(),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
@@ -187,9 +209,9 @@ async def state_at(
     at: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """``at``: the sequence of one of its checkpoints."""
-    last, raw = await raw_state(visit.deck, visit.id, at)
-    sequence = at if at is not None else last
+    """``at``: a sequence; the state is that of the session's last checkpoint up to there, whose
+    own ``sequence`` is told."""
+    sequence, raw = await raw_state(visit.deck, visit.id, at)
     told = {
         "session": visit.id,
         "sequence": sequence,
@@ -347,7 +369,8 @@ async def learner_mastery(
     name = curriculum or max(
         practised, key=lambda one: practised[one].last_at, default="primary-maths"
     )
-    course = (await watch(request).library()).get(name)
+    library = await request.app.state.gateway.shelf.opened("curricula")
+    course: Curriculum | None = library.get(name)
     if course is None and name not in practised:
         raise Problem(404, "unknown-curriculum", f"no curriculum {name!r} is known here")
     return answer(mastery(state, course, name, int(time.time() * 1000)))
@@ -435,8 +458,5 @@ async def projections(request: Request, _: Reader) -> Response:
 
 @router.post("/projections/{name}/rebuild", status_code=202, summary="Fill a store anew from zero")
 async def rebuild(name: Id, _: Operator, deck: OnDeck) -> Response:
-    ask = getattr(deck, "rebuild_projection", None)
-    if ask is None:
-        raise Problem(404, "unknown-projection", f"there is no projection {name!r}")
-    await ask(name)
+    await deck.rebuild_projection(name)
     return answer({"name": name, "status": "rebuilding"}, 202)

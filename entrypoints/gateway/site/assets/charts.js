@@ -304,7 +304,7 @@ export function graph(edges, parts, { chosen = () => {}, most = 220 } = {}) {
   const lines = links.map(([a, b, , weight]) => s("line", { class: "tie" + (braced.has(a) && braced.has(b) ? " braced" : ""),
     x1: round(placed.get(a)[0]), y1: round(placed.get(a)[1]), x2: round(placed.get(b)[0]), y2: round(placed.get(b)[1]), "stroke-width": Math.min(4, 0.8 + (weight || 1) * 0.4) }));
   const lit = (name, on) => links.forEach(([a, b], n) => { if (a === name || b === name) lines[n].classList.toggle("lit", on); });
-  const nodes = [...placed].map(([name, [px, py]]) => {
+  const nodes = [...placed].map(([name, [px, py]], n) => {
     const degree = (ties.get(name) || []).length;
     return s("g", {
       class: "agent" + (braced.has(name) ? " braced" : ""), transform: `translate(${round(px)} ${round(py)})`, tabindex: 0, role: "link",
@@ -312,7 +312,7 @@ export function graph(edges, parts, { chosen = () => {}, most = 220 } = {}) {
       onclick: () => chosen(name), onkeydown: (e) => { if (e.key === "Enter") chosen(name); },
       onmouseenter: () => lit(name, true), onmouseleave: () => lit(name, false), onfocus: () => lit(name, true), onblur: () => lit(name, false),
     }, s("title", {}, `${name}: ${degree} ties`), s("circle", { r: round(5 + Math.min(7, degree)), class: "s" + (part.get(name) % 8) }),
-      placed.size <= 60 ? s("text", { y: -9 - Math.min(7, degree), "text-anchor": "middle" }, name.length > 18 ? name.slice(0, 17) + "…" : name) : null);
+      placed.size <= 60 ? s("text", { y: n % 2 ? 20 + Math.min(7, degree) : -9 - Math.min(7, degree), "text-anchor": "middle" }, name.length > 18 ? name.slice(0, 17) + "…" : name) : null);
   });
   return s("svg", { class: "graph", viewBox: `0 0 ${round(wide)} ${round(high)}`, role: "group", "aria-label": `Co-work graph: ${placed.size} agents, ${links.length} ties` }, lines, nodes);
 }
