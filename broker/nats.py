@@ -68,6 +68,8 @@ _REST_S: Final = 0.005
 _IDLE_S: Final = 1.0
 _BLOCK: Final = 8 * 1024 * 1024
 """The largest file a stream is kept in, bytes."""
+_FILLER: Final = 128 * 1024
+"""What it is filled up with at a time, bytes; more need not be free."""
 _RENEWED: Final = 256
 """Values of a bucket that are on their way at once while all are written anew."""
 
@@ -1914,10 +1916,9 @@ class NatsBucket:
         # of that file is such, and takes a file away when nothing in it is wanted any more. So
         # the file that is written to is filled up, and everything before that moves behind it.
         filler = f"{self._front}{_CHUNK}.renewal.filler.0"
-        piece = bytes(self._broker.max_payload - _HEADER_ROOM)
-        end = 0
-        for _ in range(-(-_BLOCK // len(piece)) + 1):
-            end = await self._log.append(filler, piece)
+        piece = bytes(min(_FILLER, self._broker.max_payload - _HEADER_ROOM))
+        pieces = [self._log.append(filler, piece) for _ in range(_BLOCK // len(piece) + 1)]
+        end = max(await asyncio.gather(*pieces))
         await self._log.purge(filler)
         found = 0
         batch: list[asyncio.Future[int]] = []

@@ -464,6 +464,58 @@ async def test_a_value_is_put_read_and_put_again_by_its_revision(world: World) -
     assert entry.data == b"whatever was there"
 
 
+async def test_values_written_anew_are_the_same_at_another_revision(world: World) -> None:
+    bucket = world.broker.bucket(world.bucket)
+    large = secrets.token_bytes(2 * MB) if world.bucket.max_bytes > 8 * MB else b"small"
+    for number in range(5):
+        await bucket.put(f"k.{number}", b"old")
+        await bucket.put(f"k.{number}", str(number).encode(), headers={"Of": str(number)})
+    await bucket.put("large", large)
+    await bucket.put("gone", b"gone")
+    await bucket.delete("gone")
+    before = {entry.key: entry async for entry in bucket.scan(">")}
+
+    assert await bucket.renew() >= len(before)
+
+    after = {entry.key: entry async for entry in bucket.scan(">")}
+    assert {key: one.data for key, one in after.items()} == {
+        key: one.data for key, one in before.items()
+    }
+    assert [after[f"k.{number}"].headers["Of"] for number in range(5)] == list("01234")
+    order = sorted(before, key=lambda key: before[key].revision)
+    assert order == sorted(after, key=lambda key: after[key].revision)
+    assert min(one.revision for one in after.values()) > max(o.revision for o in before.values())
+    with pytest.raises(LostFence):
+        await bucket.put("k.1", b"late", after=before["k.1"].revision)
+    await bucket.put("k.1", b"anew", after=after["k.1"].revision)
+    await bucket.put("gone", b"back", after=0)
+
+
+async def test_what_is_written_while_all_is_written_anew_wins(world: World) -> None:
+    bucket = world.broker.bucket(world.bucket)
+    for number in range(200):
+        await bucket.put(f"k.{number}", b"old")
+
+    renewing = asyncio.create_task(bucket.renew())
+    for number in range(200):
+        await bucket.put(f"k.{number}", b"new")
+    await renewing
+
+    assert {entry.data async for entry in bucket.scan(">")} == {b"new"}
+
+
+async def test_an_erased_value_is_gone(world: World) -> None:
+    bucket = world.broker.bucket(world.bucket)
+    await bucket.put("mine", b"value")
+    await bucket.put("yours", b"value")
+
+    assert await bucket.erase("mine") == 1
+    assert await bucket.erase("mine") == 0
+    assert await bucket.get("mine") is None
+    assert [entry.key async for entry in bucket.scan(">")] == ["yours"]
+    await bucket.put("mine", b"again", after=0)
+
+
 async def test_a_deleted_key_is_gone_and_can_be_created_again(world: World) -> None:
     bucket = world.broker.bucket(world.bucket)
     first = await bucket.put("k", b"one", after=0)
