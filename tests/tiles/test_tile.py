@@ -65,7 +65,29 @@ from holodeck.messages.learner import (
     TriggerScheduled,
 )
 from holodeck.messages.npc import NpcDescribed
-from holodeck.messages.player import LearnerErased, SessionErased
+from holodeck.messages.player import (
+    Background,
+    ChangeApproved,
+    CharacterPut,
+    CharacterRemoved,
+    CrisisType,
+    FeedbackGiven,
+    GoalProgressed,
+    LearnerErased,
+    MilestoneReached,
+    PlayerAccessed,
+    PlayerCreated,
+    PlayerFlagged,
+    PlayerSettings,
+    PlayerSettingsChanged,
+    PlayerUpdated,
+    RecommendationDismissed,
+    SafetyFinding,
+    SessionErased,
+    WorldCustomized,
+    WorldParameters,
+)
+from holodeck.messages.player import Character as Played
 from holodeck.messages.practice import (
     AnswerFormat,
     AnswerGiven,
@@ -665,6 +687,49 @@ SAMPLES: list[tuple[Place, AnyEvent, str, str]] = [
     ),
 ]
 
+_MIRA = Played(
+    character_id="mira", name="Mira", background=Background(name="Mira", backstory="private")
+)
+_FINDING = SafetyFinding(types=(CrisisType.PANIC_ATTACK,), confidence=0.4, source="private")
+PLAYERS: tuple[tuple[AnyEvent, str, str], ...] = (
+    (PlayerCreated(username="private", email="private@example.org"), "player-created", ""),
+    (PlayerUpdated(email="private@example.org"), "player-updated", ""),
+    (
+        PlayerSettingsChanged(settings=PlayerSettings(avoid_topics=("private",))),
+        "player-settings",
+        "",
+    ),
+    (CharacterPut(character=_MIRA), "character-put", "mira"),
+    (CharacterRemoved(character="mira"), "character-removed", "mira"),
+    (GoalProgressed(character="mira", goal="private", percentage=5), "goal-progress", "mira"),
+    (
+        WorldCustomized(
+            character="mira",
+            world="w1",
+            parameters=WorldParameters(avoid_topics=("private",)),
+        ),
+        "world-customized",
+        "mira w1",
+    ),
+    (
+        FeedbackGiven(feedback_id="f1", feedback_type="text", text="private"),
+        "player-feedback",
+        "f1",
+    ),
+    (ChangeApproved(feedback_id="f1", approve=True), "change-approved", "f1"),
+    (RecommendationDismissed(recommendation="private"), "recommendation-dismissed", ""),
+    (PlayerAccessed(by="private", role="stranger", what="private"), "player-accessed", ""),
+    (MilestoneReached(milestone="ms_streak_3", title="private"), "milestone", "ms_streak_3"),
+    (PlayerFlagged(finding=_FINDING), "player-flagged", ""),
+)
+"""What happened to a player, the token it is told under, and the ids that are told with it."""
+_OF_PLAYERS = {"kind", "character", "world", "feedback_id", "milestone"}
+"""All the fields that a tile of a player's may have."""
+for _event, _token, _ids in PLAYERS:
+    _name = EVENTS[_event.kind].name
+    _said = f"[{_name}] ana: {_ids}" if _ids else f"[{_name}] ana"
+    SAMPLES.append((LEARNER, _event, f"holodeck.tile.player.{_token}.ana", _said))
+
 
 def union_members(union: Any) -> set[type[Event]]:
     """The classes of a union, however deeply annotated."""
@@ -689,6 +754,15 @@ OTHERWISE: dict[str, tuple[str, ...]] = {
     "agent.unregistered": ("agent",),
     "mid.synthesised": ("synthesis",),
     "architect.inferred": ("sequence", "advice"),
+    **{
+        event.kind: tuple(
+            name
+            for name in type(event).model_fields
+            if name not in _OF_PLAYERS
+            or (event.kind, name) == ("player.character-put", "character")
+        )
+        for event, _, _ in PLAYERS
+    },
 }
 """By kind of event, the fields its tile tells otherwise; the tests below say how."""
 
@@ -741,6 +815,14 @@ def test_an_event_becomes_a_tile(
             del expected["question"][name]
     for name, value in expected.items():
         assert fields[name] == value
+
+
+@pytest.mark.parametrize("event", [one for one, _, _ in PLAYERS], ids=lambda event: event.kind)
+def test_the_tile_of_a_player_says_nothing_personal(event: AnyEvent) -> None:
+    (data,) = tiles_of(LEARNER, 41, checkpoint(event))
+    assert b"private" not in data
+    head = {"schema", "learner_id", "learner", "at", "sequence", "n"}
+    assert set(json.loads(data)["answer"]) <= head | _OF_PLAYERS
 
 
 def test_the_tile_of_a_question_does_not_give_the_answer_away() -> None:
@@ -1005,7 +1087,8 @@ def test_a_tile_is_as_the_session_manager_printed_it(
 @pytest.mark.parametrize("event", [sample[1] for sample in SAMPLES], ids=lambda event: event.kind)
 def test_no_name_that_is_told_otherwise_is_told_twice(event: AnyEvent) -> None:
     answer = json.loads(tiles_of(PLACE, 41, checkpoint(event))[0])["answer"]
-    kept = {"sequence", "patterns", "routing", "crossing", "advice"}  # what stands there is another
+    # What stands there is another.
+    kept = {"sequence", "patterns", "routing", "crossing", "advice", "character"}
     assert not set(OTHERWISE.get(event.kind, ())) - kept & set(answer)
 
 
