@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from holodeck.actors.host import HEADER_AGAIN, HEADER_LEARNER, unarchived
+from holodeck.actors.host import HEADER_AGAIN, HEADER_BYTES, HEADER_LEARNER, unarchived
 from holodeck.broker.port import Broker, Record
 from holodeck.broker.streams import Layout
 from holodeck.messages.codec import unpack
@@ -30,6 +30,7 @@ class Archived:
         key: in the bucket ``archive``.
         parent: of a rehearsal, else empty.
         again: it was put there once more, over an earlier value.
+        bytes: what it was in the journal was not overwritten there.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Archived:
     learner: str
     parent: str
     again: bool
+    bytes: bool
 
 
 class Belongings:
@@ -107,10 +109,10 @@ class Belongings:
             _, _, identity = entry.key.split(".", 2)
             learner = entry.headers.get(HEADER_LEARNER)
             parent = entry.headers.get(HEADER_PARENT, "")
-            again = HEADER_AGAIN in entry.headers
+            again, left = HEADER_AGAIN in entry.headers, HEADER_BYTES in entry.headers
             if learner is None:
                 learner, parent = await self._read_archived(entry.key)
-            found.append(Archived(entry.key, identity, learner, parent, again))
+            found.append(Archived(entry.key, identity, learner, parent, again, left))
         return found
 
     async def _read_archived(self, key: str) -> tuple[str, str]:

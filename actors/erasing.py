@@ -61,6 +61,11 @@ CUT: Final = (
 )
 """It notes that a record is gone before it overwrites it, and never looks at one again that is."""
 
+LEFT: Final = (
+    "{} sessions had been archived in such numbers that they were not overwritten in the journal: "
+    "their bytes there, read by nobody, go when the server rewrites or removes those files"
+)
+
 Stage = Literal["blocking", "waiting", "journal", "snapshots", "others", "done"]
 
 
@@ -83,6 +88,7 @@ class Erasure:
         last: sequence of the learner's last word, 0: not yet said.
         run: of the server, in which records are being removed; cut: how often such a run ended
             before all of them were.
+        left: sessions that had gone into the archive without being overwritten in the journal.
     """
 
     id: str
@@ -95,6 +101,7 @@ class Erasure:
     last: int = 0
     run: str = ""
     cut: int = 0
+    left: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     sinks: dict[str, str] = field(default_factory=dict)
     projections: dict[str, str] = field(default_factory=dict)
@@ -110,6 +117,8 @@ class Erasure:
             remains += [f"what {name} has: {state}" for name, state in sorted(where.items()) if state != "erased"]  # fmt: skip  # noqa: E501
         if self.cut:
             remains.append(CUT.format(self.cut))
+        if self.left:
+            remains.append(LEFT.format(self.left))
         told = Receipt(
             learner=self.learner,
             at=self.at,
@@ -453,6 +462,7 @@ class _Walk:
         for one in await house._belongings.archived():
             if one.identity in ids or one.learner == intent.learner:
                 again = again or one.again
+                intent.left += one.bytes
                 self._count("snapshots", await house._archive.erase(one.key))
         for session in sorted(intent.sessions):
             for kind in ("live", "ended"):

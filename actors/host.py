@@ -105,6 +105,13 @@ PAGE_BYTES: Final = 512 * 1024
 HEADER_ENDED: Final = "Holodeck-Ended"
 HEADER_LEARNER: Final = "Holodeck-Learner"
 """Whose an archived session is."""
+HEADER_BYTES: Final = "Holodeck-Bytes"
+"""An archived log whose checkpoints were taken out of the journal without being overwritten."""
+OVERWRITING: Final = 0.1
+OVERWRITING_S: Final = 30.0
+"""How long one look for what is to be archived overwrites what it takes out of the journal: this
+share of the time between two, but at least so many seconds. Beyond that there is so much to do
+that the server's files turn over by themselves."""
 HEADER_AGAIN: Final = "Holodeck-Again"
 """An archived log that was put once more, over an earlier one."""
 RELEASED_S: Final = 15.0
@@ -1431,6 +1438,7 @@ class Host:
     async def _retain(self, partition: int) -> None:
         """Moves sessions that ended long ago to the archive, once every fold has passed them."""
         horizon = self.now() - int(self.options.keep_s * 1000)
+        until = self.time() + max(OVERWRITING_S, OVERWRITING * self._retain_every)
         passed: int | None = None
         async for entry in self._live.scan(f"ended.{partition}.>", headers_only=True):
             if int(entry.headers[HEADER_ENDED]) > horizon:
@@ -1442,7 +1450,9 @@ class Host:
             async with self._flushing[partition]:
                 # Not beside a flush: who waited for one after a session was erased knows that
                 # nothing of it is on its way into the archive.
-                await self._archive_session(partition, entry.key.split(".", 2)[2], entry.key)
+                identity = entry.key.split(".", 2)[2]
+                overwrite = self.time() < until
+                await self._archive_session(partition, identity, entry.key, overwrite)
 
     async def _passed(self) -> int:
         """The sequence that every partition's folds, the tile emitter and the projections at work
@@ -1461,24 +1471,26 @@ class Host:
         origin = tile.headers.get("Holodeck-Origin", "0") if tile else "0"
         return min(low, int(origin.partition(".")[0]))
 
-    async def _archive_session(self, partition: int, identity: str, note: str) -> None:
+    async def _archive_session(
+        self, partition: int, identity: str, note: str, overwrite: bool
+    ) -> None:
         subjects = writer_filter(self.ns, "session", partition, identity)
         records = [record async for record in self.journal.read(subjects)]
         shell = SessionShell(self, identity, partition)
         for record in await self.history(identity, partition, 0) if records else ():
             self._fold_record(shell, record)
         if records and shell.state.phase is not Phase.ERASED:
-            await self._put_archived(shell)
+            await self._put_archived(shell, overwrite)
             self._archived.add(partition)
             self.sessions.pop(identity, None)
             for record in records:
                 began = self.time()
-                await self.journal.delete(record.sequence)
+                await self.journal.delete(record.sequence, overwrite=overwrite)
                 # Each is overwritten on the disk while appends wait: no more than a third of it.
-                await asyncio.sleep(2 * (self.time() - began))
+                await asyncio.sleep(2 * (self.time() - began) if overwrite else 0)
         await self._live.delete(note)
 
-    async def _put_archived(self, shell: SessionShell) -> None:
+    async def _put_archived(self, shell: SessionShell, overwrite: bool) -> None:
         """Puts a session's whole log into the archive, unless it is there: a host may have died
         while it took the same out of the journal."""
         key = f"log.{shell.partition}.{shell.identity}"
@@ -1491,6 +1503,8 @@ class Host:
             headers[HEADER_LEARNER] = shell.state.charter.learner
         if there is not None:
             headers[HEADER_AGAIN] = "1"
+        if not overwrite:
+            headers[HEADER_BYTES] = "1"
         await self._archive.put(key, archived(log_, shell.dump()), headers=headers)
 
     # -- being spoken to ----------------------------------------

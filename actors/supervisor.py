@@ -770,10 +770,13 @@ class Supervisor:
             if error.reason not in ("unknown-session", "session-erased"):
                 raise
             erased = error.reason == "session-erased"
-        lost = erased or state is not None and (
-            state.phase in (Phase.ENDED, Phase.ABANDONED)
-            or state.parent != ""
-            or (state.charter is not None and state.charter.learner != learner)
+        lost = erased or (
+            state is not None
+            and (
+                state.phase in (Phase.ENDED, Phase.ABANDONED)
+                or state.parent != ""
+                or (state.charter is not None and state.charter.learner != learner)
+            )
         )
         if state is not None and state.phase is Phase.ACTIVE and not lost:
             if not switch:
