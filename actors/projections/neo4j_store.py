@@ -66,6 +66,7 @@ class Neo4jGraph:
                     self._url,
                     auth=self._auth,
                     connection_timeout=_TIMEOUT_S,
+                    connection_acquisition_timeout=_TIMEOUT_S,
                     max_transaction_retry_time=0.0,
                 )
             except (DriverError, ValueError) as error:

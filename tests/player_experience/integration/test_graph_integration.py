@@ -25,6 +25,7 @@ from holodeck.actors.projections import (
     StoreDown,
 )
 from holodeck.actors.projections.embedded import EmbeddedGraph
+from holodeck.broker import EmbeddedServer
 from holodeck.config import load_settings
 from holodeck.messages.npc import NpcDescribed
 from holodeck.messages.player import (
@@ -416,3 +417,21 @@ async def test_a_runtime_keeps_its_graph_by_a_standing_that_is_the_npcs_own(
     assert ("IN_WORLD", "s1", "lisbon-tiles") in graph.edges
     assert graph.edges["REPUTATION", npc, "ana"]["standing"] == relation.reputation
     assert graph.nodes["Session", "s1"]["status"] == "completed"
+
+
+async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(
+    dial: Dial, scribe: Scribe, file: Path, nats: EmbeddedServer
+) -> None:
+    async with Projecting(dial, partial(make, file)) as service:
+        await caught_up(service, await play(scribe))
+        await nats.kill()
+        await nats.start()
+        await until(lambda: scribe.broker.connected)
+        await scribe.session("ana-9", started("ana"), learner="ana")
+        await scribe.session("ana-9", moved(0.1), learner="ana", npc="marta")
+        last = await scribe.session("ana-9", ended(), learner="ana")
+        await caught_up(service, last, 30)
+        assert service.runners["graph"].rebuilds == 1  # the one that began it
+        live = await dump_of(service)
+        assert ("HAS_SESSION", "ana", "ana-9") in live.edges
+        assert await rebuilt(service, last) == live

@@ -37,11 +37,12 @@ pytestmark = [
 @pytest.fixture
 async def graph() -> AsyncIterator[Neo4jGraph]:
     opened = Neo4jGraph(URL, user=USER, password=PASSWORD, ns=f"test-{secrets.token_hex(4)}")
-    await opened.open()
-    yield opened
-    await opened.open()
-    await opened.reset("")
-    await opened.close()
+    try:
+        await opened.open()
+        yield opened
+        await opened.reset("")
+    finally:
+        await opened.close()
 
 
 def make(ns: str) -> Projection:
