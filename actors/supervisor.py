@@ -501,9 +501,10 @@ class Supervisor:
                     "incarnation": incarnation,
                     "node": seen.holder.node,
                     "pid": seen.holder.pid,
-                    "draining": seen.draining,
                     "answers": status is not None,
                     **(status or {}),
+                    # Told to lay everything down, or on its way out by itself.
+                    "draining": seen.draining or bool((status or {}).get("draining")),
                 }
             )
         return {

@@ -127,7 +127,7 @@ export function command(line) {
 
 /** What stands where nothing is yet: says what to do. */
 export function empty(title, words, ...more) {
-  return h("div", { class: "empty" }, h("h3", {}, title), h("p", {}, words), ...more);
+  return h("div", { class: "empty" }, h("p", { class: "lead" }, title), h("p", {}, words), ...more);
 }
 
 /** A short word on what was done, read out too. */

@@ -44,7 +44,7 @@ export async function show(page, { id, query, alive }) {
     h("div", { class: "head" }, h("h1", {}, npc.name || npc.id), h("code", { class: "id" }, npc.id), npc.role ? h("span", { class: "muted" }, npc.role) : null),
     npc.personality ? h("p", {}, npc.personality) : null,
     h("dl", { class: "facts" }, [
-      ["knows", `${count(npc.known)} learners`], ["heard", `${count(npc.turns)} turns`], ["parted", `${count(npc.partings)} times`], ["last", when(npc.last_at)],
+      ["knows", `${count(npc.known)} learners`], ["heard", `${count(npc.turns)} turns`], ["parted", npc.partings === 1 ? "once" : `${count(npc.partings)} times`], ["last", when(npc.last_at)],
       ["in sessions now", npc.sessions.length ? link("#/sessions?q=" + encodeURIComponent(npc.id), count(npc.sessions.length)) : "none"], ["patience", npc.patience.toFixed(2)], ["tier", npc.tier],
     ].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     npc.traits ? h("section", { class: "card" }, h("h2", {}, "Traits"), bars(Object.entries(npc.traits).filter(([, v]) => typeof v === "number").map(([label, value]) => ({ label: label.replaceAll("_", " "), value })), { most: 1, format: (v) => v.toFixed(2) })) : null,
