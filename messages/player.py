@@ -189,7 +189,7 @@ class PlayerSettings(Message):
     session_duration: Annotated[int, Field(ge=10, le=120)] = 30
     break_reminder_enabled: bool = True
     break_reminder_interval: Annotated[int, Field(ge=5, le=60)] = 20
-    version: Annotated[int, Field(ge=1)] = 1
+    version: Annotated[int, Field(ge=1, le=2**53)] = 1
 
     @model_validator(mode="after")
     def _each_boundary_once(self) -> PlayerSettings:
@@ -547,7 +547,7 @@ class ChangePlayerSettings(Message):
 
     kind: Literal["change-player-settings"] = "change-player-settings"
     settings: PlayerSettings
-    base: Annotated[int, Field(ge=0)] | None = None
+    base: Annotated[int, Field(ge=0, le=2**53)] | None = None
     resolve: bool = True
 
 

@@ -468,6 +468,8 @@ async def owner_or_delegate(who: Anyone, id: PlayerPath, connection: HTTPConnect
     if who.learner is not None:
         gateway = connection.app.state.gateway
         if await gateway.delegated(id, who.learner):
+            what = str(connection.url.path).partition(f"/players/{id}/")[2]
+            await gateway.write_down(id, who, what or "profile")
             return who
     raise forbidden("this is its owner's, and of whom the owner lets see it")
 

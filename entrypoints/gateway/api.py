@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import structlog
@@ -35,7 +35,7 @@ from holodeck.broker.port import Broker, Bucket
 from holodeck.broker.streams import Layout
 from holodeck.config import is_loopback
 from holodeck.deck import Deck
-from holodeck.entrypoints.gateway.access import CHECKED_S, KEEP, Access, Caller
+from holodeck.entrypoints.gateway.access import CHECKED_S, KEEP, Access, Caller, Role
 from holodeck.entrypoints.gateway.feed import Feed
 from holodeck.entrypoints.gateway.manners import (
     MAX_BODY,
@@ -210,6 +210,31 @@ class Gateway:
             self._delegates.popitem(last=False)
         return may
 
+    async def write_down(self, player: str, who: Caller, what: str) -> None:
+        """Has a player remember that somebody else looked; once a minute for the same view.
+
+        Raises:
+            TransientError: it could not be stored; then nothing may be shown.
+        """
+        mark = (player, who.subject, who.role, what)
+        now = time.monotonic()
+        if now - self.looked.get(mark, -_AGAIN_S) < _AGAIN_S:
+            return
+        role: Literal["delegate", "operator", "reader", "stranger"] = "stranger"
+        if who.role is not Role.LEARNER:
+            role = "operator" if who.operates else "reader"
+        elif await self.delegated(player, who.subject):
+            role = "delegate"
+        try:
+            await self.deck().player(player).record_access(by=who.subject, role=role, what=what)
+        except RefusedError as error:
+            if error.reason != "unknown-player":  # a learner without a profile has no log
+                raise
+        self.looked.pop(mark, None)
+        self.looked[mark] = now
+        while len(self.looked) > KEEP:
+            del self.looked[next(iter(self.looked))]
+
     def with_care(
         self, connection: HTTPConnection, problem: Problem, *, seen: bool = False
     ) -> Response:
@@ -249,6 +274,7 @@ class Gateway:
             self._broker = None
 
 
+_AGAIN_S: Final = 60.0
 _NO_DELEGATE: Final = frozenset(
     {"access-restricted", "unknown-player", "learner-erased", "unknown-view"}
 )

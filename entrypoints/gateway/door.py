@@ -16,12 +16,14 @@ from typing import Final, Protocol
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holodeck.actors.metrics import CONTENT_TYPE, Merger
+from holodeck.entrypoints.gateway.manners import Problem
 from holodeck.messages.errors import HolodeckError, StartupError
 
 log = structlog.get_logger("holodeck.gateway")
@@ -84,13 +86,22 @@ def app(
             return JSONResponse({"status": "not ready", "problems": problems}, 503)
         return JSONResponse({"status": "ready", "problems": []})
 
+    async def on_http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        status = error.status_code
+        words = {404: "there is nothing at this address", 405: "not with this method"}
+        code = {404: "no-such-address", 405: "no-such-method"}.get(status, "http")
+        problem = Problem(status, code, words.get(status, error.detail), headers=error.headers)
+        return problem.response()
+
     return Starlette(
+        exception_handlers={HTTPException: on_http},
         routes=[
             Route("/metrics", metrics),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *(Mount(path, inner) for path, inner in (mounts or {}).items()),
-        ]
+        ],
     )
 
 

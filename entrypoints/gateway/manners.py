@@ -144,7 +144,7 @@ class Sent:
 M = TypeVar("M", bound=BaseModel)
 
 
-def made(model: type[M], **fields: Any) -> M:
+def made(model: type[M], /, **fields: Any) -> M:
     """A contract out of what a body brought; parts that are right alone may not go together.
 
     Raises:

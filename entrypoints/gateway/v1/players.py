@@ -7,7 +7,6 @@ it looked is written down before it is shown.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, Literal
 
@@ -24,7 +23,6 @@ from holodeck.entrypoints.gateway.access import (
     OnDeck,
     Owner,
     PlayerPath,
-    Role,
     forbidden,
 )
 from holodeck.entrypoints.gateway.manners import (
@@ -204,36 +202,9 @@ class Look:
             role: Literal["operator", "reader"] = "operator" if who.operates else "reader"
             found = await self.player.view(view, role=role, **more)
         if not self.owner:
-            await self._write_down(view)
+            await self._gateway.write_down(self.player.id, who, view)
         told: dict[str, Any] = dated(found)
         return told
-
-    async def _write_down(self, view: str) -> None:
-        """That somebody else looked, once a minute for the same view."""
-        who, looked = self.who, self._gateway.looked
-        mark = (self.player.id, who.subject, who.role, view)
-        now = time.monotonic()
-        if now - looked.get(mark, -_AGAIN_S) < _AGAIN_S:
-            return
-        role: Literal["delegate", "operator", "reader", "stranger"] = "stranger"
-        if who.role is Role.OPERATOR:
-            role = "operator"
-        elif who.role is Role.READER:
-            role = "reader"
-        elif await self._gateway.delegated(self.player.id, who.subject):
-            role = "delegate"
-        try:
-            await self.player.record_access(by=who.subject, role=role, what=view)
-        except RefusedError as error:
-            if error.reason != "unknown-player":  # a learner without a profile has no log
-                raise
-        looked.pop(mark, None)
-        looked[mark] = now
-        while len(looked) > 10_000:
-            del looked[next(iter(looked))]
-
-
-_AGAIN_S: Final = 60.0
 
 
 def dated(value: Any, name: str = "") -> Any:

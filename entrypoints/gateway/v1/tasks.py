@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
 from pydantic import Field, JsonValue
@@ -11,9 +12,10 @@ from starlette.responses import Response
 
 from holodeck.entrypoints.gateway.manners import answer, made, sent
 from holodeck.entrypoints.gateway.v1.sessions import Changed, Said, as_text, changed, command
-from holodeck.entrypoints.gateway.whose import OneIntent, Playing, Watching
+from holodeck.entrypoints.gateway.whose import OneIntent, Playing, Visit, Watching
 from holodeck.messages.base import Label, Message, Millis, Reason
 from holodeck.messages.conversation import RefractionLevel
+from holodeck.messages.errors import RefusedError, Unavailable
 from holodeck.messages.ids import NpcId, TaskId
 from holodeck.messages.practice import AnswerQuestion, CloseFeedback
 from holodeck.messages.session import (
@@ -22,12 +24,15 @@ from holodeck.messages.session import (
     Outcome,
     RetryTask,
     RouteTask,
+    SessionKind,
     StartTask,
     TaskPriority,
     TaskRouted,
 )
 from holodeck.practice import Asked, Marked, Practice
 from holodeck.session import Session
+
+log = structlog.get_logger("holodeck.gateway")
 
 router: Final = APIRouter(tags=["sessions"])
 
@@ -154,27 +159,44 @@ class FeedbackRead(Message):
 
 @router.get("/sessions/{id}/practice", summary="The question that is open")
 async def practice(visit: Watching, wait_s: Annotated[float, Query(ge=0, le=50)] = 0.0) -> Response:
-    held = Practice(visit.deck, visit.id, visit.known.learner)
-    asked = await held.question(timeout=wait_s or 0.01)
-    marked = held._view.marked if held._view.feedback else None
+    held = _practised(visit)
+    await held._read()
+    if held._view.waits and wait_s:
+        try:
+            await held.question(timeout=wait_s)
+        except Unavailable:
+            log.debug("a question is still being made", session=visit.id)
+    view = held._view
     return answer(
         {
-            "question": _question(asked),
-            "feedback": _marked(marked),
-            "over": held._view.ended,
-            "paused": held._view.paused,
-            "summary": held._view.summary,
+            "question": _question(view.open),
+            "pending": view.waits,
+            "feedback": _marked(view.marked if view.feedback else None),
+            "over": view.ended,
+            "paused": view.paused,
+            "summary": view.summary,
         }
     )
+
+
+def _practised(visit: Visit) -> Practice:
+    """The session as one of practice.
+
+    Raises:
+        RefusedError: ``no-practice``: it is none.
+    """
+    if visit.known.kind != SessionKind.PRACTICE:
+        raise RefusedError("no-practice", "this is no practice session")
+    return Practice(visit.deck, visit.id, visit.known.learner)
 
 
 @router.post("/sessions/{id}/practice/answer", summary="Answer the open question")
 async def give_answer(
     request: Request, visit: Playing, intent: OneIntent, given: Annotated[Given, sent(Given)]
 ) -> Response:
+    held = _practised(visit)
     body = made(AnswerQuestion, **given.model_dump())
     step = await command(visit, body, intent)
-    held = Practice(visit.deck, visit.id, visit.known.learner)
     await held._read()
     marked = held._view.marked
     if marked is None or marked.answer.number != given.number:
@@ -184,7 +206,7 @@ async def give_answer(
 
 @router.post("/sessions/{id}/practice/hint", summary="Show the hint of the open question")
 async def hint(visit: Playing, intent: OneIntent) -> Response:
-    held = Practice(visit.deck, visit.id, visit.known.learner)
+    held = _practised(visit)
     return answer({"hint": await held.hint(id=intent.id())})
 
 
@@ -194,7 +216,7 @@ async def go_on(
     intent: OneIntent,
     read: Annotated[FeedbackRead, sent(FeedbackRead, optional=True)],
 ) -> Response:
-    held = Practice(visit.deck, visit.id, visit.known.learner)
+    held = _practised(visit)
     if read.number is None:
         return answer({"question": _question(await held.close_feedback(id=intent.id()))})
     await command(visit, made(CloseFeedback, number=read.number), intent)
