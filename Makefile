@@ -1,7 +1,7 @@
 # Needs make and a Python from 3.11 on; everything else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help system install test test-bench check demo bench clean
+.PHONY: help system install test test-bench check coverage demo bench clean
 
 VENV  := .venv
 PY    := $(VENV)/bin/python
@@ -42,11 +42,15 @@ test: install ## every test but the longest benchmarks' (ARGS="-k name" for some
 test-bench: install ## the longest benchmarks, each run small
 	$(PY) -m pytest -m bench tests/bench $(ARGS)
 
-check: install ## ruff, mypy, import law, packaging
+check: install ## ruff, mypy, import law, packaging, coverage
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m pytest tests/test_architecture.py tests/test_packaging.py
+	@$(PY) -m tests.covering
+
+coverage: install ## how much is run of what matters most (ARGS=--by-file)
+	@$(PY) -m tests.covering $(ARGS)
 
 demo_flags = $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(SECONDS_),--seconds $(SECONDS_)) \
              $(if $(SEED),--seed $(SEED)) $(if $(NO_KILL),--no-kill) \
