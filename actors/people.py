@@ -263,6 +263,11 @@ class LearnerShell(FoldShell):
                 self.house.answer(work, Answer(status="busy", reason="busy"))
             self._soon()
             return
+        except Exception as error:  # nothing may leave the mailbox standing
+            self.loading = False
+            self._bug(work, error)
+            self._soon()
+            return
         if not self.dropped:
             self._reserved = work.id
             self._folded(work)

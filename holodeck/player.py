@@ -166,7 +166,7 @@ class Player:
 
         Raises:
             RefusedError: ``unknown-player``; ``character-exists``; ``unknown-character``;
-                ``too-many-characters``; ``characters-too-large``.
+                ``too-many-characters``; ``too-large``.
         """
         return await self.command(PutCharacter(character=character, create=create), id=id)
 

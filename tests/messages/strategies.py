@@ -237,4 +237,7 @@ def _values(annotation: Any, metadata: Iterable[Any]) -> st.SearchStrategy[Any]:
     text = st.text(
         st.characters(codec="utf-8"), min_size=limit(metadata, "min_length") or 0, max_size=most
     )
-    return text.filter(str.strip) if limit(metadata, "strip_whitespace") else text
+    least = limit(metadata, "min_length") or 0
+    if limit(metadata, "strip_whitespace"):
+        return text.filter(lambda drawn: len(drawn.strip()) >= max(1, least))
+    return text

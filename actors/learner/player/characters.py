@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from holodeck.actors.decider import Moment
 from holodeck.actors.learner.player.profile import known
-from holodeck.actors.learner.player.state import REMOVED, CharacterKept, Player
+from holodeck.actors.learner.player.state import (
+    CHARACTERS_BYTES,
+    REMOVED,
+    CharacterKept,
+    Player,
+    size,
+)
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.player import (
     MAX_CHARACTERS,
@@ -40,10 +46,6 @@ READY_STEP: Final = 0.05
 UNREADY_STEP: Final = 0.03
 READY_MOST: Final = 0.2
 """How far traits move readiness at most, either way."""
-
-BYTES: Final = 192 * 1024
-"""What a player's active characters may come to together, as JSON; what is kept of those that are
-played no more may too."""
 
 # What stands behind a word: found anywhere in the entry, lower case.
 _CONCERNS: Final[Mapping[str, str]] = {
@@ -184,11 +186,6 @@ def enriched(character: Character) -> Character:
     return character.model_copy(update={"therapeutic_profile": profile})
 
 
-def size(character: Character) -> int:
-    """Bytes of a character as JSON."""
-    return len(character.model_dump_json().encode())
-
-
 # --- decisions ----------------------------------------
 
 
@@ -207,7 +204,7 @@ def owned(held: Player, character: str) -> CharacterKept:
 def put(state: LearnerState, command: PutCharacter, now: int) -> Sequence[PlayerEvent]:
     """Raises RefusedError: ``unknown-player``; ``character-exists``, made before; where it is no
     new one ``unknown-character``; ``too-many-characters``, five are active;
-    ``characters-too-large``, with it those that are active come to more than 192 KiB."""
+    ``too-large``, with it those that are active come to more than 96 KiB."""
     held = known(state)
     wanted = command.character
     kept = held.characters.get(wanted.character_id)
@@ -222,8 +219,9 @@ def put(state: LearnerState, command: PutCharacter, now: int) -> Sequence[Player
     others = [one for one in held.active if one.character.character_id != wanted.character_id]
     if wanted.is_active and len(others) >= MAX_CHARACTERS:
         raise RefusedError("too-many-characters", f"at most {MAX_CHARACTERS} are active")
-    if wanted.is_active and sum(map(size, (wanted, *(o.character for o in others)))) > BYTES:
-        raise RefusedError("characters-too-large", f"together they may have {BYTES} bytes")
+    beside = sum(size(one.character) for one in others) if wanted.is_active else 0
+    if size(wanted) + beside > CHARACTERS_BYTES:
+        raise RefusedError("too-large", f"together they may have {CHARACTERS_BYTES} bytes")
     return (CharacterPut(character=wanted),)
 
 
@@ -286,10 +284,10 @@ def _let_go(player: Player, character: str) -> None:
         for identity, kept in player.characters.items()
         if not kept.active
     )
-    room = BYTES
+    room = CHARACTERS_BYTES // 2
     for nth, (_, identity) in enumerate(reversed(gone)):
         room -= size(player.characters[identity].character)
-        if nth >= REMOVED or room < 0:
+        if nth and (nth >= REMOVED or room < 0):
             del player.characters[identity]
 
 

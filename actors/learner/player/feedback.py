@@ -16,7 +16,12 @@ from pydantic import ValidationError
 from holodeck.actors.decider import Moment
 from holodeck.actors.learner.player.profile import changed, known, settle
 from holodeck.actors.learner.player.settings import LEVELS, SHARED, resolved
-from holodeck.actors.learner.player.state import FEEDBACK, FEEDBACK_TEXT, Feedback
+from holodeck.actors.learner.player.state import (
+    FEEDBACK,
+    FEEDBACK_BYTES,
+    FEEDBACK_TEXT,
+    Feedback,
+)
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.player import (
     ApproveChange,
@@ -49,8 +54,10 @@ _TEXTS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...], float], ...]] = (
 )
 """Words, what they lead to and how sure that is; the first row with one of them in the text."""
 _UPDATE: Final = "update_"
-WANTED: Final = 4000
-"""The longest text of changes, in characters: it is kept until it is answered."""
+WANTED: Final = 2000
+"""The longest text of changes, in bytes: it is kept until it is answered."""
+WAITING: Final = 8
+"""How many changes may wait for the player's word at once."""
 CRISIS: Final = ("enable_crisis_monitoring", "provide_support_resources", "reduce_intensity")
 
 
@@ -79,8 +86,8 @@ def effect(given: GiveFeedback) -> Effect:
 
 def _wanted(text: str) -> dict[str, Any]:
     """The settings a text of changes names, by the setting's name."""
-    if len(text) > WANTED:
-        raise RefusedError("invalid-preference", f"changes have at most {WANTED} characters")
+    if len(text.encode()) > WANTED:
+        raise RefusedError("invalid-preference", f"changes have at most {WANTED} bytes")
     raw = json.loads(text)
     if not isinstance(raw, dict) or not raw:
         raise RefusedError("invalid-preference", "changes are an object of settings by name")
@@ -182,11 +189,14 @@ def adapted(held: PlayerSettings, changes: Sequence[str]) -> PlayerSettings:
 
 
 def give(state: LearnerState, command: GiveFeedback, now: int) -> Sequence[PlayerEvent]:
-    """Raises RefusedError: ``unknown-player``; ``invalid-preference``."""
+    """Raises RefusedError: ``unknown-player``; ``invalid-preference``; ``too-many-changes``, eight
+    wait for the player's word."""
     held = known(state)
     if held.said(command.feedback_id) is not None:
         return ()
     found = effect(command)
+    if found.approval and sum(one.waits for one in held.feedback) >= WAITING:
+        raise RefusedError("too-many-changes", f"{WAITING} wait to be approved or declined")
     told = FeedbackGiven(
         feedback_id=command.feedback_id,
         feedback_type=found.type,
@@ -245,7 +255,24 @@ def given(state: LearnerState, event: FeedbackGiven, moment: Moment) -> None:
         confidence=event.confidence,
         waits=event.approval,
     )
-    player.feedback = (*player.feedback, said)[-FEEDBACK:]
+    player.feedback = _kept((*player.feedback, said))
+
+
+def _kept(said: tuple[Feedback, ...]) -> tuple[Feedback, ...]:
+    """As many as there is room for; what waits for an answer goes last."""
+    room = FEEDBACK_BYTES - sum(map(_bytes, said))
+    gone: set[str] = set()
+    for one in sorted(said, key=lambda one: (one.waits, one.at)):
+        if room >= 0 and len(said) - len(gone) <= FEEDBACK:
+            break
+        gone.add(one.feedback_id)
+        room += _bytes(one)
+    return tuple(one for one in said if one.feedback_id not in gone)
+
+
+def _bytes(one: Feedback) -> int:
+    words = (one.feedback_id, one.text, one.preference_changes, *one.changes, *one.crisis_types)
+    return 100 + sum(len(word.encode()) for word in words if word)
 
 
 def approved(state: LearnerState, event: ChangeApproved, moment: Moment) -> None:

@@ -9,9 +9,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from holodeck.actors.decider import Moment
 from holodeck.actors.learner.player.settings import conflicts, from_preferences, resolved
-from holodeck.actors.learner.player.state import ACCESSES, DISMISSED, Access, Player
+from holodeck.actors.learner.player.state import (
+    ACCESS_WORDS,
+    ACCESSES,
+    DISMISSED,
+    DISMISSED_BYTES,
+    PREFERENCES_BYTES,
+    SETTINGS_BYTES,
+    Access,
+    Player,
+    size,
+)
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.player import (
     ChangePlayerSettings,
@@ -43,13 +55,23 @@ def known(state: LearnerState) -> Player:
     return state.player
 
 
+def fits(part: BaseModel, room: int) -> None:
+    """
+    Raises:
+        RefusedError: ``too-large``, as JSON it has more than ``room`` bytes.
+    """
+    if size(part) > room:
+        raise RefusedError("too-large", f"{size(part)} bytes, at most {room} are kept")
+
+
 # --- decisions ----------------------------------------
 
 
 def create(state: LearnerState, command: CreatePlayer, now: int) -> Sequence[PlayerEvent]:
-    """Raises RefusedError: ``player-exists``."""
+    """Raises RefusedError: ``player-exists``; ``too-large``, preferences of more than 16 KiB."""
     if state.player is not None:
         raise RefusedError("player-exists", "a profile of this learner already exists")
+    fits(command.preferences, PREFERENCES_BYTES)
     return (
         PlayerCreated(
             username=command.username,
@@ -62,8 +84,10 @@ def create(state: LearnerState, command: CreatePlayer, now: int) -> Sequence[Pla
 
 
 def update(state: LearnerState, command: UpdatePlayer, now: int) -> Sequence[PlayerEvent]:
-    """Raises RefusedError: ``unknown-player``."""
+    """Raises RefusedError: ``unknown-player``; ``too-large``, preferences of more than 16 KiB."""
     held = known(state)
+    if command.preferences is not None:
+        fits(command.preferences, PREFERENCES_BYTES)
     said = {name: getattr(command, name) for name in UpdatePlayer.model_fields if name != "kind"}
     if command.delegates is not None:
         said["delegates"] = tuple(one for one in dict.fromkeys(command.delegates) if one != held.id)
@@ -97,8 +121,10 @@ def settle(wanted: PlayerSettings, resolve: bool = True) -> tuple[PlayerSettings
 
     Raises:
         RefusedError: ``settings-conflict``, with what conflicts: one of severity error or critical
-            that cannot be mended, or any such where mending is not wanted.
+            that cannot be mended, or any such where mending is not wanted; ``too-large``, they have
+        more than 32 KiB.
     """
+    fits(wanted, SETTINGS_BYTES)
     mended: tuple[str, ...] = ()
     if resolve:
         wanted, mended = resolved(wanted)
@@ -174,10 +200,15 @@ def settings_changed(state: LearnerState, event: PlayerSettingsChanged, moment: 
 
 def dismissed(state: LearnerState, event: RecommendationDismissed, moment: Moment) -> None:
     if state.player is not None:
-        state.player.dismissed = (*state.player.dismissed, event.recommendation)[-DISMISSED:]
+        room, kept = DISMISSED_BYTES, list[str]()
+        for one in (event.recommendation, *reversed(state.player.dismissed))[:DISMISSED]:
+            room -= len(one.encode())
+            if room >= 0:
+                kept.insert(0, one)
+        state.player.dismissed = tuple(kept)
 
 
 def accessed(state: LearnerState, event: PlayerAccessed, moment: Moment) -> None:
     if state.player is not None:
-        access = Access(event.by, event.role, event.what, moment.at)
+        access = Access(event.by, event.role, event.what[:ACCESS_WORDS], moment.at)
         state.player.accesses = (*state.player.accesses, access)[-ACCESSES:]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from pydantic import BaseModel
+
 from holodeck.messages.player import (
     Character,
     CrisisType,
@@ -18,6 +20,14 @@ from holodeck.messages.player import (
     WorldParameters,
 )
 
+PREFERENCES_BYTES: Final = 16 * 1024
+SETTINGS_BYTES: Final = 32 * 1024
+CHARACTERS_BYTES: Final = 96 * 1024
+"""What the active characters may come to together, as JSON; those played no more half of that."""
+WORLDS_BYTES: Final = 32 * 1024
+FEEDBACK_BYTES: Final = 32 * 1024
+DISMISSED_BYTES: Final = 8 * 1024
+"""However much is said, a player is small enough to travel whole: about 300 KiB at most."""
 REMOVED: Final = 5
 """Characters that are not played any more, of which all is kept; the oldest goes first."""
 CUSTOMIZED: Final = 50
@@ -27,7 +37,14 @@ FEEDBACK: Final = 40
 FEEDBACK_TEXT: Final = 500
 """Characters that are kept of what somebody wrote as feedback."""
 ACCESSES: Final = 100
+ACCESS_WORDS: Final = 50
+"""Characters that are kept of what somebody looked at."""
 DISMISSED: Final = 100
+
+
+def size(part: BaseModel) -> int:
+    """Bytes of a part of a player as JSON."""
+    return len(part.model_dump_json().encode())
 
 
 @dataclass(frozen=True, slots=True)

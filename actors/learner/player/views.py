@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from holodeck.actors.learner.player import dashboard
 from holodeck.actors.learner.player.characters import owned
 from holodeck.actors.learner.player.profile import known
-from holodeck.actors.learner.player.settings import conflicts
+from holodeck.actors.learner.player.settings import Conflict, conflicts
 from holodeck.actors.learner.player.state import CharacterKept, Player
+from holodeck.actors.learner.player.worlds import Compatibility
 from holodeck.actors.learner.player.worlds import compatibility as worked_out
 from holodeck.messages.errors import RefusedError
 
@@ -81,6 +82,14 @@ def _progress(looking: Looking) -> dict[str, Any]:
     return {name: told[name] for name in told if name not in ("at", "player_id")}
 
 
+def _plain(found: Conflict | Compatibility) -> dict[str, Any]:
+    """Its fields, with lists for tuples."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(found).items()
+    }
+
+
 def _private(held: Player) -> dict[str, Any]:
     """What the owner alone sees."""
     return {
@@ -109,7 +118,7 @@ def settings(looking: Looking) -> dict[str, Any]:
         "settings": held.model_dump(mode="json"),
         "version": held.version,
         "conflicts": [
-            asdict(found) | {"auto_resolvable": found.auto_resolvable} for found in conflicts(held)
+            _plain(found) | {"auto_resolvable": found.auto_resolvable} for found in conflicts(held)
         ],
     }
 
@@ -149,7 +158,7 @@ def compatibility(looking: Looking) -> dict[str, Any]:
         parameters=own,
         completed=[] if history is None else [w for w, p in history.worlds.items() if p.sessions],
     )
-    return asdict(found) | {
+    return _plain(found) | {
         "parameters": (own or world.default_parameters).model_dump(mode="json"),
         "customized": own is not None,
     }

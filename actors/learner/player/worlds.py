@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from holodeck.actors.decider import Moment
 from holodeck.actors.learner.player.characters import owned
-from holodeck.actors.learner.player.profile import known
+from holodeck.actors.learner.player.profile import fits, known
 from holodeck.actors.learner.player.settings import same
-from holodeck.actors.learner.player.state import CUSTOMIZED, Customized
+from holodeck.actors.learner.player.state import CUSTOMIZED, WORLDS_BYTES, Customized, size
 from holodeck.messages.player import (
     Character,
     CustomizeWorld,
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
 
 def customize(state: LearnerState, command: CustomizeWorld, now: int) -> Sequence[PlayerEvent]:
-    """Raises RefusedError: ``unknown-player``, ``unknown-character``."""
+    """Raises RefusedError: ``unknown-player``, ``unknown-character``; ``too-large``, parameters of
+    more than 16 KiB."""
     held = known(state)
     owned(held, command.character)
+    fits(command.parameters, WORLDS_BYTES // 2)
     if held.parameters(command.character, command.world) == command.parameters:
         return ()
     return (
@@ -52,7 +54,13 @@ def customized(state: LearnerState, event: WorldCustomized, moment: Moment) -> N
         one for one in player.worlds if (one.character, one.world) != (event.character, event.world)
     )
     made = Customized(event.character, event.world, event.parameters, moment.at)
-    player.worlds = (*others, made)[-CUSTOMIZED:]
+    kept, room = [made], WORLDS_BYTES - size(made.parameters)
+    for one in reversed((*others,)[1 - CUSTOMIZED :]):
+        room -= size(one.parameters)
+        if room < 0:
+            break
+        kept.insert(0, one)
+    player.worlds = tuple(kept)
 
 
 # --- compatibility ----------------------------------------

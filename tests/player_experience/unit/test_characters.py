@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from holodeck.actors.learner.player.characters import BYTES, enriched, readiness
-from holodeck.actors.learner.player.state import REMOVED
+from holodeck.actors.learner.player.characters import enriched, readiness
+from holodeck.actors.learner.player.state import CHARACTERS_BYTES, REMOVED
 from holodeck.messages.player import (
     Appearance,
     Background,
@@ -179,8 +179,8 @@ def test_active_characters_may_only_be_so_large_together() -> None:
     )
     for made, name in enumerate(NAMES[:5]):
         one = character(name.lower(), name, profile=large, backstory="é" * 2000)
-        if made * len(one.model_dump_json().encode()) > BYTES - 60_000:
-            assert ana.refuses(PutCharacter(character=one)).reason == "characters-too-large"
+        if (made + 1) * len(one.model_dump_json().encode()) > CHARACTERS_BYTES:
+            assert ana.refuses(PutCharacter(character=one)).reason == "too-large"
             return
         ana.does(PutCharacter(character=one))
     pytest.fail("all of them fitted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from holodeck.actors.learner import learner
 from holodeck.actors.learner.decider import LEARNER_STATE
 from holodeck.actors.learner.player.deciding import CHANGES, DECIDES
 from holodeck.actors.learner.player.state import DISMISSED
-from holodeck.messages.base import MAX_MESSAGE
+from holodeck.messages.base import MAX_MESSAGE, MAX_STATE
 from holodeck.messages.codec import encode_checkpoint, pack, unpack
 from holodeck.messages.errors import RefusedError
 from holodeck.messages.player import (
@@ -24,9 +25,11 @@ from holodeck.messages.player import (
     CustomizeWorld,
     DismissRecommendation,
     GiveFeedback,
+    Goal,
     PlayerCommand,
     PlayerCreated,
     PlayerEvent,
+    PlayerSettings,
     PlayerUpdated,
     PrivacySettings,
     ProgressGoal,
@@ -34,12 +37,16 @@ from holodeck.messages.player import (
     RecordAccess,
     RemoveCharacter,
     TherapeuticPreferences,
+    TherapeuticProfile,
     UpdatePlayer,
+    WorldParameters,
 )
 from tests.messages.strategies import any_of, instances, kind_of, members
-from tests.player_experience.unit.folk import Folk
+from tests.player_experience.unit.folk import Folk, character
 
 laws = settings(max_examples=60, deadline=None)
+MANY = tuple(f"{n:02}".ljust(200, "é") for n in range(50))
+HUGE = TherapeuticPreferences(avoid_topics=MANY)
 
 
 # --- names, addresses, zones ----------------------------------------
@@ -267,6 +274,69 @@ def test_a_command_that_was_obeyed_is_harmless_when_said_again(
         again = learner.decide(folk.state, command, folk.at)
         assert not again or isinstance(command, RecordAccess)
     assert folk.state == before
+
+
+def test_whatever_is_said_a_player_is_small_enough_to_travel_whole() -> None:
+    """The largest of everything, in letters of four bytes, again and again."""
+    wide = "\N{GRINNING FACE}"
+    topics = tuple(f"{n:02}{wide * 198}" for n in range(19))
+    few = topics[:9]
+    folk = Folk()
+    large = TherapeuticPreferences(trigger_warnings=few, comfort_topics=few[:8])
+    folk.does(CreatePlayer(username="a" * 50, email="a@b.co", preferences=large))
+    folk.does(UpdatePlayer(delegates=tuple(f"d{n}".ljust(64, "x") for n in range(16))))
+    folk.does(
+        ChangePlayerSettings(settings=PlayerSettings(avoid_topics=topics, comfort_topics=few))
+    )
+    goals = tuple(
+        Goal(goal_id=f"g{n}", description=wide * 500, milestones=topics[:10]) for n in range(3)
+    )
+    profile = TherapeuticProfile(therapeutic_goals=goals)
+    for n in range(2):
+        one = character(f"c{n}", "Al", profile=profile, backstory=wide * 2000)
+        folk.does(PutCharacter(character=one))
+    for n in range(12):
+        folk.does(PutCharacter(character=character(f"x{n}", "Al", backstory=wide * 2000)))
+        folk.does(RemoveCharacter(character=f"x{n}"))
+    parameters = WorldParameters(focus_areas=few, avoid_topics=few)
+    for n in range(60):
+        world = CustomizeWorld(character="c1", world=f"w{n}", parameters=parameters)
+        folk.does(world)
+    wanted = json.dumps({"trigger_warnings": [wide * 120]}, ensure_ascii=False)
+    for n in range(70):
+        folk.does(GiveFeedback(feedback_id=f"{n}{wide * 198}"[:200], text=wide * 4000))
+        if n < 8:
+            folk.does(GiveFeedback(feedback_id=f"p{n}", preference_changes=wanted))
+    for n in range(110):
+        folk.does(DismissRecommendation(recommendation=f"{n}{wide * 190}"))
+        folk.does(RecordAccess(by=f"b{n}".ljust(64, "x"), role="stranger", what=wide * 200))
+    assert sum(one.waits for one in folk.player.feedback) == 8
+    refused = folk.refuses(GiveFeedback(feedback_id="p9", preference_changes=wanted))
+    assert refused.reason == "too-many-changes"
+    assert len(folk.player.accesses) == 100
+    whole = len(pack(LEARNER_STATE.dump_python(folk.state)))
+    assert 150_000 < whole < MAX_STATE // 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        CreatePlayer(username="ana", email="a@b.co", preferences=HUGE),
+        UpdatePlayer(preferences=HUGE),
+        ChangePlayerSettings(settings=PlayerSettings(avoid_topics=MANY, trigger_warnings=MANY)),
+        CustomizeWorld(
+            character="al",
+            world="w",
+            parameters=WorldParameters(focus_areas=MANY, avoid_topics=MANY),
+        ),
+    ],
+    ids=lambda command: command.kind,
+)
+def test_what_is_too_large_to_be_kept_is_refused(command: Any) -> None:
+    folk = Folk() if isinstance(command, CreatePlayer) else Folk.made()
+    if not isinstance(command, CreatePlayer):
+        folk.does(PutCharacter(character=character("al", "Al")))
+    assert folk.refuses(command).reason == "too-large"
 
 
 @laws
