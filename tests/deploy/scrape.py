@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from holodeck.actors.metrics import ACTOR_KINDS, Metrics, merge
 from holodeck.entrypoints.gateway.api import Figures
+from holodeck.messages.player import CrisisType, SafetyFinding, SafetyFlagged
 from holodeck.messages.session import TaskRouted
 
 ADDED_BY_PROMETHEUS = frozenset({"job", "instance"})
@@ -32,7 +33,13 @@ def busy() -> Metrics:
     metrics.deliveries("plato")
     metrics.projection("redis")
     metrics.store("CHECKPOINTS", 1, 2)
-    metrics.observe([TaskRouted(task="t", npc="marta", match=1.0, fallback=False)])
+    finding = SafetyFinding(types=(next(iter(CrisisType)),), confidence=1.0)
+    metrics.observe(
+        [
+            TaskRouted(task="t", npc="marta", match=1.0, fallback=False),
+            SafetyFlagged(finding=finding),
+        ]
+    )
     return metrics
 
 

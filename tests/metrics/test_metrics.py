@@ -73,6 +73,12 @@ OPERATOR = [
     "holodeck_graph_edges",
     "holodeck_store_bytes",
     "holodeck_store_limit_bytes",
+    "holodeck_narrator_failures_total",
+    "holodeck_safety_failures_total",
+    "holodeck_safety_findings_total",
+    "holodeck_projection_applied_total",
+    "holodeck_projection_lag",
+    "holodeck_projection_errors_total",
     "holodeck_build_info",
 ]
 
