@@ -28,7 +28,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holodeck.broker.port import Broker, Bucket
@@ -46,6 +46,7 @@ from holodeck.entrypoints.gateway.manners import (
     Sent,
     problem_of,
 )
+from holodeck.entrypoints.gateway.manual import POLICY, manual
 from holodeck.entrypoints.gateway.safety import Care
 from holodeck.entrypoints.gateway.shelf import Shelf
 from holodeck.entrypoints.gateway.v1 import events, live, players, sessions, tasks, tokens, watching
@@ -56,7 +57,6 @@ from holodeck.session import Step
 
 log = structlog.get_logger("holodeck.gateway")
 
-PUBLIC: Final = frozenset({"/openapi.json", "/docs"})
 _DRAINED: Final = 16 * MAX_BODY
 
 
@@ -309,6 +309,14 @@ def api(gateway: Gateway, routers: Sequence[APIRouter] = ()) -> ASGIApp:
         # of them together for half a second.
         made.router.routes.extend(router.routes)
     made.openapi = lambda: document(made, every)  # type: ignore[method-assign]
+    page: list[str] = []
+
+    async def docs(_: Request) -> Response:
+        if not page:
+            page.append(manual(document(made, every)))
+        return HTMLResponse(page[0], headers={"content-security-policy": POLICY})
+
+    made.add_route("/docs", docs, include_in_schema=False)
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
@@ -352,6 +360,11 @@ def api(gateway: Gateway, routers: Sequence[APIRouter] = ()) -> ASGIApp:
     return _Surroundings(made, gateway)
 
 
+_ABOUT: Final = """Sessions, players and all that runs, over HTTP. Errors are problem+json with a
+stable word in `code`; `Idempotency-Key` makes a repeat harmless; lists have `limit` and `cursor`;
+what has a version has an `ETag`; times are ISO 8601 UTC. See docs/http.md."""
+
+
 def document(made: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     """The OpenAPI document: FastAPI's, with the bodies that routes read themselves, how callers
     show who they are, and what errors look like."""
@@ -360,7 +373,7 @@ def document(made: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     told = get_openapi(
         title=made.title,
         version=made.version,
-        description=__doc__,
+        description=_ABOUT,
         routes=made.routes,
         servers=[{"url": "/api/v1"}],
     )

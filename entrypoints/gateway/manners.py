@@ -198,13 +198,13 @@ _BY_STATUS: Final[dict[int, str]] = {
         no-session not-active not-ended not-erasing not-offered npc-left player-exists
         question-open question-order refraction-order session-active session-ended session-exists
         session-full session-paused settings-conflict settings-version start-abandoned
-        task-completed task-limit task-open task-succeeded task-cancelled too-many-characters
-        trigger-exists trigger-past turn-order variables-full
+        task-completed task-limit task-open task-succeeded task-cancelled too-many-changes
+        too-many-characters trigger-exists trigger-past turn-order variables-full
     """,
     410: "learner-erased session-erased",
     413: "too-large characters-too-large",
     422: "blank-answer empty-curriculum invalid-preference no-wording not-an-object wrong-supply",
-    503: "at-capacity queue-full store-full not-stored",
+    503: "at-capacity expired queue-full store-full not-stored",
 }
 REFUSALS: Final = {
     reason: status for status, reasons in _BY_STATUS.items() for reason in reasons.split()
