@@ -739,6 +739,7 @@ def union_members(union: Any) -> set[type[Event]]:
 
 
 OTHERWISE: dict[str, tuple[str, ...]] = {
+    "learner.erased": ("npc",),
     "session.started": ("context", "stage", "brief"),
     "session.forked": ("state", "sequence"),
     "session.ended": ("agent", "name", "h1", "patterns"),
