@@ -440,7 +440,7 @@ WORLDS = [world for name in LIBRARY.names() if (world := LIBRARY.get(name)) is n
 ALPHABET = st.characters(exclude_categories=())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     text=st.text(ALPHABET, max_size=300)
     | st.lists(

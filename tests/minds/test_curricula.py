@@ -226,7 +226,7 @@ PLACES = ("id", "name", "strand", "grade", "needs", "generator", "learn", "minut
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_whatever_stands_in_a_file_is_read_or_told_and_never_raises(data: st.DataObject) -> None:
     top = data.draw(st.dictionaries(st.sampled_from(["strands", "skills", "prove", "id"]), ODD))
     one = data.draw(st.dictionaries(st.sampled_from(PLACES), ODD))
@@ -251,7 +251,7 @@ def graphs(draw: st.DrawFn) -> dict[str, tuple[str, ...]]:
 
 
 @given(graphs())
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_there_is_a_cycle_where_and_only_where_there_is_no_order(
     needs: dict[str, tuple[str, ...]],
 ) -> None:
@@ -264,7 +264,7 @@ def test_there_is_a_cycle_where_and_only_where_there_is_no_order(
 
 
 @given(graphs())
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_in_the_order_everything_stands_behind_what_it_needs(
     needs: dict[str, tuple[str, ...]],
 ) -> None:

@@ -295,7 +295,7 @@ CONVERSATIONS = st.builds(
 )
 SCRIPTS = PLAIN | CONVERSATIONS
 COMMANDS = LIKELY | TALKING
-laws = settings(max_examples=100, deadline=None)
+laws = settings(max_examples=60, deadline=None)
 
 
 def told(script: list[tuple[float, Any]]) -> Story:
