@@ -762,17 +762,15 @@ class Session:
         deck = self._deck
         partition = partition_of(self.id, deck.partitions)
         subjects = writer_filter(deck.ns, "session", partition, self.id)
-        found = False
-        journal = deck.broker.log(deck.layout.checkpoints)
-        async for record in journal.read(subjects, after=after, upto=upto):
-            found = True
-            yield step_of(record)
-        if found:
-            return
         entry = await deck.broker.bucket(deck.layout.archive).get(f"log.{partition}.{self.id}")
         for record in unarchived(entry.data) if entry is not None else ():
+            # While it is being taken out of the journal, a part of it is still there as well.
             if after < record.sequence and (upto is None or record.sequence <= upto):
+                after = record.sequence
                 yield step_of(record)
+        journal = deck.broker.log(deck.layout.checkpoints)
+        async for record in journal.read(subjects, after=after, upto=upto):
+            yield step_of(record)
 
     async def fork(self, *, at: int | None = None, id: str | None = None) -> Session:
         """A rehearsal that goes on from a checkpoint; it touches no NPC and no learner.

@@ -45,16 +45,17 @@ async def checkpoints(
     """
     partition = partition_of(check_id(session), deck.partitions)
     subjects = writer_filter(deck.ns, "session", partition, session)
-    found: list[Record] = []
+    entry = await deck.broker.bucket(deck.layout.archive).get(f"log.{partition}.{session}")
+    known = unarchived(entry.data) if entry is not None else []
+    found = [record for record in known if record.sequence > after]
+    if len(found) > limit:
+        return found[:limit], True
+    after = max(after, known[-1].sequence if known else 0)
     async for record in deck.broker.log(deck.layout.checkpoints).read(subjects, after=after):
         if len(found) == limit:
             return found, True
         found.append(record)
-    if not found:
-        entry = await deck.broker.bucket(deck.layout.archive).get(f"log.{partition}.{session}")
-        records = unarchived(entry.data) if entry is not None else []
-        found = [record for record in records if record.sequence > after]
-    return found[:limit], len(found) > limit
+    return found, False
 
 
 def card_of(record: Record) -> dict[str, Any]:
