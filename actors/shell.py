@@ -1494,8 +1494,10 @@ class FoldShell(Shell):
 
     def _failed(self, error: BaseException) -> None:
         flight = self.flight
-        if isinstance(error, LostFence) and flight is not None and error.last < flight.after:
-            self.behind = (flight.after, error.last)
+        if isinstance(error, LostFence) and flight is not None:
+            own = self._cell().own
+            taken = error.last < own == flight.after
+            self.behind = (own, error.last) if taken else (0, 0)
         super()._failed(error)
 
     def _soon(self) -> None:

@@ -11,8 +11,12 @@ from holodeck.messages.synthesis import Finding, Synthesis
 
 
 def let_go(state: MidState, session: str) -> None:
-    """The mid knows a session no more: neither open nor ended, nor in anything it found."""
+    """The mid knows a session no more: neither open nor ended, nor in anything it found.
+
+    Kinds of tasks are named after tasks, and whose those were is not known: all are forgotten.
+    """
     leave(state, session)
+    state.types = {}
     state.settled.pop(session, None)
     state.failures = {task: one for task, one in state.failures.items() if one.session != session}
     for error in state.fingerprints.values():
@@ -67,6 +71,7 @@ def left_out(synthesis: Synthesis | None, name: str) -> Synthesis | None:
             "conflicts": tuple(one for one in synthesis.conflicts if not _names(one, name)),
             "complements": tuple(one for one in synthesis.complements if not _names(one, name)),
             "agents": tuple(one for one in synthesis.agents if one.agent != name),
+            "metrics": synthesis.metrics.model_copy(update={"types": ()}),
         }
     )
 

@@ -169,6 +169,35 @@ async def test_what_was_archived_and_what_was_put_aside_goes_too(
     assert await refused(ended.fork()) == "session-erased"
 
 
+async def agents(deck: Deck) -> set[str]:
+    end = await deck.broker.log(deck.layout.checkpoints).end()
+    return {row["agent"] for row in await deck.fleet.agents(after=end)}
+
+
+async def test_an_agent_is_erased_with_what_the_fleet_wrote_of_it(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """The fleet's last word goes as well, and it goes on from the one before."""
+    deck = await begun(stage, tmp_path / "sink" / "tiles.jsonl")
+    await deck.fleet.register("ben", ["bake"])
+    worker = await deck.start_session(learner="ana", kind="agent", tags=("MARKtag",))
+    task = await worker.add_task("MARKtask", capabilities=["bake"])
+    await worker.route(task)
+    await worker.complete(task)
+    await worker.end()
+    await deck.fleet.register("ana", ["MARKskill"])
+
+    receipt = await deck.erase("ana", wait_s=90)
+
+    assert receipt.complete
+    assert await everywhere(stage.broker, stage.layout, "MARK") == []
+    assert in_files(stage.folder / "nats", "MARKskill") == {}
+    assert await agents(deck) == {"ben"}
+    await deck.fleet.register("cem", ["serve"])
+    await deck.fleet.register("dora", ["serve"])
+    assert await agents(deck) == {"ben", "cem", "dora"}
+
+
 async def test_nobody_is_erased_by_a_client_alone(stage: Stage, tmp_path: Path) -> None:
     """Hosts obey only where the store says that the learner is to be erased, and clients cannot
     write there."""
