@@ -36,6 +36,8 @@ from holodeck.actors.projections.port import (
 _TYPES: Final[Mapping[type, str]] = {str: "STRING", int: "INT64", float: "DOUBLE", bool: "BOOL"}
 _OWN: Final = "HolodeckProjection"
 """The table of one row: the place, and whether what was erased is still in the file."""
+_UNREADABLE: Final = ("different version", "Cannot read checkpoint", "orrupt")
+"""What the library says of a database file that was broken, or written by another version of it."""
 _CHUNK: Final = 2000
 _POOL_BYTES: Final = 128 * 1024 * 1024
 
@@ -95,7 +97,13 @@ class EmbeddedGraph:
         fresh = self._fresh
         for left in (fresh, *_beside(fresh)):
             left.unlink(missing_ok=True)  # a copy that was not finished
-        self._begin(self.path)
+        try:
+            self._begin(self.path)
+        except RuntimeError as error:
+            if not any(words in str(error) for words in _UNREADABLE):
+                raise
+            self._put_aside(str(error))
+            self._begin(self.path)
         known = {*LABELS, *RELATIONS, _OWN}
         foreign = {row["name"] for row in self._rows("CALL show_tables() RETURN name")} - known
         if foreign:
@@ -109,6 +117,14 @@ class EmbeddedGraph:
         if kept is not None and kept["unclean"]:
             self._copy()
         return None if kept is None else str(kept["place"])
+
+    def _put_aside(self, reason: str) -> None:
+        """A graph that cannot be read is made anew; the file stays until somebody is erased."""
+        self._shut()
+        log.error("graph.unreadable", file=str(self.path), moved=str(self._aside), reason=reason)
+        self.path.replace(self._aside)
+        for path in _beside(self.path):
+            path.unlink(missing_ok=True)
 
     def _begin(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -273,6 +289,10 @@ class EmbeddedGraph:
         return Graph(nodes, edges)
 
     @property
+    def _aside(self) -> Path:
+        return self.path.with_name(self.path.name + ".unreadable")
+
+    @property
     def _fresh(self) -> Path:
         return self.path.with_name(self.path.name + ".fresh")
 
@@ -300,7 +320,7 @@ class EmbeddedGraph:
         for path in _beside(self.path):
             path.unlink(missing_ok=True)
         os.replace(self._fresh, self.path)
-        for path in _beside(self._fresh):
+        for path in (*_beside(self._fresh), self._aside):
             path.unlink(missing_ok=True)
         self._begin(self.path)
 

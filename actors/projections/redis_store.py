@@ -196,7 +196,8 @@ class RedisProjection:
             there: Any = await self._apply(keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             raise self._down(error) from error
-        if there is not None:
+        # Sent again after an answer was lost, it finds its own place: then it was taken.
+        if there is not None and there.decode("utf-8", "replace") != arguments[1]:
             raise Overtaken(f"{self.store} is at {there[:200]!r}")
         self._place = arguments[1]
         return len(keys) - 2

@@ -13,6 +13,8 @@ import pytest
 import holodeck
 from holodeck.actors.folds import HEADER_SEQUENCE
 from holodeck.actors.host import archived
+from holodeck.actors.projections import Bookmark, Overtaken, Step
+from holodeck.actors.projections.port import START
 from holodeck.actors.projections.redis_store import RedisProjection
 from holodeck.broker import NatsBroker
 from holodeck.config import load_settings
@@ -40,6 +42,7 @@ from tests.player_experience.journal import (
     ended,
     now,
     started,
+    step,
     turn,
     until,
 )
@@ -393,6 +396,25 @@ async def test_a_store_filled_from_another_journal_is_filled_anew(
         assert not await redis.client.exists("tta:session:s0")
         assert not await redis.client.exists("player:p0:progress")
         assert await redis.client.exists("player:zoe:progress")
+
+
+async def test_a_batch_whose_answer_was_lost_is_taken_once(redis: RedisServer) -> None:
+    class Nothing:
+        async def of(self, session: str, before: int) -> list[Step]:
+            return []
+
+    projection = RedisProjection(redis.url)
+    assert await projection.open(Nothing()) is None
+    await projection.reset()
+    begun = step(1, "s1", started(), at=now(), learner="ana")
+    await projection.apply([begun], Bookmark(1))
+    projection._place = START.dump()  # as it was before the answer was lost
+    await projection.apply([begun], Bookmark(1))
+    projection._place = START.dump()
+    with pytest.raises(Overtaken):
+        await projection.apply([begun], Bookmark(2))
+    assert (await data_of(redis, "s1"))["sequence"] == 1
+    await projection.close()
 
 
 # --- erasure ----------------------------------------
