@@ -32,7 +32,9 @@ NAMES: Final = (
     "recall",
     "practice",
     "mastery",
+    "overview",
     "dashboard",
+    "gateway",
 )
 
 

@@ -58,7 +58,7 @@ class People:
     # --- NPCs ----------------------------------------
 
     async def npcs(self) -> list[dict[str, Any]]:
-        """Everybody who was met or given a task, in order of id, with the sessions they are in."""
+        """Everybody who was met or given a task, who is in most sessions now first."""
         rows = await self._rows.all()
         now_in = Counter(row["npc"] for row in rows if row["npc"])
         agents = {str(one["agent"]): one for one in await self._deck().fleet.agents()}
@@ -71,7 +71,7 @@ class People:
                 "capabilities": list(agents[name]["capabilities"]) if name in agents else [],
                 "agent": name in agents,
             }
-            for name in sorted(names)
+            for name in sorted(names, key=lambda name: (-now_in.get(name, 0), name))
         ]
 
     async def npc(self, identity: str) -> dict[str, Any]:

@@ -97,6 +97,7 @@ class Rows:
         self._deck, self._connect = deck, connect
         self._rows: list[dict[str, Any]] = []
         self._texts: dict[str, tuple[int, str]] = {}
+        self._held: dict[str, dict[str, Any]] = {}
         self._at = 0.0
         self._made = 0
         self._making: asyncio.Task[None] | None = None
@@ -192,32 +193,46 @@ class Rows:
         told = await self._deck().sessions()
         rows: list[dict[str, Any]] = []
         texts: dict[str, tuple[int, str]] = {}
+        held: dict[str, dict[str, Any]] = {}
         missing: list[str] = []
         for n, one in enumerate(told):
-            identity, sequence, host = one["session"], one["sequence"], one["host"]
-            if one["phase"] == "asleep":
-                found = self._known.get(identity)
-                if found is not None and found[0] == sequence:
-                    row = row_of(found[1], host, asleep=True)
-                else:
+            if n % 500 == 499:
+                await asyncio.sleep(0)  # others have their turn
+            identity, sequence, asleep = one["session"], one["sequence"], one["phase"] == "asleep"
+            row = self._held.get(identity)
+            if (
+                row is None
+                or row["sequence"] != sequence
+                or row["asleep"] != asleep
+                or row["host"] != one["host"]
+                or row["status"] == "unknown"
+            ):
+                row = self._row(one, asleep=asleep)
+                if row["status"] == "unknown":
                     missing.append(identity)
-                    row = row_of(one, host, asleep=True)
+                texts[identity] = sequence, searched(row)
             else:
-                row = row_of(one, host, asleep=False)
-                self._remember(identity, sequence, one)
+                texts[identity] = self._texts[identity]
+            held[identity] = row
             rows.append(row)
-            before = self._texts.get(identity)
-            # What is searched changes seldom; a missing row's text must be made again.
-            mark = -1 if row["status"] == "unknown" else sequence
-            texts[identity] = before if before and before[0] == mark else (mark, searched(row))
-            if n % 1000 == 999:
-                await asyncio.sleep(0)
-        self._rows, self._texts, self._at = rows, texts, time.monotonic()
+        self._rows, self._texts, self._held = rows, texts, held
+        self._at = time.monotonic()
         self._made += 1
         self._chosen.clear()
         if missing and self._reading is None:
             self._reading = asyncio.create_task(self._read(missing), name="sleeping-sessions")
             self._reading.add_done_callback(self._read_or_not)
+
+    def _row(self, told: dict[str, Any], *, asleep: bool) -> dict[str, Any]:
+        """A row made anew; of a sleeping session out of what is remembered of it."""
+        identity, sequence = told["session"], told["sequence"]
+        if asleep:
+            found = self._known.get(identity)
+            if found is not None and found[0] == sequence:
+                return row_of(found[1], told["host"], asleep=True)
+        else:
+            self._remember(identity, sequence, told)
+        return row_of(told, told["host"], asleep=asleep)
 
     def _remember(self, identity: str, sequence: int, told: dict[str, Any]) -> None:
         self._known[identity] = sequence, told

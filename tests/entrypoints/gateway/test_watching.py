@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from holodeck.actors.keeper import TilesService
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.tiles.dead import Graveyard
+from holodeck.actors.tiles.plato import PlatoSink
 from holodeck.broker.port import Record
 from holodeck.entrypoints.gateway.access import Role
 from holodeck.entrypoints.gateway.site import POLICY, files
@@ -24,6 +26,7 @@ from holodeck.messages.ids import new_id, partition_of
 from holodeck.messages.session import CastMember
 from holodeck.messages.subjects import COMMAND
 from tests.entrypoints.gateway.doors import House, house, problem
+from tests.tiles.plato_stub import TAKEN, Plato, refused
 
 
 @pytest.fixture
@@ -550,6 +553,68 @@ async def test_a_tile_of_a_sink_that_is_gone_stays(home: House) -> None:
     told = await operator.post(f"/dead-letters/{letter['sequence']}/redeliver")
     problem(told, 409, "letter-stays")
     assert "plato" in told.json()["detail"]
+
+
+async def test_a_tile_a_server_refused_goes_back_to_it_once_it_takes_it(home: House) -> None:
+    unwanted: dict[str, Any] = {"refuse": True}
+
+    def answer(tile: dict[str, Any]) -> Any:
+        turn = tile["question"].startswith("[TURN]")
+        return refused("not today") if turn and unwanted["refuse"] else TAKEN
+
+    async with Plato(answer) as plato:
+        await home.local.tiles.stop()
+        home.local.tiles = TilesService(
+            home.local.runtime_connection,
+            home.layout,
+            sinks=(("plato", lambda: PlatoSink(plato.url)),),
+        )
+        await home.local.tiles.start()
+        session = await home.deck.start_session(learner="ana", cast=["marta"], session="cafe")
+        await session.take_turn("Hola", to="marta")
+        operator = home.operator
+        page = await until(
+            lambda: got(operator, "/dead-letters"), lambda one: one["total"] == 1, 20
+        )
+        letter = page["items"][0]
+        assert (letter["stream"], letter["reason"]) == ("TILES-plato", "refused")
+        address = f"/dead-letters/{letter['sequence']}/redeliver"
+
+        stays = problem(await operator.post(address), 409, "letter-stays")
+        assert "not today" in stays["detail"]
+        assert (await got(operator, "/dead-letters"))["total"] == 1
+        unwanted["refuse"] = False
+        taken = await operator.post(address)
+
+        assert taken.status_code == 200, taken.text
+        assert taken.json()["status"] == "ok"
+        assert (await got(operator, "/dead-letters"))["total"] == 0
+        turns = [one for one in plato.seen if one.tile["question"].startswith("[TURN]")]
+        assert [one.taken for one in turns] == [False, False, True]
+        problem(await operator.post(address), 404, "unknown-letter")
+
+
+async def test_a_server_that_is_down_keeps_the_letter(home: House) -> None:
+    await home.local.tiles.stop()
+    home.local.tiles = TilesService(
+        home.local.runtime_connection,
+        home.layout,
+        sinks=(("plato", lambda: PlatoSink("http://127.0.0.1:1")),),
+    )
+    await home.local.tiles.start()
+    await home.deck.start_session(learner="ana", cast=["marta"])
+    broker = await home.gateway.runtime()
+    stored = await until(
+        lambda: broker.log(home.layout.tiles).get(1), lambda record: record is not None
+    )
+    grave = Graveyard(broker, home.layout, Metrics(), "TILES-plato")
+    await grave.bury(stored, "refused", "no")
+    operator = home.operator
+
+    told = await operator.post("/dead-letters/1/redeliver")
+
+    problem(told, 503)
+    assert (await got(operator, "/dead-letters"))["total"] == 1
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,9 @@ auth.needed = askToken;
 
 async function enter() {
   try {
-    await begin();
+    // What is to be shown is fetched while it is asked who we are.
+    const { name, id } = where();
+    await Promise.all([begin(), VIEWS[name]?.(id)]);
     leave.hidden = !auth.token;
     await show();
   } catch (error) {

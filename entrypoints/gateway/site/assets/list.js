@@ -99,10 +99,12 @@ export class VirtualList {
         this.space.append(node);
       }
       node.setAttribute("aria-rowindex", String(index + (this.head ? 2 : 1)));
+      if (node.item === item && node.firstChild) continue;
       const stamp = item ? JSON.stringify(item) : "";
-      if (node.dataset.stamp !== stamp || !node.firstChild) {
+      node.item = item;
+      if (node.stamp !== stamp || !node.firstChild) {
         const held = node.contains(document.activeElement);
-        node.dataset.stamp = stamp;
+        node.stamp = stamp;
         fill(node);
         if (item) this.row(item, node, index); else node.append(h("span", { class: "ghost" }));
         if (held) node.querySelector("a,button")?.focus({ preventScroll: true });
