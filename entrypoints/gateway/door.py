@@ -220,6 +220,7 @@ async def serve(
         ws_max_size=MAX_FRAME,
         timeout_graceful_shutdown=1,
         server_header=False,
+        proxy_headers=False,  # nobody's word on where a call comes from
     )
     door = Door(address, sock.getsockname()[1], _Server(config), sock)
     await door._ready()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -12,9 +14,18 @@ from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from holodeck.deck import Deck
-from holodeck.entrypoints.gateway.access import Anyone, OnDeck, forbidden
+from holodeck.entrypoints.gateway.access import (
+    Anyone,
+    Caller,
+    OnDeck,
+    caller,
+    deck,
+    forbidden,
+)
 from holodeck.entrypoints.gateway.manners import (
     Page,
+    Problem,
+    Sent,
     answer,
     etag,
     made,
@@ -29,8 +40,11 @@ from holodeck.entrypoints.gateway.whose import (
     Running,
     Visit,
     Watching,
+    playing,
     raw_state,
+    running,
 )
+from holodeck.entrypoints.gateway.whose import intent as intent_of
 from holodeck.messages.base import MAX_TEXT, Label, Message, Millis, Reason
 from holodeck.messages.control import SpawnSession
 from holodeck.messages.envelope import AwaitReply
@@ -568,6 +582,55 @@ async def end(
     session = Session(visit.deck, visit.id)
     came_to = await session.end(wanted.reason, wanted.outcome, error=wanted.error, id=intent.id())
     return answer(came_to)
+
+
+# --- quickly ----------------------------------------
+
+Quick = Callable[[Request, str], Awaitable[Response]]
+
+
+async def _start(request: Request, _: str) -> Response:
+    who = await caller(request)
+    on = await deck(request)
+    wanted = await _START(request)
+    assert isinstance(wanted, SessionStart)
+    return await start(request, who, on, await _intent(request, who), wanted)
+
+
+async def _take_turn(request: Request, identity: str) -> Response:
+    who = await caller(request)
+    visit = await playing(request, who, identity)
+    said = await _TURN(request)
+    assert isinstance(said, Turn)
+    return await take_turn(request, visit, await _intent(request, who), said)
+
+
+async def _end(request: Request, identity: str) -> Response:
+    who = await caller(request)
+    visit = await running(request, who, identity)
+    wanted = await _END(request)
+    assert isinstance(wanted, EndWanted)
+    return await end(visit, await _intent(request, who), wanted)
+
+
+async def _intent(request: Request, who: Caller) -> Intent:
+    key = request.headers.get("idempotency-key")
+    if key is not None and re.fullmatch(_KEY, key) is None:
+        wrong = {"where": ["header", "Idempotency-Key"], "what": f"is like {_KEY}", "type": "key"}
+        raise Problem(422, "invalid", "the key is not of the form of one", errors=[wrong])
+    return await intent_of(request, who, key)
+
+
+_KEY: Final = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
+_START, _TURN = Sent(SessionStart, False), Sent(Turn, False)
+_END = Sent(EndWanted, True)
+QUICK: Final[dict[str, Quick]] = {
+    "/sessions": _start,
+    "/sessions/{id}/turns": _take_turn,
+    "/sessions/{id}/end": _end,
+}
+"""The routes that are called most by POST: the same as above, with what they depend on asked for
+in so many words."""
 
 
 # --- shapes ----------------------------------------
