@@ -17,15 +17,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from holodeck.actors.host import Host
+from holodeck.actors.projections.runner import hold_key
 from holodeck.broker import find_server
 from holodeck.config import load_settings
 from holodeck.deck import Deck
 from holodeck.entrypoints.cli import app
 from holodeck.local import Local
+from holodeck.messages.codec import pack
 from holodeck.messages.errors import RefusedError, StartupError
 from holodeck.up import Runtime
 from holodeck.wiring import Connection, RuntimeFile
 from tests.conftest import missing
+from tests.player_experience.journal import until
 from tests.player_experience.stores import RedisServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.nats]
@@ -129,6 +133,33 @@ def test_without_projections_it_is_said_how_to_have_some(tmp_path: Path) -> None
         assert "HOLODECK_REDIS_URL" in done.err
 
 
+async def test_what_a_projection_has_still_to_read_is_not_archived() -> None:
+    runtime = Local(broker="memory", settings=load_settings(partitions=1, flush_s=0.2))
+    async with runtime as deck:
+        await (await deck.start_session(learner="ana")).end()
+        last = await _newest(deck)
+        host = runtime.hosts[0].host
+        assert host is not None
+        await until(lambda: _reached(host, last))
+        said = {"position": 1, "at": round(time.time() * 1000)}
+        cluster = deck.broker.bucket(deck.layout.cluster)
+        await cluster.put(hold_key("redis"), pack(said))
+        assert await host._passed() == 1
+        # One that has said nothing for a minute is gone, and will look into the archive.
+        await cluster.put(hold_key("redis"), pack(said | {"at": said["at"] - 61_000}))
+        assert await host._passed() >= last
+
+
+async def _newest(deck: Deck) -> int:
+    newest = await deck.broker.log(deck.layout.checkpoints).last(f"{deck.ns}.checkpoint.>")
+    assert newest is not None
+    return newest.sequence
+
+
+async def _reached(host: Host, sequence: int) -> bool:
+    return await host._passed() >= sequence
+
+
 @pytest.mark.ray
 @pytest.mark.redis
 async def test_a_killed_service_is_started_again_and_goes_on(tmp_path: Path) -> None:
@@ -144,15 +175,13 @@ async def test_a_killed_service_is_started_again_and_goes_on(tmp_path: Path) -> 
         where = await runtime.start()
         deck = await runtime.deck()
         stack.push_async_callback(deck.close)
-        journal = deck.broker.log(deck.layout.checkpoints)
         for n in range(3):
             await deck.start_session(learner=f"p{n}", session=f"s{n}")
-            newest = await journal.last(f"{deck.ns}.checkpoint.>")
-            assert newest is not None
+            newest = await _newest(deck)
             if n == 1:
                 os.kill(where.services["projections"].pid, signal.SIGKILL)
             else:
-                await _projected(deck, newest.sequence)
+                await _projected(deck, newest)
         rows = {row["projection"]: row for row in await deck.projections()}
         assert set(rows) == {"redis", "graph"}
         assert [(row["error"], row["rebuilds"]) for row in rows.values()] == [("", 0), ("", 0)]
