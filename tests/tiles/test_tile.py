@@ -74,6 +74,7 @@ from holodeck.messages.player import (
     FeedbackGiven,
     GoalProgressed,
     LearnerErased,
+    MarkerType,
     MilestoneReached,
     PlayerAccessed,
     PlayerCreated,
@@ -81,9 +82,16 @@ from holodeck.messages.player import (
     PlayerSettings,
     PlayerSettingsChanged,
     PlayerUpdated,
+    ProgressMarker,
     RecommendationDismissed,
     SafetyFinding,
+    SafetyFlagged,
     SessionErased,
+    SessionInteracted,
+    SessionMarked,
+    SessionNoted,
+    SettingsChanged,
+    TherapeuticSettings,
     WorldCustomized,
     WorldParameters,
 )
@@ -731,6 +739,70 @@ for _event, _token, _ids in PLAYERS:
     SAMPLES.append((LEARNER, _event, f"holodeck.tile.player.{_token}.ana", _said))
 
 
+_SECRET = '{"a": "private"}'
+PLAYED: tuple[tuple[AnyEvent, str, str], ...] = (
+    (
+        SessionInteracted(
+            number=3,
+            intervention="private",
+            emotional_state=_SECRET,
+            variables=_SECRET,
+            scene="private",
+        ),
+        "session.interaction",
+        "[INTERACTION] sess_1: interaction 3",
+    ),
+    (
+        SessionMarked(
+            marker=ProgressMarker(
+                marker_id="m1", marker_type=MarkerType.INSIGHT, description="private"
+            )
+        ),
+        "session.progress-marker",
+        "[PROGRESS_MARKER] sess_1: insight",
+    ),
+    (
+        SettingsChanged(settings=TherapeuticSettings(intensity_level=0.987)),
+        "session.session-settings",
+        "[SESSION_SETTINGS] sess_1",
+    ),
+    (
+        SessionNoted(text="private", author="private"),
+        "session.session-note",
+        "[SESSION_NOTE] sess_1",
+    ),
+    (
+        SafetyFlagged(finding=_FINDING, turn=2),
+        "safety.safety-flagged",
+        "[SAFETY_FLAGGED] sess_1, turn 2",
+    ),
+)
+"""What happens to a played session, the family and token it is told under, and its words."""
+SAMPLES += [
+    (PLACE, event, f"holodeck.tile.{token}.sess_1", question) for event, token, question in PLAYED
+]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *[event for event, _, _ in PLAYED],
+        SessionPaused(narrative=_SECRET),
+        SessionStarted(
+            session_kind=SessionKind.AGENT,
+            learner="ana",
+            settings=TherapeuticSettings(intensity_level=0.987),
+            narrative=_SECRET,
+        ),
+    ],
+    ids=lambda event: event.kind,
+)
+def test_of_what_is_played_a_room_reads_nothing_personal(event: AnyEvent) -> None:
+    (data,) = tiles_of(PLACE, 41, checkpoint(event))
+    for word in (b"private", b"panic", b"0.987"):
+        assert word not in data
+
+
 def union_members(union: Any) -> set[type[Event]]:
     """The classes of a union, however deeply annotated."""
     if isinstance(union, type):
@@ -740,7 +812,13 @@ def union_members(union: Any) -> set[type[Event]]:
 
 OTHERWISE: dict[str, tuple[str, ...]] = {
     "learner.erased": ("npc",),
-    "session.started": ("context", "stage", "brief"),
+    "session.started": ("context", "stage", "brief", "settings", "narrative"),
+    "session.paused": ("narrative",),
+    "session.interacted": ("intervention", "emotional_state", "variables", "scene"),
+    "session.marked": ("marker",),
+    "session.settings-changed": ("settings",),
+    "session.noted": ("text", "author"),
+    "safety.flagged": ("finding",),
     "session.forked": ("state", "sequence"),
     "session.ended": ("agent", "name", "h1", "patterns"),
     "session.erred": ("agent", "task"),
