@@ -60,9 +60,9 @@ SHARES: Final[tuple[tuple[str, ...], ...]] = (
         "tests/actors/session",
         "tests/actors/session_record",
         "tests/player_experience/unit",
+        "tests/broker",
     ),
     (
-        "tests/broker",
         "tests/entrypoints/gateway",
         "tests/player_experience/integration/test_graph_integration.py",
         "tests/player_experience/integration/test_projections_cli.py",
