@@ -262,6 +262,7 @@ class _Walk:
 
     def __init__(self, house: Erasing, intent: Erasure, revision: int) -> None:
         self._house, self._intent, self._revision = house, intent, revision
+        self._keeping = asyncio.Lock()
 
     async def run(self) -> Receipt:
         """Every step that is left.
@@ -288,9 +289,10 @@ class _Walk:
 
     async def _keep(self) -> None:
         key = erasure_key(self._intent.learner)
-        self._revision = await self._house._cluster.put(
-            key, self._intent.told(), after=self._revision
-        )
+        async with self._keeping:
+            self._revision = await self._house._cluster.put(
+                key, self._intent.told(), after=self._revision
+            )
 
     def _count(self, what: str, number: int = 1) -> None:
         counts = self._intent.counts
@@ -379,37 +381,57 @@ class _Walk:
     # -- streams ----------------------------------------
 
     async def _clear_streams(self) -> None:
-        intent, house = self._intent, self._house
+        """Takes everything out of the journal, TILES and DEAD; beside each other, for each waits
+        for the disk most of the time."""
         await self._removing()
-        ns, ids = house._ns, intent.ids
-        kept = {*intent.sessions.values(), intent.last}
-        for session in sorted(intent.sessions):
-            subjects = writer_filter(ns, "session", house._belongings.p(session), session)
-            await self._take_out(house._journal, subjects, "checkpoints", kept)
-        await self._take_out(
-            house._journal, house._belongings.naming(intent.learner), "checkpoints", kept
+        kept = {*self._intent.sessions.values(), self._intent.last}
+        # Tiles of reports go first: they are found by what stands in the journal.
+        await self._clear_reports()
+        done = await asyncio.gather(
+            self._clear_journal(kept),
+            self._clear_tiles(kept),
+            self._clear_letters(),
+            return_exceptions=True,
         )
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+
+    async def _clear_journal(self, kept: set[int]) -> None:
+        intent, house = self._intent, self._house
+        for session in sorted(intent.sessions):
+            p = house._belongings.p(session)
+            await self._take_out(writer_filter(house._ns, "session", p, session), kept)
+        await self._take_out(house._belongings.naming(intent.learner), kept)
+
+    async def _clear_reports(self) -> None:
+        """What the fleet wrote that names one of them, and the tiles of it."""
+        house, ids = self._house, self._intent.ids
         reports = [
             record.sequence
-            async for record in house._journal.read(f"{ns}.checkpoint.fleet.>")
+            async for record in house._journal.read(f"{house._ns}.checkpoint.fleet.>")
             if _mentions(record.data, ids)
         ]
-        # Their tiles go first: they are found by what stands in the journal.
         told = set(reports)
         for family in ("mid", "architect", "agent"):
-            rows = house._tiles.read(TILE.of(ns, family, ANY, ANY), headers_only=True)
+            rows = house._tiles.read(TILE.of(house._ns, family, ANY, ANY), headers_only=True)
             out = [row.sequence async for row in rows if _origin(row.headers) in told]
             await self._delete(house._tiles, out, "tiles")
         await self._delete(house._journal, reports, "checkpoints")
-        fronts = tile_fronts(ns)
+
+    async def _clear_tiles(self, kept: set[int]) -> None:
+        fronts = tile_fronts(self._house._ns)
         own = {fronts[kind] for kind in _OWN}
         others = set(fronts.values()) - own
-        for name in sorted(intent.sessions):
-            await self._clear_tiles(name, others, kept)
-        await self._clear_tiles(intent.learner, own, kept)
+        for name in sorted(self._intent.sessions):
+            await self._clear_tiles_of(name, others, kept)
+        await self._clear_tiles_of(self._intent.learner, own, kept)
+
+    async def _clear_letters(self) -> None:
+        house, ids = self._house, self._intent.ids
         letters = [
             record.sequence
-            async for record in house._dead.read(f"{ns}.dead.>")
+            async for record in house._dead.read(f"{house._ns}.dead.>")
             if _mentions(record.data, ids)
             or any(token in ids for token in record.headers.get("Holodeck-Subject", "").split("."))
         ]
@@ -423,7 +445,7 @@ class _Walk:
             intent.run = run
             await self._keep()
 
-    async def _clear_tiles(self, name: str, fronts: set[str], kept: set[int]) -> None:
+    async def _clear_tiles_of(self, name: str, fronts: set[str], kept: set[int]) -> None:
         """Takes out the tiles of one session or learner; somebody else may have the same id."""
         tiles = self._house._tiles
         rows = tiles.read(TILE.of(self._house._ns, ANY, ANY, name), headers_only=True)
@@ -434,21 +456,23 @@ class _Walk:
         ]
         await self._delete(tiles, out, "tiles")
 
-    async def _take_out(self, log_: Log, subjects: str, what: str, kept: set[int]) -> None:
-        rows = log_.read(subjects, headers_only=True)
+    async def _take_out(self, subjects: str, kept: set[int]) -> None:
+        journal = self._house._journal
+        rows = journal.read(subjects, headers_only=True)
         out = [record.sequence async for record in rows if record.sequence not in kept]
-        await self._delete(log_, out, what)
+        await self._delete(journal, out, "checkpoints")
 
     async def _delete(self, log_: Log, sequences: Sequence[int], what: str) -> None:
         """Removes records with their bytes. Each is overwritten on the disk while appends wait:
-        no more than half of the time is theirs."""
+        in the journal, where commands are what waits, no more than half of the time is theirs."""
         for number, sequence in enumerate(sequences, 1):
             began = time.monotonic()
             await log_.delete(sequence)
             self._count(what)
             if number % PERSIST == 0:
                 await self._keep()
-            await asyncio.sleep(time.monotonic() - began)
+            if log_ is self._house._journal:
+                await asyncio.sleep(time.monotonic() - began)
         if sequences:
             await self._keep()
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from holodeck.actors.host import HEADER_BYTES, HEADER_LEARNER, HEADER_PARENT, Host
+from holodeck.actors.host import HEADER_BYTES, HEADER_LEARNER, Host
 from holodeck.actors.table import ERASURES
 from holodeck.broker import find_server
 from holodeck.broker.port import Entry
 from holodeck.deck import Deck
+from holodeck.messages.envelope import HEADER_PARENT
 from holodeck.messages.errors import StartupError, Unavailable
 from holodeck.messages.subjects import writer_filter
 from holodeck.session import Session, Step
