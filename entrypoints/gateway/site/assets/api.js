@@ -25,7 +25,7 @@ function headers(more) {
   return made;
 }
 
-async function call(method, path, { query, body, signal, key } = {}) {
+async function call(method, path, { query, body, signal, key, patient } = {}) {
   const address = new URL(BASE + path, document.baseURI);
   for (const [name, value] of Object.entries(query || {})) {
     if (value !== null && value !== undefined && value !== "") address.searchParams.set(name, value);
@@ -40,6 +40,11 @@ async function call(method, path, { query, body, signal, key } = {}) {
   if (response.status === 204) return null;
   const told = await response.json().catch(() => null);
   if (response.ok) return told;
+  if (response.status === 429 && method === "GET" && !patient) {
+    // The door counts calls; a look is worth waiting for.
+    await new Promise((done) => setTimeout(done, 1000 * Math.min(10, Number(response.headers.get("retry-after")) || 1)));
+    return call(method, path, { query, signal, patient: true });
+  }
   if (response.status === 401) auth.needed(told);
   throw new Problem(response.status, told);
 }

@@ -112,11 +112,13 @@ export class VirtualList {
     }
   }
 
+  /** Scrolls a row into sight; into the middle where it is out of it by far. */
   show(index) {
-    const top = index * this.height;
-    const box = this.scroller;
-    if (top < box.scrollTop) box.scrollTop = top;
-    else if (top + this.height > box.scrollTop + box.clientHeight) box.scrollTop = top + this.height - box.clientHeight;
+    const top = index * this.height, box = this.scroller;
+    const above = box.scrollTop - top, below = top + this.height - box.scrollTop - box.clientHeight;
+    if (above > this.height || below > this.height) box.scrollTop = top - (box.clientHeight - this.height) / 2;
+    else if (above > 0) box.scrollTop = top;
+    else if (below > 0) box.scrollTop += below;
     this.draw();
   }
 

@@ -148,7 +148,7 @@ export async function show(page, { id, query, alive }) {
     list.show(index);
     if (!following) noted({ at: card.sequence });
     clearTimeout(picking);
-    picking = setTimeout(() => drawState(index), 40);
+    picking = setTimeout(() => drawState(index), 80);
   }
   async function drawState(index) {
     const mine = (turn += 1);
@@ -202,7 +202,7 @@ export async function show(page, { id, query, alive }) {
   }
 
   // --- what comes ---
-  let asking = null, once = false;
+  let asking = null, once = false, drawn = 0, later = 0;
   async function load() {
     do {
       once = false;
@@ -223,7 +223,8 @@ export async function show(page, { id, query, alive }) {
         drawTicks();
         if (following) pick(cards.length - 1);
         else text(at, `${chosen + 1} / ${cards.length}`);
-        again().catch(() => {});
+        if (Date.now() - drawn > 2000) again().catch(() => {});
+        else { clearTimeout(later); later = setTimeout(() => { if (alive()) again().catch(() => {}); }, 2000); }
       }
     } while (once);
   }
@@ -234,6 +235,7 @@ export async function show(page, { id, query, alive }) {
     return asking;
   }
   async function again() {
+    drawn = Date.now();
     session = await api.get("/sessions/" + id);
     if (alive()) drawHead();
   }
@@ -255,12 +257,13 @@ export async function show(page, { id, query, alive }) {
     list.draw();
     pick(index);
   });
-  let waiting = 0, streaming = false;
+  // However much happens, it is asked twice a second at most: the door counts calls.
+  let waiting = 0, streaming = false, last = 0;
   const endStream = stream(`/sessions/${id}/events`, () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => { if (!document.hidden) more().catch(() => {}); }, 60);
+    if (waiting) return;
+    waiting = setTimeout(() => { waiting = 0; last = Date.now(); if (!document.hidden) more().catch(() => {}); }, Math.max(60, last + 500 - Date.now()));
   }, (up) => { streaming = up; });
   let beats = 0;
   const endEach = each(() => { beats += 1; if (!streaming || beats % 10 === 0) more().catch(() => {}); });
-  return () => { endStream(); endEach(); clearTimeout(waiting); clearTimeout(picking); list.close(); };
+  return () => { endStream(); endEach(); clearTimeout(waiting); clearTimeout(picking); clearTimeout(later); list.close(); };
 }
