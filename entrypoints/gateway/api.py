@@ -460,7 +460,8 @@ class _Surroundings:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                route = state.get("route") or getattr(scope.get("route"), "path_format", "other")
+                found = state.get("route") or getattr(scope.get("route"), "path_format", None)
+                route = str(found or "other")
                 took = time.perf_counter() - began
                 gateway.figures.answered(_method(scope), route, message["status"], took)
                 message["headers"] = [*message["headers"], *told]

@@ -228,10 +228,13 @@ def problem_of(error: HolodeckError) -> Problem:
             return Problem(422, error.code, words)
         case TransientError() | StartupError():
             # Not the subject nor what the broker said: that is for the log.
-            told = {
+            words_of: dict[type[HolodeckError], str] = {
                 Busy: "too much is asked of it at once; ask again",
                 StoreFull: "the store is full",
-            }.get(type(error), "the runtime does not answer; whether it took effect is unknown")
+            }
+            told = words_of.get(
+                type(error), "the runtime does not answer; whether it took effect is unknown"
+            )
             return Problem(503, error.code, told, headers={"retry-after": str(RETRY_S)})
         case _:
             return Problem(500, error.code, "something went wrong; the log says what")

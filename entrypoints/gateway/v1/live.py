@@ -267,13 +267,13 @@ class Live:
             except Problem as problem:
                 await self.tell("error", code=problem.code, text=problem.detail)
             except HolodeckError as error:
-                problem = problem_of(error)
-                await self.tell("error", code=problem.code, text=problem.detail)
+                found = problem_of(error)
+                await self.tell("error", code=found.code, text=found.detail)
                 if isinstance(frame, Say | Comment) and frame.text:
                     finding = self.gateway.care.look(frame.text)
                     if finding is not None:
                         await self.safety(finding)
-                if problem.status == 503 and not self.visit.deck.broker.connected:
+                if found.status == 503 and not self.visit.deck.broker.connected:
                     raise Gone(1013, "the runtime is away; come again") from error
 
     # --- answering ----------------------------------------

@@ -374,8 +374,11 @@ def _in_order(route: str) -> tuple[int, str]:
     return (LAST.index(route) + 1 if route in LAST else 0), route
 
 
+IN_ORDER: Final[list[str]] = sorted(TABLE, key=_in_order)
+
+
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("route", sorted(TABLE, key=_in_order))
+@pytest.mark.parametrize("route", IN_ORDER)
 async def test_each_route_lets_in_who_may(
     inhabited: tuple[House, dict[str, str]], route: str
 ) -> None:

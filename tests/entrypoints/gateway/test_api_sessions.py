@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Match
 
+from holodeck.entrypoints.gateway.api import ROUTERS
 from tests.entrypoints.gateway.doors import House, house, problem
 
 
@@ -195,3 +199,30 @@ async def test_a_text_is_read_before_it_is_refused(home: House, ana: httpx.Async
         await asyncio.sleep(0.02)
     else:
         pytest.fail(f"not all findings were kept: {history}")
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "x" * 4001])
+async def test_a_blank_text_is_refused(ana: httpx.AsyncClient, text: str) -> None:
+    session = await begun(ana)
+    path = f"/sessions/{session}"
+    problem(await ana.post(f"{path}/turns", json={"text": text, "to": "marta"}), 422, "invalid")
+    problem(await ana.post(f"{path}/notes", json={"text": text}), 422, "invalid")
+
+
+def test_no_route_hides_another() -> None:
+    """The first route that matches answers; a template before a plain path would hide it."""
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    for at, route in enumerate(routes):
+        plain = re.sub(r"\{[^}]*\}", "x", route.path)
+        for method in route.methods or ():
+            scope = {"type": "http", "method": method, "path": plain, "root_path": ""}
+            before = [r.path for r in routes[:at] if r.matches(scope)[0] is Match.FULL]
+            assert not before, f"{method} {route.path} is hidden by {before}"
+
+
+@pytest.mark.parametrize("key", ["a b", "", "x" * 129, "-x"])
+async def test_a_key_has_a_form(ana: httpx.AsyncClient, key: str) -> None:
+    headers = {"idempotency-key": key}
+    problem(await ana.post("/sessions", json={"learner": "ana"}, headers=headers), 422, "invalid")
+    session = await begun(ana)
+    problem(await ana.post(f"/sessions/{session}/pause", headers=headers), 422, "invalid")

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
 
 from holodeck.entrypoints.gateway import feed
 from tests.entrypoints.gateway.doors import House, house, problem
@@ -89,7 +90,7 @@ async def test_a_page_of_elsewhere_is_turned_away(home: House) -> None:
     session = await begun(home)
     url = f"{home.url.replace('http', 'ws', 1)}/sessions/{session}/live"
     with pytest.raises(Exception, match="403"):
-        async with connect(url, origin="http://evil.example"):
+        async with connect(url, origin=Origin("http://evil.example")):
             pass
 
 

@@ -85,7 +85,7 @@ def test_every_route_answers_as_the_document_says(described: Any, route: str) ->
         phases=[Phase.explicit, Phase.generate],
     )
     @given(case=operation.as_strategy())
-    def holds(case: schemathesis.Case) -> None:
+    def holds(case: schemathesis.Case[Any]) -> None:
         response = case.call(timeout=60)
         case.validate_response(response, checks=list(CHECKS))
 
