@@ -266,7 +266,7 @@ async def _same(deck: Deck, before: str) -> bool:
     return json.dumps(await exported(deck, "ben")) == before
 
 
-@pytest.mark.parametrize("when", ["blocking", "waiting", "journal", "snapshots"])
+@pytest.mark.parametrize("when", ["blocking", "journal", "snapshots"])
 async def test_server_and_supervisor_die_in_the_middle_of_it(
     stage: Stage, tmp_path: Path, when: str
 ) -> None:
