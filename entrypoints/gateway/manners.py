@@ -196,8 +196,8 @@ _BY_STATUS: Final[dict[int, str]] = {
         claim-void claimed duplicate-task last-host learner-busy letter-stays letter-under-way
         markers-full name-taken no-agents no-brief no-cast no-hint no-persona no-practice no-reply
         no-session not-active not-ended not-erasing not-offered npc-left player-exists
-        question-open question-order refraction-order session-active session-ended session-exists
-        session-full session-paused settings-conflict settings-version start-abandoned
+        player-inactive question-open question-order refraction-order session-active
+        session-ended session-exists session-full session-paused settings-conflict settings-version start-abandoned
         task-completed task-limit task-open task-succeeded task-cancelled too-many-changes
         too-many-characters trigger-exists trigger-past turn-order variables-full
     """,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Annotated, Any, Final
 
 import structlog
@@ -29,8 +31,14 @@ from holodeck.messages.session import (
     TaskPriority,
     TaskRouted,
 )
+from holodeck.messages.talk import (
+    AskRefraction,
+    ChooseRefraction,
+    RefractionAsked,
+    RefractionOffered,
+)
 from holodeck.practice import Asked, Marked, Practice
-from holodeck.session import Session
+from holodeck.session import Session, Step
 
 log = structlog.get_logger("holodeck.gateway")
 
@@ -280,20 +288,58 @@ class Chosen(Message):
     dwell_ms: Millis = 0
 
 
-@router.post("/sessions/{id}/refractions", status_code=201, summary="Three wordings of something")
+@router.post(
+    "/sessions/{id}/refractions",
+    status_code=201,
+    responses={202: {"description": "Asked for; the wordings are still being made"}},
+    summary="Three wordings of something",
+)
 async def refract(
-    visit: Playing, wanted: Annotated[RefractionWanted, sent(RefractionWanted)]
+    request: Request,
+    visit: Playing,
+    intent: OneIntent,
+    wanted: Annotated[RefractionWanted, sent(RefractionWanted)],
 ) -> Response:
-    session = Session(visit.deck, visit.id)
-    offer = await session.refract(wanted.text, npc=wanted.npc, timeout=wanted.wait_s)
-    return answer({"number": offer.number, "response": offer.response}, 201)
+    talk = (await Session(visit.deck, visit.id).state()).talk
+    last = talk.refractions[-1].number if talk is not None and talk.refractions else 0
+    body = made(AskRefraction, number=last + 1, text=wanted.text, npc=wanted.npc)
+    step = await command(visit, body, intent)
+    # Of a repeat, the number that was given to the first.
+    asked = next((one for one in step.events if isinstance(one, RefractionAsked)), None)
+    number = last + 1 if asked is None else asked.number
+    offer = await _offered(visit, step, number, wanted.wait_s)
+    told = {
+        "number": number,
+        "response": None if offer is None else offer.response,
+        **request.app.state.gateway.concern(step),
+    }
+    return answer(told, 202 if offer is None else 201)
+
+
+async def _offered(
+    visit: Visit, asked: Step, number: int, wait_s: float
+) -> RefractionOffered | None:
+    """The wordings, once there are any; None: not within so many seconds."""
+    session, give_up, pause = Session(visit.deck, visit.id), time.monotonic() + wait_s, 0.01
+    while True:
+        async for step in session.replay(after=max(0, asked.sequence - 1)):
+            for event in step.events:
+                if isinstance(event, RefractionOffered) and event.number == number:
+                    return event
+        if time.monotonic() > give_up:
+            return None
+        await asyncio.sleep(pause)
+        pause = min(0.25, pause * 1.7)
 
 
 @router.post(
     "/sessions/{id}/refractions/{number}/choose", response_model=Changed, summary="Take a wording"
 )
 async def choose(
-    visit: Playing, number: Number, chosen: Annotated[Chosen, sent(Chosen, optional=True)]
+    visit: Playing,
+    intent: OneIntent,
+    number: Number,
+    chosen: Annotated[Chosen, sent(Chosen, optional=True)],
 ) -> Response:
-    session = Session(visit.deck, visit.id)
-    return changed(await session.choose(number, chosen.level, dwell_ms=chosen.dwell_ms))
+    body = made(ChooseRefraction, number=number, level=chosen.level, dwell_ms=chosen.dwell_ms)
+    return changed(await command(visit, body, intent))

@@ -76,8 +76,11 @@ async def test_three_wordings_are_offered_and_one_is_chosen(home: House) -> None
     made = await ana.post("/sessions", json=start)
     assert made.status_code == 201, made.text
     path = f"/sessions/{made.json()['id']}"
-    offer = await ana.post(f"{path}/refractions", json={"text": "I want a coffee"})
+    key, text = {"idempotency-key": "r1"}, {"text": "I want a coffee"}
+    offer = await ana.post(f"{path}/refractions", json=text, headers=key)
     assert offer.status_code == 201, offer.text
+    again = await ana.post(f"{path}/refractions", json=text, headers=key)
+    assert again.json() == offer.json()
     level = offer.json()["response"]["refractions"]
     assert len(level) == 3
     chosen = await ana.post(f"{path}/refractions/1/choose", json={"dwell_ms": 900})
