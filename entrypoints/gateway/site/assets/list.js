@@ -20,13 +20,13 @@ export class VirtualList {
     this.head = columns ? h("div", { class: "vhead", role: "row" }, columns) : null;
     this.none = h("div", { class: "none", hidden: true });
     this.node = h("div", { class: "vlist", role: "table", "aria-label": label }, this.head, this.scroller, this.none);
-    this.scroller.addEventListener("scroll", () => this.draw(), { passive: true });
+    this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.node.addEventListener("keydown", (event) => this.keyed(event));
     this.sized = new ResizeObserver(() => this.draw());
     this.sized.observe(this.scroller);
   }
 
-  close() { this.sized.disconnect(); this.version += 1; }
+  close() { this.sized.disconnect(); clearTimeout(this.settling); this.version += 1; }
 
   /** Forgets everything and begins at the top: another question is asked. */
   async reset() {
@@ -69,7 +69,17 @@ export class VirtualList {
 
   item(index) { return (this.chunks.get(Math.floor(index / CHUNK)) || [])[index % CHUNK]; }
 
-  draw() {
+  /** Rows that fly by are not made, and nothing is fetched for them: they are once one stops. */
+  scrolled() {
+    const top = this.scroller.scrollTop;
+    const fast = Math.abs(top - (this.top || 0)) > this.scroller.clientHeight * 0.8;
+    this.top = top;
+    clearTimeout(this.settling);
+    if (fast) this.settling = setTimeout(() => this.draw(), 90);
+    this.draw(fast);
+  }
+
+  draw(fast = false) {
     if (this.total === null) return;
     this.space.style.height = this.total * this.height + "px";
     if (this.head) this.head.style.paddingRight = 16 + this.scroller.offsetWidth - this.scroller.clientWidth + "px";
@@ -87,8 +97,8 @@ export class VirtualList {
       }
     }
     for (let index = first; index < last; index += 1) {
-      const item = this.item(index);
-      if (!item) this.fetch(Math.floor(index / CHUNK)).catch(() => {});
+      const item = fast ? undefined : this.item(index);
+      if (!item && !fast) this.fetch(Math.floor(index / CHUNK)).catch(() => {});
       let node = this.rows.get(index);
       if (!node) {
         node = h("div", { class: "vrow", role: "row" });
@@ -99,7 +109,7 @@ export class VirtualList {
         this.space.append(node);
       }
       node.setAttribute("aria-rowindex", String(index + (this.head ? 2 : 1)));
-      if (node.item === item && node.firstChild) continue;
+      if (node.firstChild && (fast || node.item === item)) continue;
       const stamp = item ? JSON.stringify(item) : "";
       node.item = item;
       if (node.stamp !== stamp || !node.firstChild) {
