@@ -197,9 +197,9 @@ _BY_STATUS: Final[dict[int, str]] = {
         markers-full name-taken no-agents no-brief no-cast no-hint no-persona no-practice no-reply
         no-session not-active not-ended not-erasing not-offered npc-left player-exists
         player-inactive question-open question-order refraction-order session-active
-        session-ended session-exists session-full session-paused settings-conflict settings-version start-abandoned
-        task-completed task-limit task-open task-succeeded task-cancelled too-many-changes
-        too-many-characters trigger-exists trigger-past turn-order variables-full
+        session-ended session-exists session-full session-paused settings-conflict
+        settings-version start-abandoned task-completed task-limit task-open task-succeeded
+        task-cancelled too-many-changes too-many-characters trigger-exists trigger-past turn-order variables-full
     """,
     410: "learner-erased session-erased",
     413: "too-large characters-too-large",
