@@ -199,7 +199,8 @@ _BY_STATUS: Final[dict[int, str]] = {
         player-inactive question-open question-order refraction-order session-active
         session-ended session-exists session-full session-paused settings-conflict
         settings-version start-abandoned task-completed task-limit task-open task-succeeded
-        task-cancelled too-many-changes too-many-characters trigger-exists trigger-past turn-order variables-full
+        task-cancelled too-many-changes too-many-characters trigger-exists trigger-past turn-order
+        variables-full
     """,
     410: "learner-erased session-erased",
     413: "too-large characters-too-large",
