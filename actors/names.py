@@ -7,6 +7,7 @@ be taken over once it is old enough for no command to rest on it any more.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -21,8 +22,12 @@ that, so that clocks may differ by as much as a minute."""
 
 
 def name_key(name: str) -> str:
-    """The key of a name in the bucket ``actors``; names that differ in case alone are one."""
-    return f"name.{name.lower()}"
+    """The key of a name in the bucket ``actors``; names that differ in case alone are one.
+
+    Not the name itself: a key outlives its value in the store's files, and of a player who was
+    erased nothing may.
+    """
+    return f"name.{hashlib.sha256(name.lower().encode()).hexdigest()[:40]}"
 
 
 class Names:
