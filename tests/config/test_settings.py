@@ -29,6 +29,7 @@ def test_the_defaults_start_a_local_deployment() -> None:
     assert (settings.keep_days, settings.tile_max_age_days) == (90.0, 30.0)
     assert settings.max_bytes == 20 * 1024**3
     assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8900)
+    assert (settings.http_auth, settings.http_rate, settings.token_key) == ("auto", 6000, None)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,8 @@ def test_the_defaults_start_a_local_deployment() -> None:
         ("HOLODECK_KEEP", "0.5", "keep_days", 0.5),
         ("HOLODECK_SYNC", "always", "sync", "always"),
         ("HOLODECK_HTTP_PORT", "0", "http_port", 0),
+        ("HOLODECK_HTTP_AUTH", "required", "http_auth", "required"),
+        ("HOLODECK_HTTP_RATE", "0", "http_rate", 0),
         ("HOLODECK_PLATO_PORT", "8847", "plato_port", 8847),
         ("HOLODECK_H1_PORT", "", "h1_port", None),
         ("HOLODECK_MODEL_TIMEOUT_S", "5", "model_timeout_s", 5.0),
@@ -140,6 +143,9 @@ def test_a_wrong_value_is_an_error_with_the_variables_name_and_the_value(
         ({"curricula": "/no/such/folder"}, "HOLODECK_CURRICULA"),
         ({"worlds": "/no/such/folder"}, "HOLODECK_WORLDS"),
         ({"http_token": "short"}, "HOLODECK_HTTP_TOKEN"),
+        ({"token_key": "short"}, "HOLODECK_TOKEN_KEY"),
+        ({"http_auth": "never"}, "HOLODECK_HTTP_AUTH"),
+        ({"http_rate": -1}, "HOLODECK_HTTP_RATE"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
