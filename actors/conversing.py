@@ -123,9 +123,10 @@ class Conversing:
             ),
         )
         try:
+            told = LearnerBrief.model_validate(learner)
             context, stage = assemble(
                 persona,
-                LearnerBrief.model_validate(learner),
+                told,
                 {
                     member.npc: NpcBrief.model_validate(brief)
                     for member, brief in zip(cast, npcs, strict=True)
@@ -136,7 +137,10 @@ class Conversing:
             )
         except ValidationError as error:
             raise TransientError(f"a briefing cannot be read: {error}") from error
-        return start.model_copy(update={"cast": cast, "context": context, "stage": stage})
+        settings = start.settings or told.settings
+        return start.model_copy(
+            update={"cast": cast, "context": context, "stage": stage, "settings": settings}
+        )
 
     async def _ask(self, kind: str, identity: str, body: BriefLearner | BriefNpc) -> Any:
         answer = await self._house.command(kind, identity, new_id("ask"), body, BRIEF_PATIENCE_S)

@@ -24,6 +24,7 @@ from holodeck.actors.folds import HEADER_SEQUENCE
 from holodeck.actors.keeper import TILES_HOST
 from holodeck.actors.learner.decider import LEARNER_STATE, LearnerState
 from holodeck.actors.learner.player.history import PlayHistory
+from holodeck.actors.learner.player.playing import able
 from holodeck.actors.lease import REVOKED, Holder, boottime, incarnation_of, lease_key
 from holodeck.actors.metrics import Metrics
 from holodeck.actors.projections import PROJECTIONS_HOST
@@ -667,6 +668,7 @@ class Supervisor:
             ReadState(after=await self._journal.end()),
         )
         held: LearnerState = LEARNER_STATE.validate_python(unpack(asked.state or b""))
+        able(held.player)
         history, claim = held.history, held.claim
         settings = None if history is None else _last_settings(history)
         if claim is not None:

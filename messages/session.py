@@ -209,7 +209,9 @@ class StartSession(Message):
         brief: how far the learner has come; filled in by the host. supplies: the first question,
             made by the host.
         character, world: whom the player plays, and where; None: nobody in particular.
-        settings: how it is to be led; None: as the player's settings say, or the defaults.
+        settings: how it is to be led; None: as the player's settings say where the player is
+            asked (it has a character or a world, or is a conversation in a persona's), else as
+            nobody said, which is as the defaults.
         abandon_s: seconds without a client's command, active or paused, after which it ends as
             abandoned; 0 never; None: as the hosts are set, in kinds that claim their learner.
         narrative: what the narrator keeps of it, JSON; filled in by the host.

@@ -47,7 +47,7 @@ from holodeck.messages.conversation import (
     severity_number,
 )
 from holodeck.messages.ids import LearnerId, NpcId
-from holodeck.messages.player import SafetyFinding
+from holodeck.messages.player import SafetyFinding, TherapeuticSettings
 
 Severe = Annotated[float, BeforeValidator(severity_number), Field(ge=0, le=1, allow_inf_nan=False)]
 """0 to 1, or a level's name (then the middle of its quarter)."""
@@ -269,7 +269,8 @@ class BriefLearner(Message):
 
 class LearnerBrief(Message):
     """``injections``: due ones of that world, at most three; ``reached``: objectives already
-    reached there; ``preferred_minutes``: None: the learner never said."""
+    reached there; ``preferred_minutes``: None: the learner never said; ``settings``: how it wants
+    sessions to be led, None: it has no profile as a player."""
 
     learner: ContextLearner
     baseline: Baseline = Baseline()
@@ -281,6 +282,7 @@ class LearnerBrief(Message):
     tier3_sessions: Count = 0
     landing: bool = False
     preferred_minutes: Annotated[float, Field(gt=0, le=1440)] | None = None
+    settings: TherapeuticSettings | None = None
 
 
 class BriefNpc(Message):

@@ -10,6 +10,7 @@ from typing import Final
 from holodeck.actors.learner.decider import LearnerState
 from holodeck.actors.learner.landing import eased_pressure
 from holodeck.actors.learner.loop import ACTIVE
+from holodeck.actors.learner.player.settings import session_settings
 from holodeck.actors.learner.practice import briefed
 from holodeck.actors.learner.profile import Profile
 from holodeck.messages.conversation import (
@@ -66,6 +67,7 @@ def brief(identity: str, state: LearnerState, at: int, persona: str) -> LearnerB
         tier3_sessions=held.tiers.get(3, 0),
         landing=held.landing,
         preferred_minutes=held.preferred_minutes,
+        settings=None if state.player is None else session_settings(state.player),
     )
 
 

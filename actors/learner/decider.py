@@ -21,6 +21,7 @@ from holodeck.actors.learner.loop import run
 from holodeck.actors.learner.player import deciding as playing
 from holodeck.actors.learner.player import tracking
 from holodeck.actors.learner.player.history import PlayHistory
+from holodeck.actors.learner.player.playing import able
 from holodeck.actors.learner.player.state import Player
 from holodeck.actors.learner.practice import PracticeProfile, holding
 from holodeck.actors.learner.profile import (
@@ -234,6 +235,7 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
 
     Raises:
         RefusedError: ``claimed``, with the id of the session that holds the learner;
+            ``player-inactive``, it plays nothing until its profile says otherwise;
             ``unknown-curriculum``, another lesson waits or none; ``unknown-unit``, the lesson has
             no such unit; ``other-learner``, a trigger is for somebody else; ``trigger-exists``,
             one of that id waits or was delivered; ``trigger-past``, it would expire before it
@@ -250,6 +252,8 @@ def decide(state: LearnerState, command: LearnerCommand, now: int) -> Sequence[L
             held = state.claim
             if held is not None and held.session != wanted and held.number != command.void:
                 raise RefusedError("claimed", held.session)
+            if held is None or held.session != wanted:
+                able(state.player)
             return (LearnerClaimed(session=wanted),)
         case EditProfile():
             change = edits(state.profile, command)

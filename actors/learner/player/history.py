@@ -404,9 +404,10 @@ class PlayHistory:
                 sessions=part.sessions + 1, full_ms=part.full_ms + full
             )
         if sitting.world:
-            part = self.worlds.pop(sitting.world, Part())
-            self.worlds[sitting.world] = part._replace(
-                sessions=part.sessions + 1, full_ms=part.full_ms + full
+            part = self.worlds.get(sitting.world, Part())
+            self._left(
+                sitting.world,
+                part._replace(sessions=part.sessions + 1, full_ms=part.full_ms + full),
             )
 
     def acts(self, session: str, at: int) -> bool:
@@ -534,10 +535,15 @@ class PlayHistory:
             part = approaches.get(approach, Part())
             approaches[approach] = part._replace(active_ms=part.active_ms + spent)
         if sitting.world:
-            part = self.worlds.pop(sitting.world, Part())
-            self.worlds[sitting.world] = part._replace(active_ms=part.active_ms + spent)
-            while len(self.worlds) > WORLDS:
-                del self.worlds[next(iter(self.worlds))]
+            part = self.worlds.get(sitting.world, Part())
+            self._left(sitting.world, part._replace(active_ms=part.active_ms + spent))
+
+    def _left(self, world: str, part: Part) -> None:
+        """A world was left just now; those left longest ago go where there are too many."""
+        self.worlds.pop(world, None)
+        self.worlds[world] = part
+        while len(self.worlds) > WORLDS:
+            del self.worlds[next(iter(self.worlds))]
 
     def _count(
         self,

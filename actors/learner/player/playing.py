@@ -13,15 +13,28 @@ from holodeck.messages.player import FlagSafety, PlayerFlagged
 if TYPE_CHECKING:
     from holodeck.actors.learner.decider import LearnerState
     from holodeck.actors.learner.player.reading import Looking
+    from holodeck.actors.learner.player.state import Player
+
+
+def able(player: Player | None) -> None:
+    """Who has no profile plays; who has one may have been put to rest.
+
+    Raises:
+        RefusedError: ``player-inactive``.
+    """
+    if player is not None and not player.is_active:
+        raise RefusedError("player-inactive", "its profile says that it plays nothing")
 
 
 def beginning(looking: Looking) -> dict[str, Any]:
     """``{settings}``: what a start needs to know of a player; settings None: it has no profile.
 
     Raises:
-        RefusedError: ``unknown-character``: the query names one that is not played.
+        RefusedError: ``player-inactive``; ``unknown-character``: the query names one that is not
+            played.
     """
     player, wanted = looking.state.player, looking.query.character
+    able(player)
     if wanted is not None:
         kept = None if player is None else player.characters.get(wanted)
         if kept is None or not kept.active:

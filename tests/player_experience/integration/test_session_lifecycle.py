@@ -417,6 +417,51 @@ async def test_settings_reach_every_mind_and_new_ones_from_the_next_turn(stage: 
     assert "learner: Un café, por favor" in told.story
 
 
+async def test_a_conversation_in_a_personas_world_is_led_as_the_player_wants(stage: Stage) -> None:
+    recorder = Recorder()
+    deck = await stage.begun_here(1, minds=faculties(recorder=recorder))
+    await player(deck, intensity_level=IntensityLevel.LOW, intervention_frequency="minimal")
+    session = await deck.start_session(learner="ana", persona=WORLD, cast=[FRIEND])
+    await session.say("Hola", to=FRIEND)
+    [told] = recorder.settings["reply"]
+    assert told is not None
+    assert (told.intensity_level, told.intervention_frequency) == (0.3, "minimal")
+    assert (await session.continuity()).settings == told
+    await session.end()
+
+    # what its start says counts more; who has no profile is led as before
+    said = await deck.start_session(learner="ana", persona=WORLD, cast=[FRIEND], settings=HIGH)
+    assert (await said.continuity()).settings == HIGH
+    plain = await deck.start_session(learner="ben", persona=WORLD, cast=[FRIEND])
+    assert (await plain.state()).playing is None
+
+
+async def test_who_is_put_to_rest_begins_nothing_until_it_says_otherwise(stage: Stage) -> None:
+    deck = await stage.begun_here(1, minds=minds_of())
+    await player(deck)
+    played = await deck.start_session(learner="ana", character="mira", world=GARDEN)
+    await deck.player("ana").update(is_active=False)
+    await played.interact(scene="pond")  # what is being played goes on
+    await played.pause()
+
+    for asked in (
+        deck.start_session(learner="ana", character="mira"),
+        deck.start_session(learner="ana", world=GARDEN),
+        deck.start_session(learner="ana", persona=WORLD),
+        deck.start_session(learner="ana"),
+        deck.switch("ana", character="mira", world=GARDEN),
+        played.resume(),
+    ):
+        with pytest.raises(RefusedError) as caught:
+            await asked
+        assert caught.value.reason == "player-inactive"
+
+    await deck.player("ana").update(is_active=True)
+    there = await deck.switch("ana", character="mira", world=GARDEN)
+    assert there.id == played.id
+    assert await there.status() is SessionStatus.ACTIVE
+
+
 # --- abandonment ----------------------------------------
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from holodeck.actors.decider import Moment
 from holodeck.actors.learner import LearnerState, due_command, learner
 from holodeck.actors.learner.decider import LEARNER_STATE
-from holodeck.actors.learner.player.history import OPEN, RECENT, streaks
+from holodeck.actors.learner.player.history import OPEN, RECENT, WORLDS, streaks
 from holodeck.actors.learner.player.milestones import owed
 from holodeck.actors.learner.player.progress import engagement, summary
 from holodeck.actors.learner.player.tracking import history_of, zone_of
@@ -249,6 +249,13 @@ def test_a_milestone_is_reached_once_whenever_it_is_looked_for(
     assert len(set(stored)) == len(stored)
     assert set(stored) == set(life.history.deeds.milestones)
     assert owed(life.history) == ()
+
+
+def test_worlds_that_are_left_at_once_are_bounded_too() -> None:
+    life = Life()
+    for number in range(WORLDS + 10):
+        life.play(NOW + number * HOUR_MS, 0, world=f"w{number}")
+    assert list(life.history.worlds) == [f"w{number}" for number in range(10, WORLDS + 10)]
 
 
 def test_the_most_that_can_be_kept_is_a_fifth_of_what_a_state_may_be() -> None:

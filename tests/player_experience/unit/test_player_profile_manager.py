@@ -19,6 +19,7 @@ from holodeck.actors.learner.player.state import DISMISSED
 from holodeck.messages.base import MAX_MESSAGE, MAX_STATE
 from holodeck.messages.codec import encode_checkpoint, pack, unpack
 from holodeck.messages.errors import RefusedError
+from holodeck.messages.learner import ClaimLearner
 from holodeck.messages.player import (
     ChangePlayerSettings,
     CreatePlayer,
@@ -47,6 +48,20 @@ from tests.player_experience.unit.folk import Folk, character
 laws = settings(max_examples=60, deadline=None)
 MANY = tuple(f"{n:02}".ljust(200, "é") for n in range(50))
 HUGE = TherapeuticPreferences(avoid_topics=MANY)
+
+
+# --- at rest ----------------------------------------
+
+
+def test_who_is_put_to_rest_takes_no_new_claim_and_keeps_the_one_it_has() -> None:
+    folk = Folk.made()
+    folk.does(ClaimLearner(session="before"))
+    folk.does(UpdatePlayer(is_active=False))
+    assert folk.does(ClaimLearner(session="before")) != ()
+    number = folk.sequence
+    assert folk.refuses(ClaimLearner(session="next", void=number)).reason == "player-inactive"
+    folk.does(UpdatePlayer(is_active=True))
+    assert folk.does(ClaimLearner(session="next", void=number)) != ()
 
 
 # --- names, addresses, zones ----------------------------------------
