@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from bench._report import Report, Row, median, percentile, say
 from bench._runtime import ray_argument, running
+from holodeck.config import load_settings
 from holodeck.deck import Deck
 from holodeck.entrypoints.gateway import Gateway, api, app, serve
 from holodeck.entrypoints.gateway.site import site
 from holodeck.messages.errors import StartupError
 from holodeck.up import DeckStatus
-from holodeck.wiring import layout_of, load_settings
+from holodeck.wiring import layout_of
 
 HELP = "load time and longest task of the dashboard, in Chromium, with 10,000 live sessions"
 LOAD_MS: Final = 1000

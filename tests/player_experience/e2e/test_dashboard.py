@@ -20,6 +20,7 @@ import holodeck
 from holodeck.config import load_settings
 from holodeck.deck import Deck
 from holodeck.entrypoints.gateway import Gateway, api, app, serve
+from holodeck.entrypoints.gateway.access import Role
 from holodeck.entrypoints.gateway.site import site
 from holodeck.local import Local
 from holodeck.messages.ids import partition_of
@@ -460,6 +461,34 @@ async def test_a_door_that_asks_is_entered_with_a_token(stage: Stage) -> None:
         await page.get_by_role("button", name="Forget token").click()
         await playwright.expect(page.locator("h1")).to_have_text("A token, please")
         await context.close()
+    finally:
+        await door.stop()
+        await gateway.close()
+
+
+async def test_a_learner_sees_its_own_and_no_more(stage: Stage) -> None:
+    gateway = Gateway(
+        lambda: stage.deck, stage.local.runtime_connection, stage.local.layout, key=KEY,
+        token="the-operators-own-token", required=True,
+    )  # fmt: skip
+    door = await serve(
+        app(DeckStatus(stage.deck), {"/api/v1": api(gateway), "/": site()}),
+        token="the-operators-own-token", guarded=True,
+    )  # fmt: skip
+    token = gateway.access.mint(Role.LEARNER, "chloe", 1.0).token
+    try:
+        async with stage.page("healthz", url=door.url) as page:
+            await page.evaluate("(token) => sessionStorage.setItem('holodeck-token', token)", token)
+            await page.goto(f"{door.url}/")
+            await playwright.expect(page.locator("h1")).to_have_text("chloe")
+            await playwright.expect(page.locator("nav a:visible")).to_have_count(1)
+            await playwright.expect(page.locator("g.skill").first).to_be_visible()
+            card = page.locator(".card", has=page.get_by_role("heading", name="Friction"))
+            await playwright.expect(card).to_contain_text("lexical")
+            await page.locator(".feed a[href^='#/sessions/']").first.click()
+            await playwright.expect(page.locator(".cardline").first).to_be_visible()
+            assert await page.get_by_role("button", name="Fork from here").count() == 0
+            assert await page.get_by_role("button", name="Pause").count() == 0
     finally:
         await door.stop()
         await gateway.close()

@@ -50,10 +50,11 @@ nameTheme();
 const leave = h("button", { type: "button", class: "quiet small", hidden: true, onclick: () => { auth.token = ""; location.reload(); } }, "Forget token");
 const links = new Map(PAGES.map(([name, label, path]) => [name, h("a", { href: "#/" + name },
   s("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, s("path", { d: path })), h("span", {}, label))]));
-fill(rail,
-  h("a", { class: "brand", href: "#/overview" }, h("img", { src: "assets/icon.svg", alt: "", width: 26, height: 26 }), h("span", {}, "Holodeck")),
+const brand = h("a", { class: "brand", href: "#/overview" }, h("img", { src: "assets/icon.svg", alt: "", width: 26, height: 26 }), h("span", {}, "Holodeck"));
+const liveBox = h("div", { class: "muted livecount" }, liveCount, " live sessions");
+fill(rail, brand,
   h("nav", { "aria-label": "Pages" }, [...links.values()]),
-  h("div", { class: "foot" }, h("div", { class: "line" }, dot, line), h("div", { class: "muted livecount" }, liveCount, " live sessions"), h("div", { class: "row" }, themeButton, leave)));
+  h("div", { class: "foot" }, h("div", { class: "line" }, dot, line), liveBox, h("div", { class: "row" }, themeButton, leave)));
 
 document.querySelector("[data-skip]").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 
@@ -62,8 +63,11 @@ document.querySelector("[data-skip]").addEventListener("click", (event) => { eve
 let close = null;
 let turn = 0;
 
+/** The first page: of a learner, what is its own. */
+const home = () => (state.me && state.me.learner ? "learners/" + encodeURIComponent(state.me.learner) : "overview");
+
 function where() {
-  const [path, query = ""] = (location.hash.slice(2) || "overview").split("?");
+  const [path, query = ""] = (location.hash.slice(2) || home()).split("?");
   const [name, ...rest] = path.split("/");
   return { name, id: rest.length ? decodeURIComponent(rest.join("/")) : "", query: new URLSearchParams(query) };
 }
@@ -139,6 +143,8 @@ async function enter() {
     const { name, id } = where();
     await Promise.all([begin(), VIEWS[name]?.(id)]);
     leave.hidden = !auth.token;
+    for (const [page, node] of links) node.hidden = Boolean(state.me.learner) && page !== "learners";
+    if (state.me.learner) { links.get("learners").setAttribute("href", "#/" + home()); links.get("learners").lastChild.textContent = "My own"; brand.setAttribute("href", "#/" + home()); liveBox.hidden = true; }
     await show();
   } catch (error) {
     if (error instanceof Problem && error.status === 401) return;
@@ -152,7 +158,7 @@ async function enter() {
 live.addEventListener("line", (event) => {
   const { up, why } = event.detail;
   dot.className = "dot " + (up ? "up" : "down");
-  text(line, up ? "live" : why === 403 ? "no overview" : "reconnecting");
+  text(line, why === "learner" ? state.me.learner : up ? "live" : why === 403 ? "no overview" : "reconnecting");
 });
 live.addEventListener("overview", () => { text(liveCount, count(state.overview.sessions.live)); });
 

@@ -17,6 +17,8 @@ function took(told) {
 export async function begin() {
   if (ended) ended();
   state.me = await api.get("/");
+  // What is running is not a learner's to see: there is nothing to follow.
+  if (state.me.learner) { live.dispatchEvent(new CustomEvent("line", { detail: { up: true, why: "learner" } })); return; }
   ended = stream("/overview/events", (name, data) => { if (name === "overview") took(JSON.parse(data)); },
     (up, why) => {
       state.connected = up;

@@ -83,6 +83,11 @@ export async function show(page, { id, query, alive }) {
     if (alive()) fill(map, node);
   }
   async function drawSessions() {
+    if (state.me.learner) {
+      const mine = await part(`/players/${id}/sessions?limit=12`, (told) => (told.items.length ? h("ol", { class: "feed" }, told.items.map((one) => h("li", { class: "line" }, status(one.status, false), link(to.session(one.session_id), one.world_name || one.session_id), h("span", { class: "muted" }, " ", one.kind), h("span", { class: "push" }, when(one.started_at))))) : h("p", { class: "muted" }, "None yet.")));
+      if (alive()) fill(sessions, mine);
+      return;
+    }
     const told = await api.get("/sessions", { learner: id, limit: 12 });
     fill(sessions, told.items.length ? h("ol", { class: "feed" }, told.items.map((one) => h("li", { class: "line" }, status(one.status, one.asleep), link(to.session(one.id), one.name || one.id), h("span", { class: "muted" }, " ", one.parent ? "rehearsal" : one.kind), h("span", { class: "push" }, when(one.started_at)))))
       : h("p", { class: "muted" }, "The hosts carry none now. ", "Begin one: ", command(`holodeck chat --persona barcelona-cafe --learner ${id}`)));
