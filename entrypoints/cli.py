@@ -336,7 +336,14 @@ async def _up(settings: Settings, out: Out) -> int:
             if own is not None:
                 name = f"HOLODECK_{path[1:].upper()}_PORT"
                 doors.append(
-                    await serve(dialects[path], settings.http_host, own, token=token, setting=name)
+                    await serve(
+                        Guard(dialects[path], gateway.access, ("",)),
+                        settings.http_host,
+                        own,
+                        token=token,
+                        guarded=True,
+                        setting=name,
+                    )
                 )
                 addresses[path[1:]] = doors[-1].url
         out.note("starting; this takes some seconds", "dim")

@@ -9,12 +9,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import jwt
 import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from holodeck.entrypoints.gateway.access import (
+    Guard,
     Role,
     mint,
     read,
@@ -187,6 +193,27 @@ async def test_pages_and_names_of_elsewhere_are_turned_away() -> None:
         assert "access-control-allow-origin" not in (await http.get("/", headers=own)).headers
         preflight = await http.options("/sessions", headers=evil)
         assert preflight.status_code == 403
+
+
+async def test_what_asks_for_no_token_by_itself_is_guarded(home: House) -> None:
+    async def inner(request: Request) -> Response:
+        return Response(request.url.path)
+
+    app = Starlette(routes=[Route("/{rest:path}", inner, methods=["GET", "POST"])])
+    guarded = Guard(app, home.gateway.access, ("/plato", "/metrics"))
+    transport = httpx.ASGITransport(app=guarded)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        for path in ("/healthz", "/", "/platonic"):
+            assert (await http.get(path)).status_code == 200
+        problem(await http.get("/plato"), 401)
+        problem(await http.get("/metrics"), 401)
+        reader = {"authorization": f"Bearer {home.token('reader', 'rita')}"}
+        assert (await http.get("/plato/rooms", headers=reader)).status_code == 200
+        problem(await http.post("/plato/submit", headers=reader), 403)
+        learner = {"authorization": f"Bearer {home.token('learner', 'ana')}"}
+        problem(await http.get("/metrics", headers=learner), 403)
+        operator = {"authorization": f"Bearer {OPERATOR}"}
+        assert (await http.post("/plato/submit", headers=operator)).status_code == 200
 
 
 # --- rates ----------------------------------------
