@@ -14,7 +14,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
+from holodeck.broker import find_server
 from holodeck.entrypoints.gateway import feed
+from holodeck.messages.errors import StartupError
+from holodeck.messages.subjects import WORDS
+from tests.conftest import missing
 from tests.entrypoints.gateway.doors import House, house, problem
 
 
@@ -425,3 +429,36 @@ async def test_who_does_not_keep_up_is_told_and_let_go(
     # From there on nothing is lost.
     async with home.gateway.feed.listen(session=session, after=last) as tiles:
         assert (await anext(aiter(tiles)))[0].sequence > last
+
+
+async def test_pieces_of_a_reply_are_told_as_they_come(home: House) -> None:
+    session = await begun(home)
+    async with talking(home, session) as socket:
+        await heard(socket)
+        for piece in ("Ho", "la"):
+            home.deck.broker.post(WORDS.of(home.layout.ns, session, 7), piece.encode())
+        frames = [await heard(socket) for _ in range(2)]
+        assert [(one["type"], one["turn"], one["text"]) for one in frames] == [
+            ("words", 7, "Ho"),
+            ("words", 7, "la"),
+        ]
+
+
+@pytest.mark.nats
+async def test_on_a_real_server_it_is_the_same() -> None:
+    try:
+        find_server()
+    except StartupError as error:
+        missing(f"nats-server ({error})")
+    async with house(broker="nats") as home:
+        session = await begun(home)
+        async with talking(home, session, query="tiles=1") as socket:
+            await heard(socket)
+            frames = await say(socket, "Hola")
+            assert frames[-1]["text"]
+            assert (await until(socket, "tile"))[-1]["tile"]["answer"]["session_id"] == session
+        found = await gather(home.learner("ana"), f"/sessions/{session}/events?after=0", 2)
+        assert [one["event"] for one in found] == ["session-start", "turn"]
+        ended = home.token("learner", "ana")
+        assert (await home.client(ended).post("/tokens/revoke")).status_code == 204
+        problem(await home.client(ended).get("/"), 401)
