@@ -43,7 +43,7 @@ def files() -> dict[str, Path]:
         for path in sorted((FOLDER / "assets").rglob("*"))
         if path.suffix in _TYPES
     }
-    pages = {name: FOLDER / "index.html" for name in ("/", "/index.html")}
+    pages = dict.fromkeys(("/", "/index.html"), FOLDER / "index.html")
     # What browsers ask for on pages of others behind this door.
     return {**pages, "/favicon.ico": FOLDER / "assets" / "icon.svg", **found}
 
