@@ -18,13 +18,14 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
+    Coroutine,
     Iterator,
     Sequence,
 )
 from contextlib import aclosing, contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
@@ -95,6 +96,9 @@ from holodeck.messages.subjects import writer_filter
 from holodeck.messages.talk import AnalysisKind
 from holodeck.session import Session, Step, step_of
 from holodeck.wiring import layout_of, library_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 app = typer.Typer(
     name="holodeck",
@@ -237,7 +241,13 @@ def up(
             partitions=partitions,
             sync=sync,
         )
-        status = asyncio.run(_up(settings, out))
+        try:
+            import uvloop
+
+            run_it: Callable[[Coroutine[Any, Any, int]], int] = uvloop.run
+        except ImportError:  # there is none for this system
+            run_it = asyncio.run
+        status = run_it(_up(settings, out))
     raise typer.Exit(status)
 
 
@@ -316,9 +326,9 @@ async def _up(settings: Settings, out: Out) -> int:
     status = Status()
     token = settings.http_token.get_secret_value() if settings.http_token else ""
     rooms = Rooms(status.connect, layout_of(settings))
-    dialects = {"/plato": plato_app(rooms), "/h1": router_app(status.fleet)}
+    dialects: dict[str, ASGIApp] = {"/plato": plato_app(rooms), "/h1": router_app(status.fleet)}
     gateway = gateway_of(settings, status.behind_it, status.connect)
-    mounts = {**dialects, "/api/v1": api(gateway), "/": site()}
+    mounts: dict[str, ASGIApp] = {**dialects, "/api/v1": api(gateway), "/": site()}
     asked_for = ("/metrics", "/readyz", *dialects)
     door = await serve(
         Guard(served(status, mounts, gateway.metrics), gateway.access, asked_for),

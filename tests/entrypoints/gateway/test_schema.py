@@ -50,9 +50,22 @@ def running() -> Iterator[House]:
             there.set()
             await done.wait()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(live()), name="house")
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(live())
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            loop.close()
+            there.set()
+
+    thread = threading.Thread(target=work, name="house")
     thread.start()
     assert there.wait(30)
+    if failed:
+        raise failed[0]
     with httpx.Client(base_url=ready[0].url) as http:
         # Something to be found by the names that stand in the document's examples.
         http.post("/players", json={"player_id": "ana", "username": "ana", "email": "a@b.org"})
@@ -62,7 +75,7 @@ def running() -> Iterator[House]:
     yield ready[0]
     loop.call_soon_threadsafe(done.set)
     thread.join(30)
-    loop.close()
+    assert not failed
 
 
 @pytest.fixture(scope="module")
