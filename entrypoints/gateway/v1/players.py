@@ -44,16 +44,19 @@ from holodeck.messages.errors import RefusedError
 from holodeck.messages.ids import ID_PATTERN, LearnerId, SessionId
 from holodeck.messages.player import (
     Appearance,
+    ApproveChange,
     Background,
     Character,
     CharacterId,
     CharacterName,
     CrisisType,
+    DismissRecommendation,
     Email,
     GiveFeedback,
     Item,
     PlayerSettings,
     PrivacySettings,
+    ProgressGoal,
     TherapeuticPreferences,
     TherapeuticProfile,
     UpdatePlayer,
@@ -143,6 +146,13 @@ class Told(Message):
 
     sequence: int
     events: list[dict[str, JsonValue]]
+
+
+class FeedbackTold(Told):
+    """As ``Told``; whether a text gave cause for concern, and whom to turn to then."""
+
+    safety: dict[str, JsonValue]
+    resources: list[dict[str, JsonValue]]
 
 
 class SettingsShape(Message):
@@ -451,7 +461,8 @@ async def progress_goal(
     goal: ItemPath,
     wanted: Annotated[GoalReached, sent(GoalReached)],
 ) -> Response:
-    step = await player.progress_goal(character, goal, wanted.percentage, id=intent.id())
+    body = made(ProgressGoal, character=character, goal=goal, percentage=wanted.percentage)
+    step = await player.command(body, id=intent.id())
     return answer(await _character(player, character, step))
 
 
@@ -517,7 +528,8 @@ async def recommendations(looking: Looking, limit: Limit = 50, cursor: Cursor = 
     summary="Say no to a recommendation",
 )
 async def dismiss(player: Own, intent: OneIntent, recommendation: ItemPath) -> Response:
-    return told(await player.dismiss(recommendation, id=intent.id()))
+    body = made(DismissRecommendation, recommendation=recommendation)
+    return told(await player.command(body, id=intent.id()))
 
 
 @router.get("/players/{id}/dashboard", summary="All of it in one call")
@@ -535,7 +547,10 @@ async def sessions(looking: Looking, limit: Limit = 50, cursor: Cursor = None) -
 
 
 @router.post(
-    "/players/{id}/feedback", status_code=201, response_model=Told, summary="Say how it was"
+    "/players/{id}/feedback",
+    status_code=201,
+    response_model=FeedbackTold,
+    summary="Say how it was",
 )
 async def feedback(
     request: Request,
@@ -570,7 +585,8 @@ async def approve(
     feedback_id: ItemPath,
     wanted: Annotated[Approval, sent(Approval, optional=True)],
 ) -> Response:
-    return told(await player.approve(feedback_id, wanted.approve, id=intent.id()))
+    body = made(ApproveChange, feedback_id=feedback_id, approve=wanted.approve)
+    return told(await player.command(body, id=intent.id()))
 
 
 # --- who looked ----------------------------------------
