@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -30,7 +30,14 @@ from holodeck.actors.folds import cell_key
 from holodeck.actors.keeper import TILES_HOST
 from holodeck.actors.lease import REVOKED, incarnation_of
 from holodeck.actors.projections import PROJECTIONS_HOST
-from holodeck.actors.table import ERASURES, LEASES, erasure_key, erasure_of
+from holodeck.actors.table import (
+    ERASURES,
+    HOLDS,
+    LEASES,
+    erasure_key,
+    erasure_of,
+    projection_of,
+)
 from holodeck.actors.tiles.tile import tile_fronts
 from holodeck.broker.port import Broker, Log
 from holodeck.broker.streams import Layout
@@ -147,6 +154,7 @@ class Erasing:
 
     Args:
         ask: asks a host.
+        projections: names of those that are configured, whether they run now or not.
     """
 
     def __init__(
@@ -156,12 +164,14 @@ class Erasing:
         partitions: int,
         caller: Caller,
         ask: Ask,
+        projections: Sequence[str] = (),
     ) -> None:
         self._broker, self._layout, self._ns = broker, layout, layout.ns
         self._partitions = partitions
         self._belongings = Belongings(broker, layout, partitions)
         self._caller = caller
         self._ask = ask
+        self._configured = tuple(projections)
         self._journal = broker.log(layout.checkpoints)
         self._tiles = broker.log(layout.tiles)
         self._dead = broker.log(layout.dead)
@@ -522,15 +532,30 @@ class _Walk:
             sinks = await house._ask(TILES_HOST, "erase", order, 60.0)
             intent.sinks = {"tiles": "behind"} if sinks is None else sinks  # or there are none
             rows = await house._ask(PROJECTIONS_HOST, "status", b"", 5.0)
-            intent.projections = {
-                row["projection"]: "erased" if row["position"] >= intent.last else "behind"
-                for row in rows or []
-            }
+            filled = [projection_of(entry.key) async for entry in house._cluster.scan(HOLDS)]
+            intent.projections = projected(house._configured, filled, rows or (), intent.last)
             if "behind" not in {*intent.sinks.values(), *intent.projections.values()}:
                 return
             await self._keep()
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def projected(
+    configured: Iterable[str], filled: Iterable[str], rows: Iterable[Mapping[str, Any]], last: int
+) -> dict[str, str]:
+    """What has become of an erasure in each store, by projection.
+
+    Args:
+        configured: those there are to be; one that does not answer is behind.
+        filled: those that ever ran; what one of them has that is not configured any more, nobody
+            takes back.
+        rows: what those that run say of themselves; last: sequence of the learner's last word.
+    """
+    told = dict.fromkeys(filled, "kept") | dict.fromkeys(configured, "behind")
+    for row in rows:
+        told[row["projection"]] = "erased" if row["position"] >= last else "behind"
+    return told
 
 
 _OWN: Final = frozenset(

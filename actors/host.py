@@ -42,7 +42,7 @@ from holodeck.actors.practising import Practising
 from holodeck.actors.session import Phase, SessionState
 from holodeck.actors.session.decider import next_deadline
 from holodeck.actors.shell import BEGINNINGS, FoldShell, SessionShell, Work
-from holodeck.actors.table import ERASURES, Table, deployment, erasure_of, read_table
+from holodeck.actors.table import ERASURES, HOLDS, Table, deployment, erasure_of, read_table
 from holodeck.broker.port import (
     Broker,
     Bucket,
@@ -1461,7 +1461,7 @@ class Host:
         for partition in range(self.partitions):
             entry = await self._actors.get(f"folded.{partition}")
             low = min(low, unpack(entry.data) if entry else 0)
-        async for held in self._cluster.scan("projection.*"):
+        async for held in self._cluster.scan(HOLDS):
             # A projection that fills its store reads what is there; one that is gone holds
             # nothing up, since it will look into the archive.
             said = unpack(held.data)

@@ -119,12 +119,14 @@ class SupervisorOptions:
     lease_s: how long a host's lease holds after a renewal; must be what the hosts use.
     max_sessions: live sessions a host takes before starts are refused.
     full_at: share of the journal's limit above which no session is started.
+    projections: names of those that are configured; an erasure waits for them.
     """
 
     partitions: int = 64
     lease_s: float = 2.0
     max_sessions: int = 100_000
     full_at: float = 0.95
+    projections: tuple[str, ...] = ()
 
 
 class Supervisor:
@@ -182,7 +184,14 @@ class Supervisor:
             await self.broker.subscribe(CTL_SUPERVISOR.of(layout.ns, ANY), self._on_ctl)
         )
         self._subs.append(await self._cluster.watch(LEASES, self._on_lease))
-        self._erasing = Erasing(self.broker, layout, self.partitions, self._caller, self._ask)
+        self._erasing = Erasing(
+            self.broker,
+            layout,
+            self.partitions,
+            self._caller,
+            self._ask,
+            self._options.projections,
+        )
         self._exporting = Exporting(self.broker, layout, self.partitions, self._caller)
         self._spawn(self._watch())
         self._spawn(self._measure())

@@ -17,6 +17,8 @@ TABLE: Final = "table"
 LEASES: Final = "lease.*"
 ERASURES: Final = "erase.*"
 """Learners who were erased or are to be: ``erase.<learner>``."""
+HOLDS: Final = "projection.*"
+"""What each projection still has to read: ``projection.<name>``; it stays when that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +101,13 @@ def erasure_key(learner: str) -> str:
 
 def erasure_of(key: str) -> str:
     """The learner of an :func:`erasure_key`."""
+    return key.partition(".")[2]
+
+
+def hold_key(projection: str) -> str:
+    return f"projection.{projection}"
+
+
+def projection_of(key: str) -> str:
+    """The projection of a :func:`hold_key`."""
     return key.partition(".")[2]

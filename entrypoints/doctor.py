@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -31,7 +32,16 @@ from holodeck.deck import Deck
 from holodeck.entrypoints.show import bytes_text
 from holodeck.messages.errors import BrokerError, HolodeckError, StartupError, TransientError
 from holodeck.messages.subjects import DEAD, REST
-from holodeck.wiring import Connection, RuntimeFile, given_connection, layout_of, runtime_path
+from holodeck.wiring import (
+    Connection,
+    RuntimeFile,
+    given_connection,
+    graph_file,
+    layout_of,
+    projection_names,
+    projections_of,
+    runtime_path,
+)
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -43,6 +53,8 @@ LAG_WARN: Final = 5_000
 """Checkpoints a fold or the tile emitter may be behind before it is worth a word."""
 FULL_WARN, FULL_FAIL = 0.8, 0.95
 DISK_FAIL: Final = 256 * 1024**2
+STORE_S: Final = 3.0
+"""How long a projection's store may take to be reached, seconds."""
 LIBRARIES: Final = ("pydantic", "nats-py", "msgpack", "prometheus-client", "typer", "rich")
 
 
@@ -69,6 +81,7 @@ async def examine(settings: Settings) -> list[Check]:
     found.append(_disk(settings))
     found.append(_sync(settings))
     found.append(await asyncio.to_thread(_http, settings, running))
+    found += await asyncio.to_thread(_projected, settings)
     given = given_connection(settings, "holodeck-doctor")
     connection = given or (running.runtime if running else None)
     if connection is None:
@@ -232,6 +245,47 @@ def _http(settings: Settings, running: RuntimeFile | None) -> Check:
     return Check("http", "ok", f"{host}:{port} is free")
 
 
+def _projected(settings: Settings) -> list[Check]:
+    """The stores that are to be filled; none is spoken to, only whether it can be reached."""
+    try:
+        projections_of(settings)
+    except StartupError as error:
+        return [Check("projections", "fail", error.problem, _sentence(error.remedy))]
+    found: list[Check] = []
+    if settings.redis_url is not None:
+        url = settings.redis_url
+        found.append(_reached("redis", url, 6379, "HOLODECK_REDIS_URL"))
+    if settings.graph == "neo4j" and settings.neo4j_url is not None:
+        found.append(_reached("graph", settings.neo4j_url, 7687, "HOLODECK_NEO4J_URL"))
+    elif settings.graph == "embedded":
+        path = graph_file(settings)
+        place = next(one for one in (path, *path.parents) if one.exists())
+        if os.access(place, os.W_OK) and place.is_file() == (place == path):
+            found.append(Check("graph", "ok", f"{path} can be written"))
+        else:
+            remedy = "Name a file of yours in HOLODECK_GRAPH_PATH"
+            found.append(Check("graph", "fail", f"{path} cannot be written", remedy))
+    return found
+
+
+def _reached(name: str, url: str, port: int, setting: str) -> Check:
+    """Whether anybody listens there."""
+    parts = urllib.parse.urlsplit(url)
+    try:
+        if parts.scheme == "unix":
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(STORE_S)
+                probe.connect(parts.path)
+        else:
+            address = (parts.hostname or "localhost", parts.port or port)
+            socket.create_connection(address, timeout=STORE_S).close()
+    except OSError as error:
+        text = f"{url} cannot be reached ({error.strerror or error})"
+        remedy = f"Start it, or correct {setting}; sessions do without, and it is filled up later"
+        return Check(name, "warn", text, remedy)
+    return Check(name, "ok", f"somebody listens at {url}")
+
+
 # --- the runtime ----------------------------------------
 
 
@@ -249,8 +303,9 @@ async def _runtime(settings: Settings, connection: Connection, ns: str) -> list[
         lambda: _clock(broker, streams),
         lambda: _dead(broker, streams),
         lambda: _supervisor(connection, ns),
+        lambda: _projections(settings, connection, ns),
     ]
-    names = ("streams", "clock", "dead letters", "supervisor")
+    names = ("streams", "clock", "dead letters", "supervisor", "projections")
     try:
         for name, look in zip(names, looks, strict=True):
             try:
@@ -380,6 +435,36 @@ async def _supervisor(connection: Connection, ns: str) -> list[Check]:
     if status["discarded"]:
         text = f"{status['discarded']} snapshots and tiles ahead of the journal were rebuilt"
         found.append(Check("power cut", "warn", text, "HOLODECK_SYNC=always prevents it"))
+    return found
+
+
+async def _projections(settings: Settings, connection: Connection, ns: str) -> list[Check]:
+    """How far the stores are; nothing where there are to be none."""
+    deck = await Deck.open(connection, ns, deadline_s=5.0)
+    try:
+        rows = {str(row["projection"]): row for row in await deck.projections()}
+    except TransientError:
+        return []  # what the supervisor does not answer is said above
+    finally:
+        await deck.close()
+    found: list[Check] = []
+    for name in dict.fromkeys((*projection_names(settings), *rows)):
+        row = rows.get(name)
+        if row is None:
+            text = "configured here, but the runtime does not fill it, or does not answer"
+            remedy = "Restart the runtime with the same settings; see the log projections.log"
+            found.append(Check(f"projection {name}", "warn", text, remedy))
+            continue
+        text = f"{row['state']}, {row['lag']} checkpoints behind, into {row['store']}"
+        if row["error"]:
+            remedy = "Mend the store; it is filled up by itself, and sessions do without meanwhile"
+            text = f"{text}: {row['error']}"
+            found.append(Check(f"projection {name}", "warn", text, remedy))
+        elif int(row["lag"]) > LAG_WARN:
+            remedy = "It catches up by itself; see holodeck_projection_lag"
+            found.append(Check(f"projection {name}", "warn", text, remedy))
+        else:
+            found.append(Check(f"projection {name}", "ok", text))
     return found
 
 

@@ -195,6 +195,7 @@ def supervisor_options(settings: Settings) -> SupervisorOptions:
         partitions=settings.partitions,
         lease_s=settings.lease_s,
         max_sessions=settings.max_sessions_per_host,
+        projections=projection_names(settings),
     )
 
 
@@ -213,6 +214,14 @@ def redis_projection(settings: Settings) -> Projection:
         ttl_s=settings.redis_ttl_s,
         own=f"holodeck:{settings.namespace}:projection:redis",
     )
+
+
+def graph_file(settings: Settings) -> Path:
+    """Where the embedded graph lies."""
+    path = settings.graph_path
+    if path is not None:
+        return path.expanduser().absolute()
+    return settings.state_path / "graph" / "holodeck.lbug"
 
 
 def graph_projection(settings: Settings) -> Projection:
@@ -234,12 +243,7 @@ def graph_projection(settings: Settings) -> Projection:
     else:
         from holodeck.actors.projections.embedded import EmbeddedGraph
 
-        path = settings.graph_path
-        graph = EmbeddedGraph(
-            path.expanduser().absolute()
-            if path is not None
-            else settings.state_path / "graph" / "holodeck.lbug"
-        )
+        graph = EmbeddedGraph(graph_file(settings))
     from holodeck.minds.worlds import WorldLibrary
 
     folders = [folder.expanduser() for folder in world_folders(settings)]
@@ -247,6 +251,12 @@ def graph_projection(settings: Settings) -> Projection:
     found = ((name, library.get(name)) for name in library.names())
     worlds = {name: world.name for name, world in found if world is not None}
     return GraphProjection(graph, worlds)
+
+
+def projection_names(settings: Settings) -> tuple[str, ...]:
+    """Names of the projections the settings ask for, in the order of :func:`projections_of`."""
+    redis = ("redis",) if settings.redis_url is not None else ()
+    return (*redis, "graph") if settings.graph != "none" else redis
 
 
 def projections_of(settings: Settings) -> tuple[Callable[[], Projection], ...]:

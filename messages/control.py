@@ -141,7 +141,8 @@ class Receipt(Message):
         checkpoints: taken out of the journal; snapshots: of sessions, relations and the learner,
             archived sessions included; tiles; dead: dead letters; names: user names set free.
         sinks, projections: by name, ``erased``, ``behind`` (it will be, in its own time) or
-            ``kept`` (what it was given lies with somebody else).
+            ``kept`` (what it was given lies with somebody else, or in the store of a projection
+            that is not configured any more).
         complete: all of it is done.
         remains: in words, what is still there.
         digest: SHA-256 of all the above as JSON with sorted keys, 64 hex digits; kept as long as

@@ -28,6 +28,7 @@ from holodeck.actors.projections.port import (
     Step,
     step_of,
 )
+from holodeck.actors.table import hold_key
 from holodeck.actors.tiles.intake import Intake
 from holodeck.broker.port import Broker, Record
 from holodeck.broker.streams import Layout
@@ -49,11 +50,6 @@ _NO_PLACE: Final = "the store has no place"
 State = Literal["starting", "filling", "live", "waiting", "standing-by", "stopped"]
 
 log = structlog.get_logger("holodeck.projections")
-
-
-def hold_key(name: str) -> str:
-    """Where a runner says, in the bucket ``cluster``, what it still has to read."""
-    return f"projection.{name}"
 
 
 class ProjectionRunner:

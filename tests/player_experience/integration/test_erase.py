@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 
 from holodeck.actors.erasing import Erasure
 from holodeck.actors.keeper import TilesService
-from holodeck.actors.table import erasure_key
+from holodeck.actors.projections import GraphProjection, ProjectionsService
+from holodeck.actors.projections.embedded import EmbeddedGraph
+from holodeck.actors.table import erasure_key, hold_key
 from holodeck.actors.tiles import JsonlSink
 from holodeck.broker import find_server
 from holodeck.deck import Deck
+from holodeck.messages.codec import pack
 from holodeck.messages.envelope import HEADER_COMMAND
 from holodeck.messages.errors import RefusedError, StartupError
 from holodeck.messages.player import EraseLearner, EraseSession
@@ -167,6 +171,33 @@ async def test_what_was_archived_and_what_was_put_aside_goes_too(
     await nothing_is_left(stage, ana, path)
     assert await refused(ended.state()) == "session-erased"
     assert await refused(ended.fork()) == "session-erased"
+
+
+async def test_a_store_whose_projection_does_not_run_is_waited_for(
+    stage: Stage, tmp_path: Path
+) -> None:
+    await stage.supervisor(projections=("graph",))
+    await stage.host("host-0", flush_s=0.5)
+    await stage.tiles()
+    await stage.owned(1)
+    deck = await stage.deck()
+    # What a projection that is configured no more once filled, nobody here can take back.
+    await stage.broker.bucket(stage.layout.cluster).put(hold_key("redis"), pack({}))
+    session = await deck.start_session(learner="ana", cast=("marta",))
+    await session.end()
+
+    receipt = await deck.erase("ana", wait_s=4)
+    assert not receipt.complete
+    assert receipt.projections == {"graph": "behind", "redis": "kept"}
+
+    graph = partial(GraphProjection, EmbeddedGraph(tmp_path / "graph.lbug"))
+    service = ProjectionsService(stage.connect, stage.layout, [graph])
+    await service.start()
+    stage._closers.append(service.stop)
+    receipt = await deck.erase("ana", wait_s=60)
+    assert receipt.complete
+    assert receipt.projections == {"graph": "erased", "redis": "kept"}
+    assert "what redis has: kept" in receipt.remains
 
 
 async def agents(deck: Deck) -> set[str]:

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from holodeck.actors.host import Host
-from holodeck.actors.projections.runner import hold_key
+from holodeck.actors.table import hold_key
 from holodeck.broker import find_server
 from holodeck.config import load_settings
 from holodeck.deck import Deck
@@ -30,7 +30,7 @@ from holodeck.up import Runtime
 from holodeck.wiring import Connection, RuntimeFile
 from tests.conftest import missing
 from tests.player_experience.journal import until
-from tests.player_experience.stores import RedisServer
+from tests.player_experience.stores import RedisServer, free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.nats]
 
@@ -73,7 +73,8 @@ class Here:
             inbox_prefix=server.client_inbox_prefix,
             reads="direct",
         )
-        file = RuntimeFile(os.getpid(), "holodeck", client, client, "", str(self.folder))
+        own = Connection(server.url, user=server.runtime.user, password=server.runtime.password)
+        file = RuntimeFile(os.getpid(), "holodeck", client, own, "", str(self.folder))
         file.write(self.folder / "runtime.json")
         return self
 
@@ -83,9 +84,9 @@ class Here:
         self._thread.join(10)
         self._loop.close()
 
-    def holodeck(self, *words: str) -> Done:
+    def holodeck(self, *words: str, **env: str) -> Done:
         result = CliRunner().invoke(
-            app, list(words), env={"HOLODECK_STATE_DIR": str(self.folder), "COLUMNS": "200"}
+            app, list(words), env={"HOLODECK_STATE_DIR": str(self.folder), "COLUMNS": "200", **env}
         )
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -123,6 +124,25 @@ def test_a_name_that_is_not_there_is_told_with_those_there_are(here: Here) -> No
     done = here.holodeck("projections", "rebuild", "elastic")
     assert (done.status, done.out) == (1, "")
     assert "there is graph" in done.err
+
+
+def test_the_doctor_looks_at_stores_and_how_far_they_are(here: Here, tmp_path: Path) -> None:
+    checks = {one["name"]: one for one in here.holodeck("doctor", "--json").json["checks"]}
+    assert checks["projection graph"]["level"] == "ok", checks
+    assert not {"redis", "graph", "projection redis"} & set(checks)  # not configured here
+
+    nobody = {"HOLODECK_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    found = here.holodeck("doctor", "--json", HOLODECK_GRAPH="embedded", **nobody).json["checks"]
+    checks = {one["name"]: one for one in found}
+    assert checks["graph"]["level"] == "ok", checks["graph"]
+    assert checks["redis"]["level"] == "warn"
+    assert "HOLODECK_REDIS_URL" in checks["redis"]["remedy"]
+    assert "does not fill it" in checks["projection redis"]["text"]
+
+    (tmp_path / "file").touch()
+    asked = {"HOLODECK_GRAPH": "embedded", "HOLODECK_GRAPH_PATH": str(tmp_path / "file" / "g")}
+    found = here.holodeck("doctor", "--json", **asked).json["checks"]
+    assert ("graph", "fail") in {(one["name"], one["level"]) for one in found}
 
 
 def test_without_projections_it_is_said_how_to_have_some(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ from holodeck.messages.session import (
     SessionPaused,
     SessionResumed,
 )
-from holodeck.wiring import projections_of
+from holodeck.wiring import projection_names, projections_of
 from tests.player_experience import journal
 from tests.player_experience.journal import (
     LAYOUT,
@@ -656,7 +656,8 @@ async def test_projections_are_made_as_the_settings_say(tmp_path: Path) -> None:
         with pytest.raises(StoreDown):
             await one.open(Shelf())
         await one.close()
-    assert projections_of(load_settings()) == ()
+    assert projection_names(told) == (redis.name, graph.name)
+    assert projections_of(load_settings()) == projection_names(load_settings()) == ()
 
 
 def test_a_library_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
