@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holodeck.actors.metrics import CONTENT_TYPE, Merger
 from holodeck.entrypoints.gateway.manners import Problem
@@ -134,9 +134,17 @@ class Door:
         host, port: where it listens.
     """
 
-    def __init__(self, host: str, port: int, server: uvicorn.Server, sock: socket.socket) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        server: uvicorn.Server,
+        sock: socket.socket,
+        streams: _Streams,
+    ) -> None:
         self.host, self.port = host, port
         self._server = server
+        self._streams = streams
         self._socket = sock
         self._task = asyncio.create_task(server.serve(sockets=[sock]), name="gateway")
 
@@ -154,9 +162,44 @@ class Door:
 
     async def stop(self) -> None:
         """Closes the door; requests being answered get a second."""
+        self._streams.over.set()
         self._server.should_exit = True
         await asyncio.gather(self._task, return_exceptions=True)
         self._socket.close()
+
+
+class _Streams:
+    """Ends what would go on for ever, event streams, when the door closes: to the application it
+    is as if its listener had gone. Else each would be cut off, with a trace in the log."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self._inner = inner
+        self.over = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self._inner(scope, receive, send)
+            return
+        begun = False  # and not ended
+
+        async def hear() -> Message:
+            heard = asyncio.ensure_future(receive())
+            over = asyncio.ensure_future(self.over.wait())
+            try:
+                await asyncio.wait({heard, over}, return_when=asyncio.FIRST_COMPLETED)
+                return heard.result() if heard.done() else {"type": "http.disconnect"}
+            finally:
+                heard.cancel()
+                over.cancel()
+
+        async def tell(message: Message) -> None:
+            nonlocal begun
+            begun = message["type"] == "http.response.start" or message.get("more_body", False)
+            await send(message)
+
+        await self._inner(scope, hear, tell)
+        if begun:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class _Server(uvicorn.Server):
@@ -210,8 +253,9 @@ async def serve(
             f"the gateway cannot listen on {host}:{port} ({error.strerror})",
             f"choose another port with {setting} (0 takes a free one)",
         ) from error
+    streams = _Streams(_Bearer(served, token) if token and not guarded else served)
     config = uvicorn.Config(
-        _Bearer(served, token) if token and not guarded else served,
+        streams,
         log_config=None,
         log_level="error",
         access_log=False,
@@ -222,7 +266,7 @@ async def serve(
         server_header=False,
         proxy_headers=False,  # nobody's word on where a call comes from
     )
-    door = Door(address, sock.getsockname()[1], _Server(config), sock)
+    door = Door(address, sock.getsockname()[1], _Server(config), sock, streams)
     await door._ready()
     return door
 

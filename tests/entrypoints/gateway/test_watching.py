@@ -123,6 +123,28 @@ async def test_many_listeners_are_fed_by_one_poller(home: House) -> None:
     assert asked < 8
 
 
+async def test_a_door_that_closes_ends_its_streams_in_good_order(
+    home: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = home.reader
+    heard: list[str] = []
+    begun = asyncio.Event()
+
+    async def listen() -> None:
+        async with reader.stream("GET", "/overview/events") as stream:
+            async for line in stream.aiter_lines():
+                heard.append(line)
+                begun.set()
+
+    listening = asyncio.create_task(listen())
+    await asyncio.wait_for(begun.wait(), 10)
+    began = asyncio.get_running_loop().time()
+    await home.door.stop()
+    await asyncio.wait_for(listening, 5)  # its end is an end, no broken connection
+    assert asyncio.get_running_loop().time() - began < 5
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def sample(at: float, **hosts: Counted) -> Sample:
     return Sample(at, hosts)
 
