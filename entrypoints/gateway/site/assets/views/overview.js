@@ -125,7 +125,7 @@ export async function show(page) {
     newest.dataset.mark = mark;
     fill(newest, told.items.length ? told.items.map((one) => h("li", { class: "line" }, status(one.status, one.asleep), link(to.session(one.id), one.name || one.id),
       h("span", { class: "muted" }, " ", one.learner), h("span", { class: "push" }, when(one.started_at))))
-      : h("li", {}, empty("No session lives", "Have a crowd come in, or talk yourself:", command("holodeck chat --persona barcelona-cafe --learner ana"), command("holodeck play --learner pupil"))));
+      : h("li", {}, empty("No session lives", "Talk with an NPC, or practise:", command("holodeck chat --persona barcelona-cafe --learner ana"), command("holodeck play --learner pupil"))));
   }
   const end = each(hear);
   latest().catch(() => {});

@@ -29,7 +29,7 @@ export async function show(page, { query, alive }) {
       ? empty("Nothing matches", "No session the hosts carry has all of that. Ended and archived ones can be opened by their id.",
         /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(wanted.q) ? h("p", {}, link(to.session(wanted.q), `Open session ${wanted.q}`)) : null,
         h("button", { type: "button", class: "quiet", onclick: clear }, "Show all"))
-      : empty("No session lives yet", "Begin one, or let a crowd come in:", command("holodeck chat --persona barcelona-cafe --learner ana"), command("holodeck play --learner pupil"))),
+      : empty("No session lives yet", "Talk with an NPC, or practise:", command("holodeck chat --persona barcelona-cafe --learner ana"), command("holodeck play --learner pupil"))),
   });
   function heads() {
     const chosen = (sort) => { wanted.sort = sort; change(); };
