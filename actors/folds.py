@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import structlog
@@ -41,7 +41,7 @@ Role = Literal["npc", "learner", "fleet"]
 FLEET_FAMILIES: Final = frozenset(
     {"session", "task", "emergence", "agent", "mid", "architect", "learner"}
 )
-"""What the fleet picks from the journal, whoever wrote it."""
+"""What the fleet picks from the journal, whoever wrote it; see :func:`concerns_fleet`."""
 HEADER_DUE: Final = "Holodeck-Due"
 """When a sleeping actor has something to do by itself, ms since 1970 UTC."""
 HEADER_SEQUENCE: Final = "Holodeck-Sequence"
@@ -68,6 +68,12 @@ class Adapter(Protocol):
 def cell_key(partition: int | str, kind: str, *identity: str) -> str:
     """A cell's key in the bucket ``actors``: ``cell.<p>.<kind>.<id>[.<learner>]``."""
     return ".".join(("cell", str(partition), kind, *identity))
+
+
+def concerns_fleet(family: str, events: Sequence[Any]) -> bool:
+    """Whether the fleet folds a checkpoint of one of :data:`FLEET_FAMILIES`: of learners it hears
+    only that they are gone. A claim, of which each start has one, is nothing to it."""
+    return family != "learner" or isinstance(events[0], LearnerErased)
 
 
 class Cell:

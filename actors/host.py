@@ -30,6 +30,7 @@ from holodeck.actors.folds import (
     Folds,
     Role,
     cell_key,
+    concerns_fleet,
 )
 from holodeck.actors.heeding import Heeding
 from holodeck.actors.learner.decider import next_due
@@ -842,7 +843,7 @@ class Host:
                         self.folds.apply("npc", place, record, at, events)
                     if for_learner:
                         self.folds.apply("learner", place, record, at, events)
-                    if for_fleet and fleet is not None:
+                    if for_fleet and fleet is not None and concerns_fleet(tokens[5], events):
                         cell = self.folds.apply_fleet(
                             str(fleet.partition), place, record, at, events
                         )
@@ -895,6 +896,8 @@ class Host:
             try:
                 checkpoint = decode_checkpoint(record.data, record.subject)
             except DecodeError:
+                continue
+            if role == "fleet" and not concerns_fleet(place.family, checkpoint.events):
                 continue
             own = place.kind == kind and place.identity == identity[0]
             learner = "" if place.learner == NOBODY else place.learner

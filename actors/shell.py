@@ -694,7 +694,7 @@ class SessionShell(Shell):
         if isinstance(body, Greet):
             self._greet(work, body.npc)
             return
-        if isinstance(body, StartSession | ForkFrom | EraseSession):
+        if type(body) in _BARRED:
             error = self._barred(body)
             if error is not None:
                 self._refuse(work, error)
@@ -712,7 +712,7 @@ class SessionShell(Shell):
             if isinstance(body, AnswerQuestion) and body.safety is not None:
                 body = house.practises.stocked(self.state, body, at, self.identity)
                 events = session.decide(self.state, body, at)
-            elif isinstance(body, AnswerQuestion | CloseFeedback):
+            elif type(body) in _PRACTISED:
                 events = house.practises.decided(self.state, body, at, self.identity)
             else:
                 events = session.decide(self.state, body, at)
@@ -1384,6 +1384,9 @@ def _learner_of(fork: ForkFrom) -> str:
 
 
 _ASKING: Final = frozenset({StartSession, TakeTurn, RouteTask, Pause, End, TimerFired})
+_BARRED: Final = frozenset({StartSession, ForkFrom, EraseSession})
+"""The commands that an erasure may forbid, whatever the session says."""
+_PRACTISED: Final = frozenset({AnswerQuestion, CloseFeedback})
 _SAID: Final = frozenset({TakeTurn, AskRefraction, AnswerQuestion})
 """The commands that carry a player's own words."""
 FLEET_PATIENCE_S: Final = 5.0

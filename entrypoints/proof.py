@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from holodeck.actors.decider import Moment
 from holodeck.actors.fleet.decider import FleetState, fleet
 from holodeck.actors.fleet.views import agents_view, status_view
-from holodeck.actors.folds import FLEET_FAMILIES
+from holodeck.actors.folds import FLEET_FAMILIES, concerns_fleet
 from holodeck.actors.learner.decider import LearnerState, learner
 from holodeck.actors.npc.decider import NpcState, Relation, npc, relation
 from holodeck.actors.tiles import decode_tile
@@ -197,7 +197,7 @@ class Reading:
             was = self.learners.get(concerned, learner.initial)
             self.learners[concerned] = learner.fold(was, events, moment)
             self.reached.update(("learner", family) for family in families)
-        if place.family in FLEET_FAMILIES:
+        if place.family in FLEET_FAMILIES and concerns_fleet(place.family, events):
             fleet.advance(self.fleet, events, moment)  # ours alone, and too large to be copied
         for event in events:
             self._note(event, place.identity, rehearsed=not concerned)

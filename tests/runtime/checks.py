@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from holodeck.actors.decider import Moment
 from holodeck.actors.fleet.decider import fleet
 from holodeck.actors.fleet.views import agents_view, status_view
-from holodeck.actors.folds import FLEET_FAMILIES
+from holodeck.actors.folds import FLEET_FAMILIES, concerns_fleet
 from holodeck.broker.port import Log, Record
 from holodeck.deck import Deck
 from holodeck.messages.codec import decode_checkpoint, unpack
@@ -199,7 +199,9 @@ async def the_fleet_is_the_fold(deck: Deck, rows: list[Row]) -> None:
     """The fleet's own figures and its agents' loads are those of a fresh fold of the journal."""
     fresh = fleet.initial
     for row in rows:
-        if row.place.family in FLEET_FAMILIES and row.checkpoint is not None:
+        if row.place.family not in FLEET_FAMILIES or row.checkpoint is None:
+            continue
+        if concerns_fleet(row.place.family, row.checkpoint.events):
             learner = "" if row.place.learner == NOBODY else row.place.learner
             moment = Moment(row.sequence, row.checkpoint.at, row.place.identity, learner)
             fleet.advance(fresh, row.checkpoint.events, moment)
