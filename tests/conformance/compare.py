@@ -9,12 +9,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from holodeck.messages.errors import HolodeckError
 
 TOLERANCE: Final = 1e-6
 _ERROR: Final = re.compile(r"^raises\b|\b\w*error\b|\b\w+exception\b", re.IGNORECASE)
+
+
+@runtime_checkable
+class Told(Protocol):
+    """A result that what is expected is said of in words."""
+
+    def says(self, expected: str | float | None) -> bool:
+        """Whether that is true of it."""
+        ...
+
+    def shown(self) -> Any:
+        """It as JSON can say it."""
+        ...
 
 
 def difference(expected: Any, got: Any, at: str = "") -> str | None:
@@ -26,8 +39,12 @@ def difference(expected: Any, got: Any, at: str = "") -> str | None:
     - A list under a key that ends in ``_keys`` is a subset; any other list is equal item by item.
     - A text that speaks of an error (``raises …``, ``ValueError``, ``error``) stands for an error
       of ours, :class:`HolodeckError`; or for itself.
+    - A result that is :class:`Told` says itself whether a text or a number is true of it.
     - ``None`` is None.
     """
+    if isinstance(got, Told) and not isinstance(expected, bool | list | dict):
+        true = got.says(expected)
+        return None if true else f"{at or 'the result'} is {shown(got)}, not {shown(expected)}"
     match expected:
         case None | bool():
             same = got is expected
@@ -106,6 +123,8 @@ def shown(value: Any) -> str:
 
 
 def _told(value: Any) -> Any:
+    if isinstance(value, Told):
+        return value.shown()
     if isinstance(value, HolodeckError):
         return f"{type(value).__name__}: {value}"
     return dict(value) if isinstance(value, Mapping) else repr(value)

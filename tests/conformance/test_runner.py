@@ -18,7 +18,10 @@ from tests.conformance import runner
 from tests.conformance.__main__ import EXCEPTIONS, main
 from tests.conformance.runner import (
     Adapters,
+    Case,
     Excepted,
+    OfCase,
+    Otherwise,
     Report,
     UnknownShape,
     Verdict,
@@ -194,6 +197,34 @@ def test_exceptions_are_read_and_checked(tmp_path: Path) -> None:
 
 def test_the_projects_exceptions_give_their_reasons() -> None:
     assert all(one.decision and one.reason for one in exceptions_of(EXCEPTIONS))
+
+
+def test_what_was_decided_otherwise_is_excepted_where_it_is_as_decided(write: Write) -> None:
+    def half(case: Case) -> Any:
+        got = case.input / 2 if case.name == "halved" else case.input
+        return Otherwise(got, 4, "maths.md", "halves are better")
+
+    path = write(
+        [
+            case("half", 8, 16, "halved"),
+            case("half", 8, 4, "halved"),
+            case("half", 8, 16, "whole"),
+            case("half", 8, None, "halved"),
+        ]
+    )
+
+    report = run(path, {"half": (OfCase(half),)})
+
+    excepted, passed, failed = Verdict.EXCEPTED, Verdict.PASSED, Verdict.FAILED
+    # More than three in a hundred: each is checked against its decision, so there is no limit.
+    assert verdicts(report) == [excepted, passed, failed, excepted]
+    assert [one.why for one in report.outcomes] == [
+        "the result is 4.0, not 16 (maths.md: halves are better)",
+        "",
+        "the result is 8, not 16; nor as decided (maths.md): the result is 8, not 4",
+        "the result is 4.0, not null (maths.md: halves are better)",
+    ]
+    assert report.remarks == []
 
 
 # --- the command ----------------------------------------
