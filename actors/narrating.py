@@ -98,7 +98,8 @@ class Narrating:
         """The start with the player's settings and what the narrator keeps of it.
 
         Raises:
-            RefusedError: ``unknown-world``; ``unknown-character``; ``learner-erased``.
+            RefusedError: ``unknown-world``; ``unknown-character``; ``player-inactive``;
+                ``learner-erased``.
             TransientError: the learner did not answer.
         """
         if start.world is not None:
