@@ -78,10 +78,10 @@ def feedback(case: Case) -> Any:
 # --- recommendations ----------------------------------------
 
 
-def _said(life: Life, **what: Any) -> None:
+def _said(life: Life, days_ago: int, **what: Any) -> None:
     number = 0 if life.state.player is None else len(life.state.player.feedback)
     body = GiveFeedback(feedback_id=f"f{number}", **what)
-    folk = Folk(state=life.state, sequence=life.sequence, at=NOW - HOUR_MS)
+    folk = Folk(state=life.state, sequence=life.sequence, at=NOW - HOUR_MS - days_ago * DAY_MS)
     folk.does(body)
     life.state, life.sequence = folk.state, folk.sequence
 
@@ -109,12 +109,12 @@ def recommended(case: Case) -> Any:
     """Of one who plays every day, so that nothing else is recommended for what it said."""
     given = case.input
     life = five_daily()
-    if has(given, "ratings"):
+    if has(given, "ratings", maybe=("days_ago",)):
         for rating in given["ratings"]:
-            _said(life, rating=rating)
-    elif has(given, "texts"):
+            _said(life, given.get("days_ago", 0), rating=rating)
+    elif has(given, "texts", maybe=("days_ago",)):
         for text in given["texts"]:
-            _said(life, text=text)
+            _said(life, given.get("days_ago", 0), text=text)
     elif has(given, "stress_level"):
         life.tell("s", begun(), NOW - HOUR_MS)
         felt = json.dumps({"stress_level": given["stress_level"]})

@@ -15,7 +15,12 @@ from typing import Any, Final, cast
 from pydantic import BaseModel
 
 from holodeck.actors.learner.player.milestones import highlights
-from holodeck.actors.learner.player.progress import momentum, overall
+from holodeck.actors.learner.player.progress import (
+    dropout_risk,
+    momentum,
+    overall,
+    readiness,
+)
 from holodeck.actors.learner.player.recommend import (
     Recommendation,
     combined,
@@ -36,6 +41,7 @@ from holodeck.messages.player import (
     CrisisResource,
     CrisisType,
     FlagSafety,
+    GiveFeedback,
     Goal,
     Interact,
     MarkerType,
@@ -108,6 +114,7 @@ MODELS: Final[dict[str, tuple[type[BaseModel], dict[str, Any]]]] = {
     ),
     "template": (World, {"world_id": "w", "name": "World"}),
     "prerequisite": (Prerequisite, {"prerequisite_type": "skill_level"}),
+    "feedback": (GiveFeedback, {"feedback_id": "f"}),
 }
 """What takes values, by a word, with what it needs besides."""
 _WORDS: Final = {"player": "preferences", "default": "", "parameter": "world"}
@@ -146,7 +153,8 @@ def _taking(case: Case, field: str) -> tuple[Callable[[Any], Any], bool] | None:
         # Both a player and a session have an intensity: a level of the one, a float of the other.
         if field == "intensity_level" and number is not (model is TherapeuticSettings):
             continue
-        many = isinstance(getattr(model(**more), field), tuple)
+        begins = more.get(field, model.model_fields[field].get_default(call_default_factory=True))
+        many = isinstance(begins, list | tuple)
 
         def take(value: Any, model: type[BaseModel] = model, more: Any = more) -> Any:
             return model.model_validate({**more, field: value})
@@ -198,6 +206,14 @@ def defaults(case: Case) -> Any:
 # --- what is made here and nowhere taken ----------------------------------------
 
 MADE: Final = "docs/player.md"
+MANY: Final = 9**9
+WORKED_OUT: Final[dict[str, tuple[Callable[[], float], Callable[[], float]]]] = {
+    "therapeutic_momentum": (lambda: momentum(0, 0, 0), lambda: momentum(MANY, MANY, MANY)),
+    "readiness_for_advancement": (lambda: readiness(0, 0, 0), lambda: readiness(1, MANY, MANY)),
+    "dropout_risk": (lambda: dropout_risk(0, 9, 9, 30), lambda: dropout_risk(None, 0, 0, 0)),
+    "dropout_risk_score": (lambda: dropout_risk(0, 9, 9, 30), lambda: dropout_risk(None, 0, 0, 0)),
+}
+"""Figures no client gives: the least and the most the formula comes to."""
 
 
 def made_here(case: Case) -> Any:
@@ -214,10 +230,11 @@ def made_here(case: Case) -> Any:
         got = {"lowest": Figure(min(made)), "highest": Figure(max(made))}
         reason = "recommendations are made here and nowhere taken from outside; all are 1 to 5"
         return otherwise(case, got, MADE, reason, decided={"lowest": ">=1", "highest": "<=5"})
-    if has(given, "therapeutic_momentum"):
-        got = {"lowest": Figure(momentum(0, 0, 0)), "highest": Figure(momentum(9**9, 9**9, 9**9))}
-        reason = "momentum is worked out here and nowhere taken from outside; it is 0 to 1"
-        return otherwise(case, got, MADE, reason, decided={"lowest": ">=0", "highest": "<=1"})
+    for name, (low, high) in WORKED_OUT.items():
+        if has(given, name):
+            got = {"lowest": Figure(low()), "highest": Figure(high())}
+            reason = f"{name} is worked out here and nowhere taken from outside; it is 0 to 1"
+            return otherwise(case, got, MADE, reason, decided={"lowest": ">=0", "highest": "<=1"})
     if has(given, "duration_minutes"):
         values = each(given["duration_minutes"])
         if all(value >= 0 for value in values):

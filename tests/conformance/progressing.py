@@ -30,6 +30,7 @@ from holodeck.actors.learner.player.progress import (
     engagement,
     engagement_trend,
     momentum,
+    part_of,
     progress_trend,
     readiness,
     summary,
@@ -215,6 +216,8 @@ def figures(case: Case) -> Any:
         return progress_trend(given["markers"], given["week"], given["streak"], given["risk"])
     if has(given, "week", "before", "risk"):
         return engagement_trend(given["week"], given["before"], given["risk"])
+    if has(given, "hours"):
+        return like(given["hours"], [part_of(hour) for hour in each(given["hours"])])
     if has(given, "thresholds"):
         return [level(one) for one in given["thresholds"]]
     if has(given, "interventions", "titles"):
@@ -230,10 +233,10 @@ def figures(case: Case) -> Any:
 
 
 def _rounded(value: float, case: Case) -> float:
-    """To as many places as a case writes."""
+    """To as many places as a case writes, four at least."""
     wanted = case.expected.get("overall") if isinstance(case.expected, Mapping) else None
     _, _, places = repr(wanted).partition(".")
-    return round(value, len(places)) if places.isdigit() else value
+    return round(value, max(4, len(places))) if places.isdigit() else value
 
 
 def titles(case: Case) -> Any:

@@ -31,7 +31,8 @@ checked against the decision."""
 @dataclass(frozen=True, slots=True)
 class OfCase:
     """An adapter that is given the whole :class:`Case`: where the input alone does not say what is
-    done, the name does. What is expected is no business of an adapter."""
+    done, the name does. Of what is expected an adapter looks at what it asks for (its keys, whether
+    it is words), never at what it says, except to say what was decided in its place."""
 
     adapt: Callable[[Case], Any]
 

@@ -36,6 +36,9 @@ TRUE: Final[dict[str, list[Row]]] = {
             ["ValueError", "ok", "ok", "error"],
         ),
         ("checks", {"safety_check_frequency": 21}, "ValueError"),
+        ("rating", {"rating": [0, 1, 5, 6]}, ["error", "ok", "ok", "error"]),
+        ("phones", {"therapist_phone": ["", "123", "+34 699 111 222"]}, ["ok", "error", "ok"]),
+        ("stars", {"average_rating": [-0.1, 0, 5, 5.1]}, ["error", "ok", "ok", "error"]),
         ("world pace", {"narrative_pace": "fast"}, "ok"),
         (
             "preferences defaults",
@@ -93,6 +96,7 @@ TRUE: Final[dict[str, list[Row]]] = {
             {"days": 5, "sessions": {"today": 1, "2 days ago": 3}, "minutes": 10},
             {"buckets": 5, "sessions tail": [3, 0, 1], "minutes tail": [30, 0, 10]},
         ),
+        ("times", {"hours": [5, 12, 23]}, ["morning", "afternoon", "evening"]),
         ("range", {"days": [-3, 7, 60, 61]}, [1, 7, 60, 60]),
     ],
     "personalization": [
@@ -104,6 +108,7 @@ TRUE: Final[dict[str, list[Row]]] = {
             {"changes": ["update_session_duration", "update_pacing_preference"], "approval": True},
         ),
         ("crisis", {"crisis_types": ["self_harm"]}, {"changes include": ["reduce_intensity"]}),
+        ("long ago", {"ratings": [1, 1], "days_ago": 8}, []),
         ("no crisis", {"crisis_types": ["a bad mood"]}, "validation error"),
         ("low", {"ratings": [1, 5, 2]}, {"a recommendation title contains": "intensity"}),
         ("stress", {"stress_level": 0.8}, []),
@@ -220,6 +225,7 @@ DECIDED: Final[dict[str, list[Row]]] = {
         ("words", {"intensity_level": "low"}, "ValueError"),
         ("priority", {"priority": [0, 3]}, ["ValueError", "ok"]),
         ("momentum", {"therapeutic_momentum": -0.1}, "ValueError"),
+        ("risk", {"dropout_risk_score": 1.1}, "ValueError"),
         ("duration", {"duration_minutes": -20}, "ValueError"),
         ("again", {"add": [["a", 1], ["a", 4]]}, [["a", 4]]),
         ("ticks", {"required": ["a"], "complete": ["a"]}, {"is_achieved": True}),
