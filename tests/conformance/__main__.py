@@ -5,6 +5,7 @@ Exit status 0: nothing failed. 1: something did. 2: no file was named.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TextIO
 
 import structlog
 
+from tests.conformance import real
 from tests.conformance.adapters import ADAPTERS
 from tests.conformance.runner import exceptions_of, lines, run, summary
 
@@ -24,7 +26,10 @@ def main(files: Sequence[str], out: TextIO) -> int:
         out.write("usage: python -m tests.conformance FILE…\n")
         return 2
     exceptions = exceptions_of(EXCEPTIONS)
-    reports = [run(Path(file), ADAPTERS, exceptions) for file in files]
+    try:
+        reports = [run(Path(file), ADAPTERS, exceptions) for file in files]
+    finally:
+        real.close()
     for report in reports:
         out.writelines(line + "\n" for line in lines(report))
     out.write(summary(reports) + "\n")
@@ -33,5 +38,8 @@ def main(files: Sequence[str], out: TextIO) -> int:
 
 if __name__ == "__main__":
     # What the real code logs on the way is no part of the report.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     sys.exit(main(sys.argv[1:], sys.stdout))

@@ -6,11 +6,14 @@ from typing import Final
 
 from tests.conformance import (
     agent_sessions,
+    calling,
     drop_in,
     fleet,
     learners,
+    lifecycle,
     loops,
     npcs,
+    persistence,
     personal,
     player_models,
     practising,
@@ -25,11 +28,14 @@ from tests.conformance.runner import Adapter, Adapters
 
 MODULES: Final = (
     agent_sessions,
+    calling,
     drop_in,
     fleet,
     learners,
+    lifecycle,
     loops,
     npcs,
+    persistence,
     personal,
     player_models,
     practising,
