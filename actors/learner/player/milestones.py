@@ -278,11 +278,7 @@ def highlights(history: PlayHistory, limit: int = 10, *, words: bool = True) -> 
             at=0 if kept is None else kept.at,
             value=value.get(family, milestone.value),
         )
-    told = 0
     for session, one in _achieving(history) if words else ():
-        if told >= limit:
-            break  # from here on all are older
-        told += len(one.achievements)
         interventions = len(one.interventions) if isinstance(one, Sitting) else one.interventions
         for place, achieved in enumerate(one.achievements, 1):
             identity = f"hl_{session}_{place}"
@@ -302,7 +298,7 @@ def highlights(history: PlayHistory, limit: int = 10, *, words: bool = True) -> 
 
 
 def _achieving(history: PlayHistory) -> Iterator[tuple[str, Sitting | Played]]:
-    """Sessions that achieved something: those that live, then the others from the newest on."""
+    """Sessions that may have achieved something: those that live, then the others."""
     yield from history.live.items()
     for played in history.newest():
         yield played.session, played

@@ -445,8 +445,8 @@ def test_folding_a_part_and_then_the_rest_is_folding_all(events: list[Any], cut:
     assert told(*events[cut:], since=back) == whole
 
 
-@laws
-@given(st.lists(any_of(NAMING), max_size=80), st.integers(0, 40))
+@settings(laws, max_examples=50)
+@given(st.lists(any_of(NAMING), max_size=TRAIL + 10), st.integers(0, 40))
 def test_every_move_of_a_standing_is_in_the_trail(events: list[Any], weeks: int) -> None:
     """From each score to the next by what was asked for, clamped; nothing moves it besides."""
     state, before = Relation(), 0.0

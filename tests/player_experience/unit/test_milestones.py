@@ -28,6 +28,7 @@ from holodeck.messages.player import (
     ReachMilestones,
 )
 from holodeck.messages.practice import SkillMoved, SkillState, SkillTier, Trigger
+from holodeck.messages.session import SessionPaused
 from tests.actors.session.practice.sessions import CHAIN, Lesson, start
 from tests.actors.session.stories import NOON
 from tests.player_experience.unit.plays import (
@@ -336,6 +337,22 @@ def test_what_a_running_session_achieved_is_a_highlight_already() -> None:
         ("breathes calmly", "mira"),
         ("breakthrough", ""),
     ]
+
+
+def test_of_many_sessions_that_wait_the_newest_achieved_is_told_first() -> None:
+    life = Life()
+    for number in range(6):
+        name, begins = f"s{number}", HOUR + number * HOUR_MS
+        life.tell(name, begun(), begins)
+        for place in range(3):
+            marked = mark(f"m{place}", SKILL, f"skill {number}.{place}")
+            life.tell(name, marked, begins + MINUTE_MS)
+        life.tell(name, SessionPaused(), begins + 2 * MINUTE_MS)
+    found = [one for one in highlights(life.history, 50) if one.type == "achievement"]
+    told = [one.title for one in highlights(life.history) if one.type == "achievement"]
+    assert told == [one.title for one in found[: len(told)]]
+    assert {"skill 5.0", "skill 5.1", "skill 5.2"} <= set(told)
+    assert "skill 0.0" not in told
 
 
 def test_nothing_is_owed_when_all_is_stored() -> None:
