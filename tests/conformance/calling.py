@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -148,6 +149,19 @@ async def read_unknown(real: Real, name: str) -> Any:
     return answered(await real.home.learner(learner).get(f"/players/{learner}"))
 
 
+async def profile_of(real: Real, ending: str, *, another: bool) -> Any:
+    """What somebody finds below its own profile, or below another's."""
+    learner, client = await someone(real)
+    if another:
+        _, client = await someone(real)
+    return answered(await client.get(f"/players/{learner}{ending}"))
+
+
+async def looked(real: Real, path: str) -> Any:
+    _, client = await someone(real)
+    return answered(await client.get(path))
+
+
 async def deleted(real: Real, whose: Sequence[str]) -> Any:
     codes = []
     for who in whose:
@@ -161,8 +175,10 @@ async def deleted(real: Real, whose: Sequence[str]) -> Any:
         codes.append(answer.status_code)
     decided = [200 if "own" in who else 404 if "missing" in who else 403 for who in whose]
     reason = "an erasure is answered with its receipt, so 200 in place of 204"
-    got = {"status": codes[0] if len(codes) == 1 else codes}
-    return otherwise(got, {"status": decided[0] if len(codes) == 1 else decided}, reason)
+    if len(codes) == 1:
+        got = Answered(Said(codes[0], (str(codes[0]),)), status=codes[0])
+        return otherwise(got, {"status": decided[0]}, reason)
+    return otherwise({"status": codes}, {"status": decided}, reason)
 
 
 async def patched(real: Real, body: Mapping[str, Any]) -> Any:
@@ -208,18 +224,20 @@ async def customised(real: Real, parameters: Mapping[str, Any]) -> Any:
 
 
 async def world_page(real: Real, limit: int, offset: int) -> Any:
-    """Pages are by cursor: as many as come before an offset are gone through."""
+    """Pages are by cursor, so what an offset begins with is found by going through them."""
     client = real.home.learner(real.fresh("learner"))
+    found: list[Any] = []
     query: dict[str, Any] = {"limit": limit}
-    page = (await client.get("/worlds", params=query)).json()
-    passed = 0
-    while passed + limit <= offset and page.get("next"):
-        passed += limit
-        page = (await client.get("/worlds", params={**query, "cursor": page["next"]})).json()
-    if "items" not in page:
-        return {"status": page["status"]}
-    rest = page["items"][max(0, offset - passed) :] if passed != offset else page["items"]
-    return {"length": len(rest), "total": page["total"]}
+    while len(found) < offset + limit:
+        answer = await client.get("/worlds", params=query)
+        if answer.is_error:
+            return answered(answer)
+        page = answer.json()
+        found += page["items"]
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    return {"length": len(found[offset : offset + limit])}
 
 
 # --- HTTP: sessions ----------------------------------------
@@ -318,6 +336,11 @@ def read(path: str, name: str) -> Any:
         return done(lambda real: others_session(real, "GET", own.removeprefix("/sessions/{id}")))
     if own.endswith("/player/analytics"):
         return done(analytics)
+    if own.startswith("/players/{id}"):
+        rest = own.removeprefix("/players/{id}")
+        return done(lambda real: profile_of(real, rest, another="other" in name))
+    if own.split("/")[1] in ("players", "worlds", "sessions", "personas", "curricula"):
+        return done(lambda real: looked(real, own))
     raise UnknownShape(f"api does not know what is at {path}")
 
 
@@ -338,13 +361,15 @@ def posted(path: str) -> Any:
 
 
 @asynccontextmanager
-async def talking(real: Real, query: str = "", *, token: bool = True) -> Any:
+async def talking(real: Real, query: str = "", *, token: str | bool = True) -> Any:
     """A live session somebody has just come into."""
     learner = real.fresh("learner")
     session = await real.begun(learner, cast=[NPC])
     url = f"{real.home.url.replace('http', 'ws', 1)}/sessions/{session.id}/live?{query}"
+    if token is True:
+        token = real.home.token("learner", learner)
     if token:
-        url += f"&token={real.home.token('learner', learner)}"
+        url += f"&token={token}"
     async with connect(url) as socket:
         yield socket
 
@@ -364,7 +389,7 @@ async def says(socket: ClientConnection, text: str) -> list[dict[str, Any]]:
     return frames
 
 
-async def came_in(real: Real, token: bool) -> Any:
+async def came_in(real: Real, token: str | bool) -> Any:
     async with talking(real, token=token) as socket:
         try:
             welcome = await heard(socket)
@@ -473,8 +498,9 @@ def websocket(case: Case) -> Any:
         raise unknown("websocket", given)
     match dict(given):
         case {"connect": str(how), **rest} if not rest:
-            token = "with token" in how or "with a token" in how
-            return done(lambda real: came_in(real, token))
+            good = re.search(r"\bwith (a |the )?(good |valid )?token", how) is not None
+            bad = re.search(r"\b(bad|invalid|wrong|expired|broken) token", how) is not None
+            return done(lambda real: came_in(real, "no-good-token" if bad else good))
         case {"text": str(text), **rest} if not rest:
             return done(lambda real: spoke(real, text))
         case {"typing": (0 | 1) as wanted, **rest} if not rest:

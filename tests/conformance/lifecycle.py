@@ -295,9 +295,14 @@ async def fails(real: Real, call: str) -> Any:
     return Said(name, tuple(facts))
 
 
-async def for_id(real: Real, learner: str) -> Any:
+async def returned(real: Real) -> Any:
+    session = await real.begun()
+    return Said(session.id, ("session returned", f"session {await session.status()}"))
+
+
+async def with_ids(real: Real, **asked: Any) -> Any:
     try:
-        session = await real.deck.start_session(learner=learner)
+        session = await real.deck.start_session(**{"learner": real.fresh("learner"), **asked})
     except (ContractError, InvalidId, ValidationError) as error:
         return refused(error, "validation error", "invalid")
     return Said(session.id, ("session returned",))
@@ -585,10 +590,14 @@ def lifecycle(case: Case) -> Any:
             return done(named)
         case {"gather create": int(number), **rest} if not rest:
             return done(lambda real: created_often(real, number, True))
-        case {"repository.create_session": False, **rest} if not rest:
-            return done(not_stored)
+        case {"repository.create_session": bool(stored), **rest} if not rest:
+            return done(returned if stored else not_stored)
         case {"player_id": str(learner), **rest} if not rest:
-            return done(lambda real: for_id(real, learner))
+            return done(lambda real: with_ids(real, learner=learner))
+        case {"character_id": "", **rest} if not rest:
+            return done(lambda real: with_ids(real, character=""))
+        case {"world_id": "", **rest} if not rest:
+            return done(lambda real: with_ids(real, world=""))
         case {"player": str(name)} | {"session_id": str(name)} if len(given) == 1:
             return done(lambda real: of_nobody(real, real.fresh(name), first_word(case)))
         case {"engine.get_session_state": {}, **rest} if not rest:

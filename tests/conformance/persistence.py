@@ -202,6 +202,15 @@ async def read_anyway(real: Real, cached: str) -> Any:
     return Said(session.id, tuple(facts))
 
 
+async def nowhere(real: Real) -> Any:
+    """A session that no store ever had."""
+    try:
+        status = await real.deck.session(real.fresh("sess")).status()
+    except RefusedError as error:
+        return otherwise(refused(error), "unknown-session", "refused by name, not nothing")
+    return Said(status, ("session returned",))
+
+
 async def without_stores() -> Any:
     """A session of a runtime that has neither."""
     local = holodeck.local(broker="memory", minds=faculties(), settings=load_settings())
@@ -484,6 +493,8 @@ def persistence(case: Case) -> Any:
             return done(created_anyway)
         case {"redis": None, "neo4j": None, **rest} if not rest:
             return done(lambda _: without_stores())
+        case {"redis": "miss", "neo4j": ("miss" | None), **rest} if not rest:
+            return done(nowhere)
         case {"redis": ("miss" | "down") as cached, "neo4j": "row", **rest} if not rest:
             return done(lambda real: read_anyway(real, cached))
         case {"redis": str(cached), "neo4j": "row", **rest} if not rest and "broken" in cached:
