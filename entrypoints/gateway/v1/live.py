@@ -167,7 +167,7 @@ class Live:
 
     async def notice(self, code: str, text: str, body: str = "") -> None:
         """Says that a frame was not taken. What it says gives cause for concern is told too."""
-        await self.tell("notice", code=code, text=text)
+        await self.tell("notice", role="system", code=code, text=text)
         if body:
             finding = self.gateway.care.look_into(body.encode(errors="replace"))
             if finding is not None:
