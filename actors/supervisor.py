@@ -485,7 +485,7 @@ class Supervisor:
         if isinstance(order, ExportLearner):
             return Reported(status="ok", value=await self._exporting.page(order))
         if isinstance(order, RebuildProjection):
-            await self._rebuild(order.name)
+            await self._rebuild(order)
             return Reported(status="ok")
         match verb:
             case "status":
@@ -557,12 +557,13 @@ class Supervisor:
             found[PROJECTIONS_HOST] = projections
         return found
 
-    async def _rebuild(self, name: str) -> None:
-        known = await self._ask(PROJECTIONS_HOST, "rebuild", pack(name), 5.0)
+    async def _rebuild(self, order: RebuildProjection) -> None:
+        told = pack([order.name, order.id])
+        known = await self._ask(PROJECTIONS_HOST, "rebuild", told, 5.0)
         if known is None:
             raise RefusedError("no-projections", "no projection runs")
         if not known:
-            raise RefusedError("unknown-projection", name)
+            raise RefusedError("unknown-projection", order.name)
 
     def _drain(self, order: DrainHost) -> bool:
         found = False

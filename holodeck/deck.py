@@ -464,7 +464,7 @@ class Deck:
         Raises:
             RefusedError: ``no-projections``; ``unknown-projection``.
         """
-        await self.order("rebuild-projection", RebuildProjection(name=name))
+        await self.order("rebuild-projection", RebuildProjection(name=name, id=new_id("cmd")))
 
     async def projected(self, sequence: int, name: str | None = None, *, seconds: float) -> None:
         """Waits until projections (or the one named) have the checkpoint at ``sequence``.

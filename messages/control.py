@@ -104,9 +104,11 @@ class RebuildProjection(Message):
 
     Attributes:
         name: ``redis`` or ``graph``.
+        id: names the intent; sent again under the same id it has its effect once.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
+    id: CommandId | None = None
 
 
 class EraseLearner(Message):

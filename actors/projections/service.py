@@ -7,6 +7,7 @@ others.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -53,6 +54,7 @@ class ProjectionsService:
         self.metrics = metrics or Metrics()
         self.runners: dict[str, ProjectionRunner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._obeyed: deque[str] = deque(maxlen=256)
 
     async def start(self) -> None:
         """Begins to fill; the streams must have been declared. No store needs to be there.
@@ -100,9 +102,13 @@ class ProjectionsService:
         """
         return [await runner.status() for runner in self.runners.values()]
 
-    def rebuild(self, name: str) -> bool:
-        """Whether there is such a projection; it then begins anew."""
+    def rebuild(self, name: str, intent: str | None = None) -> bool:
+        """Whether there is such a projection; it then begins anew, once for the same intent."""
         runner = self.runners.get(name)
+        if intent is not None:
+            if intent in self._obeyed:
+                return runner is not None
+            self._obeyed.append(intent)
         if runner is not None:
             log.info("projection is to be rebuilt", projection=name)
             runner.rebuild()
@@ -123,7 +129,10 @@ class ProjectionsService:
                 case "status":
                     data = pack(await self.status())
                 case "rebuild":
-                    data = pack(self.rebuild(str(unpack(delivery.data, delivery.subject))))
+                    name, intent = unpack(
+                        delivery.data, delivery.subject
+                    )  # the supervisor's own words
+                    data = pack(self.rebuild(str(name), intent))
                 case _:
                     data = pack(None)
         except (TransientError, DecodeError) as error:

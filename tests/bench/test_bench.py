@@ -250,6 +250,7 @@ def test_fleet_reports_growth_and_rigidity(tmp_path: Path) -> None:
 # --- with one -----------------------------------------------------------------------------------
 
 
+@pytest.mark.bench
 @pytest.mark.nats
 @pytest.mark.usefixtures("server")
 def test_raw_reports_the_limits(tmp_path: Path) -> None:
@@ -362,10 +363,11 @@ def test_rayactor_reports_the_naive_twin(tmp_path: Path) -> None:
             {"rate", "p50_ms", "p99_ms"},
             marks=pytest.mark.bench,
         ),
-        (
+        pytest.param(
             "failover",
             ("--sessions", "40", "--rate", "40", "--before", "1", "--after", "4"),
             {"recovered_s", "lost", "twice"},
+            marks=pytest.mark.bench,
         ),
     ],
     ids=["commands", "starts", "latency", "failover"],

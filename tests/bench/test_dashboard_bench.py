@@ -12,6 +12,7 @@ from tests.bench.test_bench import bench
 from tests.conftest import missing
 
 
+@pytest.mark.bench
 @pytest.mark.nats
 @pytest.mark.slow
 def test_the_dashboard_is_looked_at_beside_the_plain_state(tmp_path: Path) -> None:

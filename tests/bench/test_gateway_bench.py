@@ -12,6 +12,7 @@ from tests.bench.test_bench import bench
 from tests.conftest import missing
 
 
+@pytest.mark.bench
 @pytest.mark.nats
 @pytest.mark.slow
 def test_the_same_is_asked_over_http_and_over_nats(tmp_path: Path) -> None:

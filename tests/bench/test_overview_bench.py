@@ -12,6 +12,7 @@ from tests.conftest import of_the_system
 __all__ = ["server"]
 
 
+@pytest.mark.bench
 @pytest.mark.nats
 @pytest.mark.slow
 @pytest.mark.usefixtures("server")
