@@ -106,8 +106,9 @@ async def _told(
     gauge = gateway.figures.streams.labels("events")
     gauge.inc()
     try:
-        yield b"retry: 2000\n\n"
         async with gateway.feed.listen(**wanted, after=after, beat_s=BEAT_S) as tiles:
+            # Whoever reads this misses nothing of what comes then.
+            yield b"retry: 2000\n\n"
             async for records in tiles:
                 if records:
                     yield b"".join(map(framed, records))

@@ -156,6 +156,7 @@ class Live:
         self._waiting: asyncio.Queue[Frame] = asyncio.Queue(WAITING)
         self._ears: Subscription | None = None
         self._sending = asyncio.Lock()
+        self._hearing, self._welcomed = asyncio.Event(), asyncio.Event()
 
     # --- telling ----------------------------------------
 
@@ -183,16 +184,22 @@ class Live:
     async def run(self, tiles: bool) -> None:
         """Until somebody ends it."""
         await self._listen()
-        await self.tell(
-            "welcome", role="system", learner=self.visit.known.learner, frames=sorted(TYPES)
-        )
-        tasks = [
-            asyncio.create_task(self._read(), name="live-read"),
-            asyncio.create_task(self._work(), name="live-work"),
-        ]
-        if tiles:
-            tasks.append(asyncio.create_task(self._tiles(), name="live-tiles"))
+        tasks: list[asyncio.Task[None]] = []
         try:
+            if tiles:
+                # Whoever is welcomed misses nothing of what comes then.
+                tasks.append(asyncio.create_task(self._tiles(), name="live-tiles"))
+                tasks.append(asyncio.create_task(self._heard(), name="live-heard"))
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if tasks[0].done():
+                    tasks[0].result()
+                tasks.pop().cancel()
+            await self.tell(
+                "welcome", role="system", learner=self.visit.known.learner, frames=sorted(TYPES)
+            )
+            self._welcomed.set()
+            tasks.append(asyncio.create_task(self._read(), name="live-read"))
+            tasks.append(asyncio.create_task(self._work(), name="live-work"))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -447,12 +454,17 @@ class Live:
             except TransientError:
                 log.debug("a subscription went with its connection")
 
+    async def _heard(self) -> None:
+        await self._hearing.wait()
+
     async def _tiles(self) -> None:
         """Tells of the session's tiles from now on; whoever does not keep up hears no more."""
         while True:
             visit = self.visit
             try:
                 async with self.gateway.feed.listen(session=visit.id, beat_s=2.0) as tiles:
+                    self._hearing.set()
+                    await self._welcomed.wait()
                     async for records in tiles:
                         for record in records:
                             await self.tell("tile", tile=from_json(record.data))

@@ -75,13 +75,15 @@ export function stream(path, heard, changed = () => {}) {
         if (response.status === 401) { auth.needed(await response.json().catch(() => null)); changed(false, 401); return; }
         if (response.status === 404 || response.status === 403) { changed(false, response.status); return; }
         if (!response.ok || !response.body) throw new Error("status " + response.status);
-        changed(true);
         wait = 500;
+        let first = true;
         const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
         let rest = "";
         for (;;) {
           const { value, done } = await reader.read();
           if (done) break;
+          // The first words say that it listens, the headers do not yet.
+          if (first) { first = false; changed(true); }
           rest += value;
           let end;
           while ((end = rest.indexOf("\n\n")) >= 0) {

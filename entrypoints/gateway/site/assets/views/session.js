@@ -262,7 +262,7 @@ export async function show(page, { id, query, alive }) {
   const endStream = stream(`/sessions/${id}/events`, () => {
     if (waiting) return;
     waiting = setTimeout(() => { waiting = 0; last = Date.now(); if (!document.hidden) more().catch(() => {}); }, Math.max(60, last + 500 - Date.now()));
-  }, (up) => { streaming = up; });
+  }, (up) => { if (up && !streaming) more().catch(() => {}); streaming = up; });
   let beats = 0;
   const endEach = each(() => { beats += 1; if (!streaming || beats % 10 === 0) more().catch(() => {}); });
   return () => { endStream(); endEach(); clearTimeout(waiting); clearTimeout(picking); clearTimeout(later); list.close(); };
