@@ -13,10 +13,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from holodeck.messages.curriculum import Curriculum
-from holodeck.messages.errors import ContractError
 from holodeck.messages.persona import Fault
 from holodeck.messages.practice import SkillTier
-from holodeck.minds.documents import Document, Way, meant_by, text_of
+from holodeck.minds.documents import Document, DocumentError, Way, meant_by, text_of
 
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "config" / "curricula"
 """Where the curricula that come with the program lie."""
@@ -28,24 +27,10 @@ _NAMED: Final = 12
 """Nodes of a cycle that are named."""
 
 
-class CurriculumError(ContractError):
-    """A curriculum that cannot be used, with everything that is wrong with it.
-
-    Attributes:
-        file: where it was read.
-        faults: in the order of their lines, at least one.
-    """
+class CurriculumError(DocumentError):
+    """A curriculum that cannot be used."""
 
     code = "curriculum"
-
-    def __init__(self, file: str, faults: tuple[Fault, ...]) -> None:
-        super().__init__(file, faults)
-        self.file, self.faults = file, faults
-
-    def __str__(self) -> str:
-        many = len(self.faults)
-        told = "\n".join(f"  {fault}" for fault in self.faults)
-        return f"{self.file}: {many} fault{'s' if many != 1 else ''}\n{told}"
 
 
 def load(path: Path) -> Curriculum:

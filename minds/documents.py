@@ -18,6 +18,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel
 
+from holodeck.messages.errors import ContractError
 from holodeck.messages.persona import Fault
 
 MAX_FILE: Final = 1024 * 1024
@@ -29,6 +30,26 @@ _NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 
 Way = tuple[str | int, ...]
 """Where something stands: keys and indices from the top."""
+
+
+class DocumentError(ContractError):
+    """What an author wrote cannot be used; it says everything that is wrong with it.
+
+    Attributes:
+        file: where it was read.
+        faults: in the order of their lines, at least one.
+    """
+
+    code = "document"
+
+    def __init__(self, file: str, faults: tuple[Fault, ...]) -> None:
+        super().__init__(file, faults)
+        self.file, self.faults = file, faults
+
+    def __str__(self) -> str:
+        many = len(self.faults)
+        told = "\n".join(f"  {fault}" for fault in self.faults)
+        return f"{self.file}: {many} fault{'s' if many != 1 else ''}\n{told}"
 
 
 def text_of(path: Path) -> str | Fault:

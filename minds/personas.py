@@ -13,9 +13,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from holodeck.messages.errors import ContractError
 from holodeck.messages.persona import Fault, Manner, Persona
-from holodeck.minds.documents import Document, Way, meant_by, text_of
+from holodeck.minds.documents import Document, DocumentError, Way, meant_by, text_of
 from holodeck.minds.phrases import PhraseError, slots
 
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "config" / "personas"
@@ -30,24 +29,10 @@ _FILLED: Final = {
 }
 
 
-class PersonaError(ContractError):
-    """A persona that cannot be used, with everything that is wrong with it.
-
-    Attributes:
-        file: where it was read.
-        faults: in the order of their lines, at least one.
-    """
+class PersonaError(DocumentError):
+    """A persona that cannot be used."""
 
     code = "persona"
-
-    def __init__(self, file: str, faults: tuple[Fault, ...]) -> None:
-        super().__init__(file, faults)
-        self.file, self.faults = file, faults
-
-    def __str__(self) -> str:
-        many = len(self.faults)
-        told = "\n".join(f"  {fault}" for fault in self.faults)
-        return f"{self.file}: {many} fault{'s' if many != 1 else ''}\n{told}"
 
 
 def load(path: Path) -> Persona:

@@ -12,7 +12,6 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from holodeck.messages.conversation import Cefr
-from holodeck.messages.errors import ContractError
 from holodeck.messages.persona import Fault, Persona
 from holodeck.messages.player import (
     DifficultyLevel,
@@ -20,7 +19,7 @@ from holodeck.messages.player import (
     World,
     WorldParameters,
 )
-from holodeck.minds.documents import Document, text_of
+from holodeck.minds.documents import Document, DocumentError, text_of
 from holodeck.minds.port import Library
 
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "config" / "worlds"
@@ -37,24 +36,10 @@ _LEVELS: Final[dict[Cefr, tuple[DifficultyLevel, float]]] = {
 """How difficult a persona's world is, and the readiness it wants, by where its learners stand."""
 
 
-class WorldError(ContractError):
-    """A world that cannot be used, with everything that is wrong with it.
-
-    Attributes:
-        file: where it was read.
-        faults: in the order of their lines, at least one.
-    """
+class WorldError(DocumentError):
+    """A world that cannot be used."""
 
     code = "world"
-
-    def __init__(self, file: str, faults: tuple[Fault, ...]) -> None:
-        super().__init__(file, faults)
-        self.file, self.faults = file, faults
-
-    def __str__(self) -> str:
-        many = len(self.faults)
-        told = "\n".join(f"  {fault}" for fault in self.faults)
-        return f"{self.file}: {many} fault{'s' if many != 1 else ''}\n{told}"
 
 
 def load(path: Path) -> World:
