@@ -141,10 +141,13 @@ async def test_the_end_of_an_earlier_session_is_not_where_a_player_is(
         await caught_up(service, last)
         live = await redis.content()
         assert await told() == ("s2", "completed")
-        service.rebuild("redis")
+        service.rebuild("redis", "cmd-1")
         await until(lambda: service.runners["redis"].rebuilds == 2)
         await caught_up(service, last)
         assert await redis.content() == live
+        assert service.rebuild("redis", "cmd-1")  # the order sent again has its effect once
+        row = (await service.status())[0]
+        assert (row["rebuilds"], row["state"]) == (2, "live")
 
 
 async def test_prefixes_and_expiry_are_as_configured(
