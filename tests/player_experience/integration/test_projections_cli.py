@@ -129,6 +129,8 @@ def test_a_name_that_is_not_there_is_told_with_those_there_are(here: Here) -> No
 
 
 def test_the_doctor_looks_at_stores_and_how_far_they_are(here: Here, tmp_path: Path) -> None:
+    while here.holodeck("projections", "status", "--json").json[0]["state"] != "live":
+        time.sleep(0.1)  # a rebuild may still be going on
     checks = {one["name"]: one for one in here.holodeck("doctor", "--json").json["checks"]}
     assert checks["projection graph"]["level"] == "ok", checks
     assert not {"redis", "graph", "projection redis"} & set(checks)  # not configured here
