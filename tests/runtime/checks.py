@@ -175,7 +175,7 @@ async def tiles_to(stage: Stage, rows: list[Row]) -> list[torture.Stored]:
         wanted = f"{readable[-1].sequence}.{len(readable[-1].kinds()) - 1}"
         return last is not None and last.headers[HEADER_ORIGIN] == wanted
 
-    await until(there, 20.0, 0.05)
+    await until(there, 60.0, 0.05)
     return await _stored(log, subjects)
 
 
