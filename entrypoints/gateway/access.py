@@ -9,6 +9,7 @@ scope, a subject, an id (``jti``, by which it can be ended early) and the use ``
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -127,14 +128,17 @@ def token_key(folder: Path, given: str = "") -> bytes:
     path = folder / "token.key"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return _key_in(path)
-        with os.fdopen(handle, "w") as file:
-            key = secrets.token_hex(32)
-            file.write(key)
-        return key.encode()
+        if not path.exists():
+            # Linked into place whole: of two processes that make one, both read the first's.
+            fresh = folder / f"{new_id('token')}.key"
+            with os.fdopen(
+                os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+            ) as file:
+                file.write(secrets.token_hex(32))
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, path)
+            fresh.unlink()
+        return _key_in(path)
     except OSError as error:
         raise StartupError(
             f"the key for tokens cannot be kept in {path} ({error.strerror})",
@@ -143,13 +147,10 @@ def token_key(folder: Path, given: str = "") -> bytes:
 
 
 def _key_in(path: Path) -> bytes:
-    # Another process may be between making the file and writing it.
-    for _ in range(50):
-        key = path.read_text().strip()
-        if len(key) >= 32:
-            return key.encode()
-        time.sleep(0.02)
-    raise StartupError(f"{path} holds no key", "Remove it; tokens made with it end by that")
+    key = path.read_text().strip()
+    if len(key) < 32:
+        raise StartupError(f"{path} holds no key", "Remove it; tokens made with it end by that")
+    return key.encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,6 +294,12 @@ async def fork(
 # --- NPCs and learners ----------------------------------------
 
 
+def _named(found: Sequence[dict[str, Any]], q: str) -> list[dict[str, Any]]:
+    """Those whose id has every word of ``q`` in it."""
+    words = q.lower().split()
+    return [one for one in found if all(word in one["id"].lower() for word in words)]
+
+
 @router.get("/npcs", response_model=Page, summary="NPCs and agents")
 async def npcs(
     request: Request,
@@ -303,9 +309,7 @@ async def npcs(
     cursor: Cursor = None,
 ) -> Response:
     found = await watch(request).people.npcs()
-    words = q.lower().split()
-    chosen = [one for one in found if all(word in one["id"].lower() for word in words)]
-    return answer(page(chosen, limit, cursor))
+    return answer(page(_named(found, q), limit, cursor))
 
 
 @router.get("/npcs/{id}", summary="Who an NPC is, and whom it knows")
@@ -340,9 +344,7 @@ async def learners(
     cursor: Cursor = None,
 ) -> Response:
     found = await watch(request).people.learners()
-    words = q.lower().split()
-    chosen = [one for one in found if all(word in one["id"].lower() for word in words)]
-    return answer(page(chosen, limit, cursor))
+    return answer(page(_named(found, q), limit, cursor))
 
 
 @router.get("/players/{id}/frictions", summary="What a learner struggles with")
